@@ -1,0 +1,90 @@
+# voxanne_ops: PGXS builds the server module; the agent, a stand-alone program, has its own objects and link rule.
+
+EXTENSION = voxanne_ops
+MODULE_big = voxanne_ops
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" voxanne_ops.control)
+
+# Rooms in the order in which their SQL is joined; arrows between them point to the left.
+ROOMS = core data policy locks child backup alert remedy health
+ROOM_SQL := $(wildcard $(foreach room,$(ROOMS),src/$(room)/$(room).sql))
+OBJS = voxanne_ops.o $(patsubst %.c,%.o,$(foreach room,$(ROOMS),$(sort $(wildcard src/$(room)/*.c))))
+
+AGENT_SRC := $(sort $(wildcard src/agent/*.c))
+AGENT_OBJS = $(AGENT_SRC:.c=.o)
+ifneq ($(AGENT_SRC),)
+SCRIPTS_built = voxanne_agent
+endif
+
+SCRIPT = $(EXTENSION)--$(EXTVERSION).sql
+DATA_built = $(SCRIPT)
+DATA = $(wildcard $(EXTENSION)--*--*.sql)
+
+REGRESS = $(sort $(basename $(notdir $(wildcard sql/*.sql))))
+REGRESS_OPTS = --load-extension=voxanne_ops
+ISOLATION = $(sort $(basename $(notdir $(wildcard specs/*.spec))))
+ISOLATION_OPTS = --load-extension=voxanne_ops
+
+PG_CFLAGS += -DVOXANNE_VERSION='"$(EXTVERSION)"'
+PG_CPPFLAGS += -I$(CURDIR)/src
+
+STRICT_FLAGS = -Werror -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wshadow=local \
+	-Wstrict-prototypes -Wold-style-definition -Wnull-dereference \
+	-Wduplicated-cond -Wduplicated-branches -Wlogical-op -Wformat=2 -Wdouble-promotion
+ifdef STRICT
+PG_CFLAGS += $(STRICT_FLAGS)
+endif
+ifdef ASSERTS
+PG_CFLAGS += -DUSE_ASSERT_CHECKING
+endif
+ifdef COVERAGE
+PG_CFLAGS += -O0 --coverage
+SHLIB_LINK += --coverage
+AGENT_CFLAGS += -O0 --coverage
+AGENT_LDFLAGS += --coverage
+endif
+
+EXTRA_CLEAN = $(AGENT_OBJS) voxanne_agent
+
+PG_CONFIG ?= pg_config
+# demo, test and their kin install what they need themselves, so they must parse without PGXS at hand.
+SELF_CONTAINED = test demo demo-stop matrix help
+ifneq ($(filter-out $(SELF_CONTAINED),$(or $(MAKECMDGOALS),all)),)
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+endif
+
+# One script from the rooms: the names are checked before anything is created; the one-line GRANTs
+# stand beside their functions in the rooms and run after the ACL reset, which would undo them.
+$(SCRIPT): $(ROOM_SQL) tools/join-sql voxanne_ops.control Makefile
+	tools/join-sql $(ROOM_SQL) > $@.tmp && mv $@.tmp $@
+
+AGENT_LIBS ?= -lcurl -lz
+AGENT_HARDENING = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fno-strict-aliasing
+AGENT_WARNINGS = -Wall -Wmissing-prototypes -Wpointer-arith -Wdeclaration-after-statement -Wvla -Wformat-security
+src/agent/%.o: src/agent/%.c $(wildcard src/agent/*.h)
+	$(CC) -std=gnu11 -g -O2 $(AGENT_HARDENING) $(AGENT_WARNINGS) $(if $(STRICT),$(STRICT_FLAGS)) \
+		-D_GNU_SOURCE -DVOXANNE_VERSION='"$(EXTVERSION)"' $(AGENT_CFLAGS) -c -o $@ $<
+voxanne_agent: $(AGENT_OBJS)
+	$(CC) -pie -Wl,-z,relro,-z,now $(AGENT_LDFLAGS) -o $@ $^ $(AGENT_LIBS)
+
+$(filter src/%,$(OBJS)) voxanne_ops.o: $(wildcard src/*/*.h)
+
+.PHONY: test demo demo-stop matrix help indent-check
+test:
+	tools/test
+demo:
+	demo/run
+demo-stop:
+	demo/stop
+matrix:
+	tools/matrix 15 17 18
+indent-check:
+	tools/indent --check
+help:
+	@echo 'make            build'
+	@echo 'make install    install into the server that PG_CONFIG names'
+	@echo 'make demo       private scratch server with sample data and a verified backup (demo-stop removes it)'
+	@echo 'make test       all tests in private scratch servers'
+	@echo 'make matrix     the same on PostgreSQL 15, 17 and 18 (root)'
+	@echo 'make installcheck   regression and isolation tests on a running server'
+	@echo 'STRICT=1, ASSERTS=1, COVERAGE=1 change how it is compiled'

@@ -1,0 +1,2 @@
+-- core: the extension's objects, their owner-only privileges, the order of severities.
+SELECT 'info'::voxanne_severity < 'warning' AND 'warning'::voxanne_severity < 'critical' AS ordered;

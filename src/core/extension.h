@@ -1,0 +1,11 @@
+/*
+ * src/core/extension.h
+ *		The extension's own objects, wherever it was installed.
+ */
+#ifndef VOXANNE_EXTENSION_H
+#define VOXANNE_EXTENSION_H
+
+extern Oid	voxanne_extension_schema(Oid *owner);
+extern char *voxanne_own_name(const char *name);
+
+#endif							/* VOXANNE_EXTENSION_H */

@@ -1,0 +1,19 @@
+/*
+ * voxanne_ops.c
+ *		The module: magic, settings, hooks, worker registration.  No logic.
+ */
+#include "postgres.h"
+
+#include "core/compat.h"
+#include "core/settings.h"
+#include "fmgr.h"
+
+VOXANNE_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	voxanne_define_settings();
+}
