@@ -1,0 +1,47 @@
+/*
+ * src/backup/cycle.h
+ *		One verification cycle, in steps that hold different things.
+ *
+ * plan and record need a transaction in the watched database; run and alert
+ * may take an hour and must hold none: no transaction, no snapshot, and in a
+ * worker not even a connection.  So they are four functions with text between
+ * them, which CALL verify_backup() strings together in one backend and the
+ * workers in several processes.  The texts are JSON and private to this room.
+ */
+#ifndef VOXANNE_CYCLE_H
+#define VOXANNE_CYCLE_H
+
+#include "datatype/timestamp.h"
+
+/*
+ * What is due at "now" in this database: the targets to verify, with all that
+ * run needs to know, as JSON; NULL if nothing is.  "only" restricts it to one
+ * target, due or not (ERROR 42704 if there is none of that name); "next_due" receives when to
+ * plan again if nothing else happens, DT_NOEND without any target.  Needs a transaction; writes
+ * nothing.
+ */
+extern char *voxanne_cycle_plan(TimestampTz now, const char *only, TimestampTz *next_due);
+
+/*
+ * Verify what a plan names, target by target, and return the results as JSON.
+ * Runs voxanne_agent; no transaction and no database connection.  A target that cannot be
+ * verified gives a result that says so; ERROR only for cancel and shutdown.
+ */
+extern char *voxanne_cycle_run(const char *plan);
+
+/*
+ * Write a plan's results into backup_verification_log, one row a target and
+ * the row "*", and pg_notify(), in the caller's transaction; prune the log.
+ * Returns the alerts to be sent once that has committed, or NULL.
+ * "next_due" as in voxanne_cycle_plan(), computed after the results.
+ */
+extern char *voxanne_cycle_record(const char *plan, const char *results, TimestampTz now,
+								  TimestampTz *next_due);
+
+/*
+ * Send the alerts.  No transaction, no connection.  Failures are written to
+ * the server log; never ERROR except for cancel and shutdown.
+ */
+extern void voxanne_cycle_alert(const char *alerts);
+
+#endif							/* VOXANNE_CYCLE_H */
