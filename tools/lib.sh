@@ -23,53 +23,82 @@ find_pg_config() {
     return 1
 }
 
-# Packages that are missing for building, and with "test" for testing as well: one name a line.
+# What is needed, a row each: the Debian package, then a command that succeeds where it is not missing.
 # What counts is the file, not the package: a matrix root holds unpacked headers that dpkg does not know.
-missing_packages() {
-    local major
-    major=$(apt-cache depends postgresql 2>/dev/null | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | head -n 1)
-    major=${major:-15}
-    command -v gcc >/dev/null || echo gcc
-    command -v make >/dev/null || echo make
-    [ -f /usr/include/zlib.h ] || echo zlib1g-dev
-    find /usr/include -path '*curl/curl.h' 2>/dev/null | grep -q . || echo libcurl4-openssl-dev
-    if ! find_pg_config >/dev/null; then
-        echo "postgresql-$major"
-        echo "postgresql-server-dev-$major"
-    fi
-    if [ "${1:-}" = test ]; then
-        perl -MIPC::Run -e 1 2>/dev/null || echo libipc-run-perl
-        command -v openssl >/dev/null || echo openssl
-        command -v python3 >/dev/null || echo python3
-        if major=$(find_pg_config); then
-            major=$("$major" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
-            [ -n "${PG_CONFIG:-}" ] || [ -f "/usr/share/postgresql/$major/extension/pg_cron.control" ] ||
-                echo "postgresql-$major-cron"
-        else
-            echo "postgresql-${major:-15}-cron"
-        fi
+BUILD_NEEDS='
+gcc                   command -v gcc
+make                  command -v make
+libc6-dev             [ -f /usr/include/stdlib.h ]
+zlib1g-dev            [ -f /usr/include/zlib.h ]
+libcurl4-openssl-dev  find /usr/include -path "*curl/curl.h" | grep .
+'
+TEST_NEEDS='
+libipc-run-perl       perl -MIPC::Run -e 1
+openssl               command -v openssl
+python3               command -v python3
+procps                command -v ps
+'
+
+# The packages of the rows given on standard input that are missing, one name a line.
+missing_of() {
+    local package probe
+    while read -r package probe; do
+        [ -z "$package" ] || eval "$probe" >/dev/null 2>&1 || printf '%s\n' "$package"
+    done
+}
+
+# The major version of the server to build for, or, as long as there is none, of Debian's own (of
+# Debian 12 where even the lists of packages are missing).
+wanted_major() {
+    local config major
+    if config=$(find_pg_config); then
+        "$config" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/'
+    else
+        major=$(apt-cache depends postgresql 2>/dev/null | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | head -n 1)
+        printf '%s\n' "${major:-15}"
     fi
 }
 
-# Install what missing_packages names; without root, say what an administrator must do.
+# Packages that are missing for building, and with "test" for testing as well: one name a line.
+missing_packages() {
+    local major
+    major=$(wanted_major)
+    printf '%s' "$BUILD_NEEDS" | missing_of
+    find_pg_config >/dev/null || printf '%s\n' "postgresql-$major" "postgresql-server-dev-$major"
+    [ "${1:-}" = test ] || return 0
+    printf '%s' "$TEST_NEEDS" | missing_of
+    # a server of one's own has no package of pg_cron
+    [ -n "${PG_CONFIG:-}" ] || [ -f "/usr/share/postgresql/$major/extension/pg_cron.control" ] ||
+        printf '%s\n' "postgresql-$major-cron"
+}
+
+# Install the packages given, quietly; waits for another apt.
+apt_install() {
+    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# Install what missing_packages names; without root, say what an administrator must do.  With
+# VOXANNE_OPS_OFFLINE set nothing is installed: what is there must do.
 need_packages() {
     local wanted
-    if [ "$(id -u)" = 0 ] && [ -z "$(find /var/lib/apt/lists -name '*Packages*' 2>/dev/null | head -n 1)" ]; then
-        apt-get update -qq
-    fi
     wanted=$(missing_packages "$@")
     [ -n "$wanted" ] || return 0
+    if [ -n "${VOXANNE_OPS_OFFLINE:-}" ]; then
+        say "not here, going on without: $(echo $wanted)"
+        return
+    fi
     if [ "$(id -u)" != 0 ]; then
         die "These Debian packages are missing; run as root: apt-get install -y $(echo $wanted)"
     fi
+    # which major Debian has is known only with fresh lists
+    apt-get update -qq
+    wanted=$(missing_packages "$@")
+    [ -n "$wanted" ] || return 0
     say "installing $(echo $wanted)"
     # postgresql-common would otherwise make and start a cluster of its own
-    if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
-        mkdir -p /etc/postgresql-common/createcluster.d
-        echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/voxanne_ops.conf
-    fi
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -y -qq --no-install-recommends $wanted >/dev/null
+    mkdir -p /etc/postgresql-common/createcluster.d
+    echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/voxanne_ops.conf
+    apt_install $wanted
     rm -f /etc/postgresql-common/createcluster.d/voxanne_ops.conf
 }
 
@@ -82,16 +111,21 @@ as_user() {
     fi
 }
 
-# Copy the tree, without build products, into $1, owned by the unprivileged user.
-copy_tree() {
-    mkdir -p "$1"
+# The tree, without build products, as a tar archive on standard output.
+archive_tree() {
     if git -C "$ROOT" rev-parse --git-dir >/dev/null 2>&1; then
         (cd "$ROOT" && git ls-files -z --cached --others --exclude-standard |
             while IFS= read -r -d '' file; do [ -e "$file" ] && printf '%s\0' "$file"; done |
-            tar -c --null -T - -f -) | tar -x -C "$1" -f -
+            tar -c --null -T - -f -)
     else
-        tar -c -C "$ROOT" --exclude=.git --exclude='*.o' --exclude='*.so' . | tar -x -C "$1" -f -
+        tar -c -C "$ROOT" --exclude=.git --exclude='*.o' --exclude='*.so' -f - .
     fi
+}
+
+# Copy the tree into $1, owned by the unprivileged user.
+copy_tree() {
+    mkdir -p "$1"
+    archive_tree | tar -x -C "$1" -f -
     if [ "$(id -u)" = 0 ]; then chown -R postgres: "$1"; fi
 }
 
