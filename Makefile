@@ -1,5 +1,6 @@
 # voxanne_ops: PGXS builds the server module; the agent, a stand-alone program, has its own objects and link rule.
 
+PG_CONFIG ?= pg_config
 EXTENSION = voxanne_ops
 MODULE_big = voxanne_ops
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" voxanne_ops.control)
@@ -31,7 +32,9 @@ STRICT_FLAGS = -Werror -Wextra -Wno-unused-parameter -Wno-missing-field-initiali
 	-Wstrict-prototypes -Wold-style-definition -Wnull-dereference \
 	-Wduplicated-cond -Wduplicated-branches -Wlogical-op -Wformat=2 -Wdouble-promotion
 ifdef STRICT
+# The server's own headers are not ours to mend: as system headers they are read without warnings.
 PG_CFLAGS += $(STRICT_FLAGS)
+PG_CPPFLAGS += -isystem $(shell $(PG_CONFIG) --includedir-server)
 endif
 ifdef ASSERTS
 PG_CFLAGS += -DUSE_ASSERT_CHECKING
@@ -45,7 +48,6 @@ endif
 
 EXTRA_CLEAN = $(AGENT_OBJS) voxanne_agent
 
-PG_CONFIG ?= pg_config
 # demo, test and their kin install what they need themselves, so they must parse without PGXS at hand.
 SELF_CONTAINED = test demo demo-stop matrix help
 ifneq ($(filter-out $(SELF_CONTAINED),$(or $(MAKECMDGOALS),all)),)
