@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_enum.h"
 #include "common/hashfn.h"
 #include "core/compat.h"
@@ -19,12 +20,14 @@
 #include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
+#include "utils/tuplestore.h"
 
 /* One row on its way to the tuplestore; everything in it lives in the sink's context. */
 typedef struct SinkRow
 {
 	VoxFinding	finding;
-	Datum	   *values;			/* the function's own columns, or NULL: all null */
+	Datum	   *values;			/* the function's own columns, or NULL: all
+								 * null */
 	bool	   *nulls;
 	int			serial;			/* order of arrival, the last tie-break */
 } SinkRow;

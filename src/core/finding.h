@@ -20,7 +20,8 @@
 typedef struct VoxFinding
 {
 	VoxSeverity severity;
-	const char *object;			/* quoted identity: public.appointments.contact_id */
+	const char *object;			/* quoted identity:
+								 * public.appointments.contact_id */
 	const char *detail;			/* one sentence of fact, with the numbers */
 	const char *advice;			/* one sentence: what to do and why; or NULL */
 	const char *remedy;			/* SQL that does it, safe to paste; or NULL */

@@ -46,8 +46,10 @@ can_select_columns(Oid relid, List *columns)
 	ListCell   *lc;
 
 	foreach(lc, columns)
+	{
 		if (pg_attribute_aclcheck(relid, lfirst_int(lc), GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 			return false;
+	}
 	return true;
 }
 
