@@ -42,8 +42,14 @@ endif
 ifdef COVERAGE
 PG_CFLAGS += -O0 --coverage
 SHLIB_LINK += --coverage
-AGENT_CFLAGS += -O0 --coverage
+AGENT_CFLAGS += -O0 --coverage -DVOXANNE_AGENT_COVERAGE
 AGENT_LDFLAGS += --coverage
+endif
+ifdef SANITIZE
+PG_CFLAGS += -fsanitize=undefined -fno-sanitize-recover=all
+SHLIB_LINK += -fsanitize=undefined
+AGENT_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all
+AGENT_LDFLAGS += -fsanitize=address,undefined
 endif
 
 EXTRA_CLEAN = $(AGENT_OBJS) voxanne_agent
@@ -89,4 +95,4 @@ help:
 	@echo 'make test       all tests in private scratch servers'
 	@echo 'make matrix     the same on PostgreSQL 15, 17 and 18 (root)'
 	@echo 'make installcheck   regression and isolation tests on a running server'
-	@echo 'STRICT=1, ASSERTS=1, COVERAGE=1 change how it is compiled'
+	@echo 'STRICT=1, ASSERTS=1, COVERAGE=1, SANITIZE=1 change how it is compiled'

@@ -30,6 +30,7 @@ gcc                   command -v gcc
 make                  command -v make
 libc6-dev             [ -f /usr/include/stdlib.h ]
 zlib1g-dev            [ -f /usr/include/zlib.h ]
+libssl-dev            [ -f /usr/include/openssl/evp.h ]
 libcurl4-openssl-dev  find /usr/include -path "*curl/curl.h" | grep .
 '
 TEST_NEEDS='
