@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "child/child.h"
 #include "core/compat.h"
 #include "core/settings.h"
 #include "fmgr.h"
@@ -16,4 +17,5 @@ void
 _PG_init(void)
 {
 	voxanne_define_settings();
+	voxanne_child_init();
 }

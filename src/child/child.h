@@ -16,7 +16,8 @@ typedef enum VoxChildEnd
 	VOX_CHILD_TIMED_OUT,		/* past the deadline; it was ended */
 	VOX_CHILD_ABANDONED,		/* past the deadline and could not be ended; it is remembered */
 	VOX_CHILD_BUSY,				/* not started: an abandoned child of the same purpose still lives */
-	VOX_CHILD_NOT_STARTED		/* could not be executed; see error */
+	VOX_CHILD_NOT_STARTED,		/* could not be executed; see error */
+	VOX_CHILD_OVERFLOWED		/* printed more than max_output; it was ended */
 } VoxChildEnd;
 
 typedef struct VoxChildRequest
@@ -39,6 +40,7 @@ typedef struct VoxChildResult
 	char	   *error;			/* a sentence for everything but VOX_CHILD_EXITED; else NULL */
 } VoxChildResult;
 
+extern void voxanne_child_init(void);
 extern void voxanne_child_run(const VoxChildRequest *request, VoxChildResult *result);
 
 /*
@@ -56,6 +58,7 @@ typedef struct VoxAgentAnswer
 #define VOX_AGENT_PROTOCOL 1
 
 extern char *voxanne_agent_program(void);
+extern char *voxanne_agent_version(char **reason);
 extern void voxanne_agent_call(const char *const *arguments, const char *purpose,
 							   const char *input, int deadline_ms,
 							   VoxAgentAnswer *answer);

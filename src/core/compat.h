@@ -41,6 +41,18 @@
 	PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
 	PG_FUNCTION_INFO_V1(name)
 
+/*
+ * 17: a wait set belongs to a resource owner, before to a memory context; we
+ * free it ourselves.  Waits have names of their own from 17 on.
+ */
+#if PG17_GE
+#define voxanne_create_wait_set(size) CreateWaitEventSet(NULL, size)
+#define voxanne_wait_event(name) WaitEventExtensionNew(name)
+#else
+#define voxanne_create_wait_set(size) CreateWaitEventSet(CurrentMemoryContext, size)
+#define voxanne_wait_event(name) PG_WAIT_EXTENSION
+#endif
+
 /* 18: RelationGetPrimaryKeyIndex() can be told to pass over a deferrable key */
 #if PG18_GE
 #define voxanne_primary_key_index(rel) RelationGetPrimaryKeyIndex(rel, false)

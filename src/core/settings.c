@@ -11,7 +11,11 @@
 #include "utils/guc.h"
 
 char	   *voxanne_agent_path = NULL;
+bool		voxanne_allow_http = false;
 char	   *voxanne_backup_directories = NULL;
+char	   *voxanne_ca_file = NULL;
+
+static bool check_absolute(char **newval, void **extra, GucSource source);
 
 /*
  * Define all settings; called once, when the library is loaded.
@@ -23,12 +27,32 @@ voxanne_define_settings(void)
 							   "Path of the program voxanne_agent.",
 							   "Empty: beside the postgres executable.",
 							   &voxanne_agent_path, "",
-							   PGC_SUSET, 0, NULL, NULL, NULL);
+							   PGC_SUSET, 0, check_absolute, NULL, NULL);
+	DefineCustomBoolVariable("voxanne_ops.allow_http",
+							 "Allow URLs with http:// as well as https://.",
+							 "For tests: everything, secrets included, travels in clear.",
+							 &voxanne_allow_http, false,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("voxanne_ops.backup_directories",
 							   "Directories below which backup targets may lie, separated by commas.",
 							   "Empty: none.",
 							   &voxanne_backup_directories, "",
 							   PGC_SUSET, GUC_LIST_INPUT, NULL, NULL, NULL);
+	DefineCustomStringVariable("voxanne_ops.ca_file",
+							   "File with the CA certificates that servers of HTTPS URLs must present.",
+							   "Empty: those of the operating system.",
+							   &voxanne_ca_file, "",
+							   PGC_SUSET, 0, check_absolute, NULL, NULL);
 
 	MarkGUCPrefixReserved("voxanne_ops");
+}
+
+/* A path must not depend on somebody's current directory. */
+static bool
+check_absolute(char **newval, void **extra, GucSource source)
+{
+	if (**newval == '\0' || is_absolute_path(*newval))
+		return true;
+	GUC_check_errdetail("The path must be absolute.");
+	return false;
 }

@@ -6,7 +6,9 @@
 #define VOXANNE_SETTINGS_H
 
 extern char *voxanne_agent_path;
+extern bool voxanne_allow_http;
 extern char *voxanne_backup_directories;
+extern char *voxanne_ca_file;
 
 extern void voxanne_define_settings(void);
 

@@ -1,0 +1,66 @@
+/*
+ * src/agent/agent.h
+ *		voxanne_agent: what its commands share.
+ *
+ * A stand-alone program: no header of the server, no memory of the server.
+ * docs/agent.md is the contract about options, documents and exit statuses.
+ */
+#ifndef VOXANNE_AGENT_H
+#define VOXANNE_AGENT_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+/* The same number as VOX_AGENT_PROTOCOL of src/child/child.h */
+#define AGENT_PROTOCOL 1
+
+/* Items of one check that are printed; the others are counted. */
+#define MAX_ITEMS 20
+
+typedef enum ExitStatus
+{
+	EXIT_OK = 0,				/* success or warning */
+	EXIT_FAILED = 1,			/* the checks ran, and one failed */
+	EXIT_USAGE = 2,
+	EXIT_NOT_RUN = 3			/* the checks could not run */
+} ExitStatus;
+
+/* Options of all commands; a command rejects those that it does not list. */
+typedef struct Options
+{
+	bool		json;
+	pid_t		parent;			/* who must be our parent, or 0: do not care */
+	const char *path;			/* the one operand, or NULL */
+	const char *level;
+	uint64_t	system_identifier;	/* 0: unknown */
+	const char **within;		/* real paths of directories that must hold what is read */
+	int			n_within;
+} Options;
+
+typedef struct Command
+{
+	const char *name;
+	const char *operand;		/* as the usage shows it, or NULL: takes none */
+	const char *summary;
+	const char *const *options; /* names that it takes besides --format and --parent */
+	ExitStatus	(*run) (const Options *options);
+} Command;
+
+extern const Command verify_backup_command;
+extern const Command fetch_command;
+extern const Command post_command;
+
+extern const char *describe_errno(int error);
+
+/* in memory.c */
+extern void *xmalloc(size_t size);
+extern void *xrealloc(void *old, size_t size);
+extern char *xstrdup(const char *text);
+extern char *format(const char *fmt,...) __attribute__((format(printf, 1, 2)));
+extern char *vformat(const char *fmt, va_list args) __attribute__((format(printf, 1, 0)));
+
+#endif							/* VOXANNE_AGENT_H */

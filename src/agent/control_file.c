@@ -1,0 +1,172 @@
+/*
+ * src/agent/control_file.c
+ *		global/pg_control and PG_VERSION of a backup: whose it is, and of what version.
+ */
+#include "backup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CONTROL_FILE_SIZE 8192
+
+static const struct
+{
+	uint32_t	number;
+	const char *versions;
+}			control_versions[] = {
+	{1300, "13 to 16"},
+	{1700, "17"},
+	{1800, "18"},
+};
+
+/* Where pg_control's own checksum may stand; it moved as fields were added. */
+#define CRC_FIRST 200
+#define CRC_LAST 512
+
+/* CRC-32C, bit by bit: half a kilobyte needs no table. */
+static uint32_t
+crc32c(uint32_t crc, unsigned char byte)
+{
+	crc ^= byte;
+	for (int i = 0; i < 8; i++)
+		crc = crc & 1 ? crc >> 1 ^ UINT32_C(0x82f63b78) : crc >> 1;
+	return crc;
+}
+
+/* Does a checksum of all that precedes it stand where one may? */
+static bool
+checksum_ok(const unsigned char *data)
+{
+	uint32_t	crc = UINT32_C(0xffffffff);
+
+	for (size_t at = 0; at <= CRC_LAST; at++)
+	{
+		uint32_t	stored;
+
+		if (at >= CRC_FIRST && at % sizeof(stored) == 0)
+		{
+			memcpy(&stored, data + at, sizeof(stored));
+			if (stored == ~crc)
+				return true;
+		}
+		crc = crc32c(crc, data[at]);
+	}
+	return false;
+}
+
+/* Read a regular file of the backup from its start; bytes read, or -1 with "problem" set. */
+static ssize_t
+read_small(int dir, const char *name, void *data, size_t size, char **problem)
+{
+	int			fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	ssize_t		got = -1;
+
+	*problem = NULL;
+	if (fd < 0 || fstat(fd, &st) != 0)
+		*problem = xstrdup(describe_errno(errno));
+	else if (!S_ISREG(st.st_mode))
+		*problem = xstrdup("it is not a regular file");
+	else
+	{
+		got = pread(fd, data, size, 0);
+		if (got < 0)
+			*problem = xstrdup(describe_errno(errno));
+	}
+	if (fd >= 0)
+		close(fd);
+	return got;
+}
+
+/* PG_VERSION's number, or NULL. */
+static char *
+server_version(int dir)
+{
+	char		text[16];
+	char	   *problem;
+	ssize_t		got = read_small(dir, "PG_VERSION", text, sizeof(text) - 1, &problem);
+	size_t		len;
+
+	if (got <= 0)
+		return NULL;
+	text[got] = '\0';
+	len = strspn(text, "0123456789");
+	if (len == 0 || len > 3 || text[len] != '\n')
+		return NULL;
+	text[len] = '\0';
+	return xstrdup(text);
+}
+
+/* Check pg_control_readable. */
+static void
+check_control_file(Report *report, Backup *backup)
+{
+	Check	   *check = report_check(report, "pg_control_readable");
+	unsigned char data[CONTROL_FILE_SIZE + 1];
+	const char *versions = NULL;
+	uint32_t	number;
+	char	   *problem;
+	ssize_t		got = read_small(backup->dir, "global/pg_control", data, sizeof(data), &problem);
+
+	if (got != CONTROL_FILE_SIZE)
+	{
+		check_set(check, CHECK_FAILED, "global/pg_control cannot be read: %s.",
+				  problem != NULL ? problem : format("it does not have %d bytes", CONTROL_FILE_SIZE));
+		return;
+	}
+	memcpy(&backup->system_identifier, data, sizeof(uint64_t));
+	memcpy(&number, data + sizeof(uint64_t), sizeof(number));
+	for (size_t i = 0; i < sizeof(control_versions) / sizeof(control_versions[0]); i++)
+	{
+		if (control_versions[i].number == number)
+			versions = control_versions[i].versions;
+	}
+	if (!checksum_ok(data))
+	{
+		check_set(check, CHECK_FAILED, "global/pg_control is damaged: its checksum does not match its contents.");
+		return;
+	}
+	backup->control_read = true;
+	if (versions == NULL)
+		check_set(check, CHECK_WARNING, "global/pg_control has the unknown version %" PRIu32 ".", number);
+	else
+		check_set(check, CHECK_PASSED, "global/pg_control is of PostgreSQL %s.",
+				  backup->server_version != NULL ? backup->server_version : versions);
+}
+
+/*
+ * Check system_identifier: pg_control's, the manifest's where it states one,
+ * and the expected one where that is known are the same.
+ */
+static void
+check_system_identifier(Report *report, const Backup *backup, uint64_t expected)
+{
+	Check	   *check = report_check(report, "system_identifier");
+	uint64_t	stated = backup->manifest_read ? backup->manifest.system_identifier : 0;
+
+	if (!backup->control_read)
+		check_set(check, CHECK_SKIPPED, "global/pg_control could not be read.");
+	else if (stated != 0 && stated != backup->system_identifier)
+		check_set(check, CHECK_FAILED, "The manifest is of cluster %" PRIu64 ", global/pg_control of cluster %" PRIu64 ".",
+				  stated, backup->system_identifier);
+	else if (expected != 0 && expected != backup->system_identifier)
+		check_set(check, CHECK_FAILED, "This is a backup of another cluster: %" PRIu64 ", not %" PRIu64 ".",
+				  backup->system_identifier, expected);
+	else if (expected != 0)
+		check_set(check, CHECK_PASSED, "This is a backup of the expected cluster, %" PRIu64 ".", expected);
+	else
+		check_set(check, CHECK_PASSED, "This is a backup of cluster %" PRIu64 ".", backup->system_identifier);
+}
+
+/* Checks pg_control_readable and system_identifier; "expected" is 0 where unknown. */
+void
+read_control_file(Report *report, Backup *backup, uint64_t expected)
+{
+	backup->server_version = server_version(backup->dir);
+	check_control_file(report, backup);
+	check_system_identifier(report, backup, expected);
+}

@@ -1,0 +1,73 @@
+/*
+ * src/agent/json.h
+ *		Writing and reading JSON.
+ */
+#ifndef VOXANNE_AGENT_JSON_H
+#define VOXANNE_AGENT_JSON_H
+
+#include "agent.h"
+
+/*
+ * A writer.  Keys and values go out in the order of the calls; commas are its
+ * business.  "key" is NULL inside an array and for the document itself.
+ */
+typedef struct JsonWriter
+{
+	FILE	   *out;
+	bool		first;			/* nothing yet in the innermost object or array */
+} JsonWriter;
+
+extern void json_open(JsonWriter *w, const char *key, char bracket);
+extern void json_close(JsonWriter *w, char bracket);
+extern void json_text(JsonWriter *w, const char *key, const char *value);
+extern void json_bytes(JsonWriter *w, const char *key, const char *value, size_t len);
+extern void json_integer(JsonWriter *w, const char *key, int64_t value);
+extern void json_boolean(JsonWriter *w, const char *key, bool value);
+
+/* Bytes of the valid UTF-8 character (U+0001 and up) that "text" begins with, or 0. */
+extern int	utf8_character(const char *text, size_t len);
+
+typedef enum JsonToken
+{
+	JSON_ERROR,					/* see error */
+	JSON_END,
+	JSON_OBJECT, JSON_OBJECT_END,
+	JSON_ARRAY, JSON_ARRAY_END,
+	JSON_COMMA,
+	JSON_COLON,
+	JSON_STRING,				/* text: the value, without escapes, no NUL inside */
+	JSON_NUMBER,				/* text: as written */
+	JSON_TRUE, JSON_FALSE, JSON_NULL
+} JsonToken;
+
+/*
+ * A reader: hands out one token after the other from a descriptor, in constant
+ * memory.  Strict: valid UTF-8, no control characters in strings, no NUL, the
+ * number grammar of RFC 8259.  Says in which line an error is.
+ */
+typedef struct JsonReader
+{
+	int			fd;
+	off_t		offset;			/* where to read next, or -1: fd cannot seek */
+	uint64_t	left;			/* bytes that may still be read */
+	size_t		max_text;		/* longest string or number */
+	unsigned long line;
+	const char *error;
+	char	   *text;
+	size_t		text_len;
+	size_t		text_size;
+	char	   *buffer;
+	size_t		pos;
+	size_t		len;
+} JsonReader;
+
+extern void json_reader_open(JsonReader *r, int fd, off_t offset, uint64_t max_bytes, size_t max_text);
+extern void json_reader_close(JsonReader *r);
+extern JsonToken json_next(JsonReader *r);
+extern JsonToken json_fail(JsonReader *r, const char *error);
+extern bool json_expect(JsonReader *r, JsonToken wanted, const char *error);
+extern bool json_member(JsonReader *r, bool *first);
+extern bool json_element(JsonReader *r, bool *first, JsonToken wanted);
+extern bool json_unsigned(const JsonReader *r, uint64_t *value);
+
+#endif							/* VOXANNE_AGENT_JSON_H */

@@ -1,0 +1,201 @@
+/*
+ * src/agent/main.c
+ *		Options and the table of commands.
+ */
+#include "agent.h"
+#include "sandbox.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const Command *const commands[] = {
+	&verify_backup_command,
+};
+
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const struct option long_options[] = {
+	{"format", required_argument, NULL, 'f'},
+	{"parent", required_argument, NULL, 'p'},
+	{"level", required_argument, NULL, 'l'},
+	{"system-identifier", required_argument, NULL, 's'},
+	{"within", required_argument, NULL, 'w'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0}
+};
+
+#ifdef __SANITIZE_ADDRESS__
+/* The leak checker traces its own process, which the confinement forbids. */
+const char *__asan_default_options(void);
+
+const char *
+__asan_default_options(void)
+{
+	return "detect_leaks=0:allocator_may_return_null=1";
+}
+#endif
+
+static void
+usage(FILE *out)
+{
+	fputs("voxanne_agent reads backups and talks to the network on behalf of voxanne_ops.\n\n"
+		  "Usage:\n", out);
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		fprintf(out, "  voxanne_agent %s%s%s [OPTION]...\n        %s\n", commands[i]->name,
+				commands[i]->operand != NULL ? " " : "",
+				commands[i]->operand != NULL ? commands[i]->operand : "",
+				commands[i]->summary);
+	fputs("  voxanne_agent --version | --help\n\n"
+		  "Options:\n"
+		  "  --format text|json       how to answer (default text)\n"
+		  "  --level status           verify-backup: how deep (default status: presence and sizes)\n"
+		  "  --system-identifier N    verify-backup: the cluster that it must be a backup of\n"
+		  "  --within DIRECTORY       verify-backup: refuse what lies elsewhere; may be repeated\n"
+		  "  --parent PID             end when this process, the parent, ends\n\n"
+		  "fetch and post read a JSON object from standard input: url or url_file, body, content_type,\n"
+		  "headers, timeout_ms, connect_timeout_ms, max_bytes, ca_file, allow_http.\n\n"
+		  "Exit status: 0 success or warning, 1 failure, 2 wrong usage, 3 the checks could not run.\n",
+		  out);
+}
+
+static ExitStatus
+wrong_usage(const char *fmt,...) __attribute__((format(printf, 1, 2)));
+
+static ExitStatus
+wrong_usage(const char *fmt,...)
+{
+	va_list		args;
+
+	va_start(args, fmt);
+	fputs("voxanne_agent: ", stderr);
+	vfprintf(stderr, fmt, args);
+	fputs("\nTry \"voxanne_agent --help\".\n", stderr);
+	va_end(args);
+	return EXIT_USAGE;
+}
+
+/* A whole decimal number in [1, max]. */
+static bool
+parse_number(const char *text, uint64_t max, uint64_t *value)
+{
+	if (*text == '\0' || strspn(text, "0123456789") != strlen(text))
+		return false;
+	errno = 0;
+	*value = strtoull(text, NULL, 10);
+	return errno == 0 && *value > 0 && *value <= max;
+}
+
+static bool
+takes_option(const Command *command, const char *name)
+{
+	if (strcmp(name, "format") == 0 || strcmp(name, "parent") == 0)
+		return true;
+	for (const char *const *option = command->options; *option != NULL; option++)
+	{
+		if (strcmp(*option, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Store one option; false if its value is not allowed. */
+static bool
+store_option(Options *options, int which, const char *value)
+{
+	uint64_t	number = 0;
+
+	switch (which)
+	{
+		case 'f':
+			options->json = strcmp(value, "json") == 0;
+			return options->json || strcmp(value, "text") == 0;
+		case 'p':
+			if (!parse_number(value, INT32_MAX, &number))
+				return false;
+			options->parent = (pid_t) number;
+			return true;
+		case 'l':
+			options->level = value;
+			return strcmp(value, "status") == 0;
+		case 's':
+			return parse_number(value, UINT64_MAX, &options->system_identifier);
+		case 'w':
+			options->within = xrealloc(options->within,
+									   (size_t) (options->n_within + 1) * sizeof(char *));
+			options->within[options->n_within++] = value;
+			return *value == '/';
+		default:
+			return false;
+	}
+}
+
+/* Parse what follows the command's name. */
+static ExitStatus
+parse_options(const Command *command, int argc, char **argv, Options *options)
+{
+	int			which;
+	int			index = 0;
+
+	opterr = 0;
+	while ((which = getopt_long(argc, argv, "+:", long_options, &index)) != -1 || optind < argc)
+	{
+		if (which == -1)
+		{
+			if (command->operand == NULL || options->path != NULL)
+				return wrong_usage("unexpected argument \"%s\"", argv[optind]);
+			options->path = argv[optind++];
+		}
+		else if (which == ':')
+			return wrong_usage("option \"%s\" needs a value", argv[optind - 1]);
+		else if (which == '?')
+			return wrong_usage("unknown option \"%s\"", argv[optind - 1]);
+		else if (which == 'h')
+		{
+			usage(stdout);
+			exit(EXIT_OK);
+		}
+		else if (!takes_option(command, long_options[index].name))
+			return wrong_usage("%s takes no option \"--%s\"", command->name, long_options[index].name);
+		else if (!store_option(options, which, optarg))
+			return wrong_usage("value \"%s\" is not allowed for option \"--%s\"", optarg,
+							   long_options[index].name);
+	}
+	if (command->operand != NULL && options->path == NULL)
+		return wrong_usage("%s needs %s", command->name, command->operand);
+	return EXIT_OK;
+}
+
+int
+main(int argc, char **argv)
+{
+	Options		options = {.level = "status"};
+	const Command *command = NULL;
+	ExitStatus	status;
+
+	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+	{
+		usage(stdout);
+		return EXIT_OK;
+	}
+	if (argc > 1 && strcmp(argv[1], "--version") == 0)
+	{
+		printf("voxanne_agent %s (protocol %d)\n", VOXANNE_VERSION, AGENT_PROTOCOL);
+		return EXIT_OK;
+	}
+	for (size_t i = 0; argc > 1 && i < N_COMMANDS; i++)
+	{
+		if (strcmp(argv[1], commands[i]->name) == 0)
+			command = commands[i];
+	}
+	if (command == NULL)
+		return argc > 1 ? wrong_usage("unknown command \"%s\"", argv[1]) : wrong_usage("a command is missing");
+
+	status = parse_options(command, argc - 1, argv + 1, &options);
+	if (status != EXIT_OK)
+		return status;
+	if (!sandbox_prepare(options.parent))
+		return EXIT_NOT_RUN;
+	return command->run(&options);
+}

@@ -1,0 +1,10 @@
+/*
+ * src/core/shared.h
+ *		Areas of shared memory, each owned by one room.
+ */
+#ifndef VOXANNE_SHARED_H
+#define VOXANNE_SHARED_H
+
+extern void voxanne_share(const char *name, Size size, void (*init) (void *area), void **area);
+
+#endif							/* VOXANNE_SHARED_H */
