@@ -12,6 +12,8 @@
 
 static const Command *const commands[] = {
 	&verify_backup_command,
+	&fetch_command,
+	&post_command,
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

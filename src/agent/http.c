@@ -1,0 +1,498 @@
+/*
+ * src/agent/http.c
+ *		Commands fetch and post: one HTTP request, one answer.
+ *
+ * Everything that could lead elsewhere than the URL says is off: redirects,
+ * proxies, cookies, .netrc, other protocols, addresses of the local link
+ * (where clouds keep their instances' credentials).  The peer is always
+ * verified; there is no switch for it.  Size and time are capped whatever the
+ * peer does.  Messages name the host at most: path and query of a webhook are
+ * its password.
+ */
+#include "request.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_HEADER_BYTES ((size_t) 256 << 10)
+
+/* Slower than this for as long is not a transfer any more */
+#define LOW_SPEED_BYTES 16L
+#define LOW_SPEED_SECONDS 20L
+
+/* State of the one transfer of a run. */
+typedef struct Transfer
+{
+	Request		request;
+	bool		post;
+	const char *origin;			/* scheme://host:port, all of the URL that may be shown */
+	uint16_t	port;
+	CURL	   *curl;
+	struct curl_slist *headers;
+
+	/* the answer; the callbacks write here */
+	char	   *body;
+	size_t		body_len;
+	size_t		body_size;
+	size_t		header_bytes;
+	bool		too_large;
+	bool		address_refused;
+	char		words[CURL_ERROR_SIZE];
+
+	/* set when there was an answer */
+	bool		answered;
+	long		status;
+	long		retry_after;	/* seconds, 0: not stated */
+	char	   *detail;
+} Transfer;
+
+static ExitStatus fetch(const Options *options);
+static ExitStatus post(const Options *options);
+
+static const char *const no_options[] = {NULL};
+
+const Command fetch_command = {
+	.name = "fetch",
+	.summary = "GET the URL that a request on standard input names.",
+	.options = no_options,
+	.run = fetch,
+};
+
+const Command post_command = {
+	.name = "post",
+	.summary = "POST a body to the URL that a request on standard input names.",
+	.options = no_options,
+	.run = post,
+};
+
+/* How a failed transfer is reported; others are "transfer". */
+static const struct
+{
+	CURLcode	result;
+	const char *code;
+	const char *what;
+}			transfer_errors[] = {
+	{CURLE_COULDNT_RESOLVE_HOST, "dns", "its name could not be resolved"},
+	{CURLE_COULDNT_CONNECT, "connect", "no connection could be made"},
+	{CURLE_OPERATION_TIMEDOUT, "timeout", "it did not answer in time"},
+	{CURLE_PEER_FAILED_VERIFICATION, "tls", "its certificate could not be verified"},
+	{CURLE_SSL_CONNECT_ERROR, "tls", "no TLS connection could be made"},
+	{CURLE_SSL_CACERT_BADFILE, "tls", "the file with CA certificates cannot be read"},
+	{CURLE_SSL_CERTPROBLEM, "tls", "there is a problem with a certificate"},
+	{CURLE_SSL_CIPHER, "tls", "no cipher is common"},
+	{CURLE_SSL_ISSUER_ERROR, "tls", "its certificate's issuer is wrong"},
+	{CURLE_GOT_NOTHING, "transfer", "it closed the connection without an answer"},
+	{CURLE_RECV_ERROR, "transfer", "the connection broke off"},
+	{CURLE_SEND_ERROR, "transfer", "the connection broke off"},
+	{CURLE_PARTIAL_FILE, "transfer", "the connection broke off before the end of its answer"},
+	{CURLE_UNSUPPORTED_PROTOCOL, "transfer", "it does not speak HTTP"},
+	{CURLE_WEIRD_SERVER_REPLY, "transfer", "it does not speak HTTP"},
+};
+
+/* Is it an address that only means something on this machine's own link? */
+static bool
+is_link_local(const struct sockaddr *address)
+{
+	static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+	static const unsigned char aws_metadata[16] = {0xfd, 0x00, 0x0e, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0x54};
+	const unsigned char *bytes;
+
+	if (address->sa_family == AF_INET)
+	{
+		bytes = (const unsigned char *) &((const struct sockaddr_in *) address)->sin_addr;
+		return bytes[0] == 169 && bytes[1] == 254;
+	}
+	if (address->sa_family != AF_INET6)
+		return true;			/* nothing that a URL should lead to */
+	bytes = (const unsigned char *) &((const struct sockaddr_in6 *) address)->sin6_addr;
+	if (memcmp(bytes, mapped, sizeof(mapped)) == 0)
+		return bytes[12] == 169 && bytes[13] == 254;
+	return (bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80) ||
+		memcmp(bytes, aws_metadata, sizeof(aws_metadata)) == 0;
+}
+
+/* Callback of libcurl: the socket for one address that the name resolved to. */
+static curl_socket_t
+open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	Transfer   *transfer = arg;
+
+	if (is_link_local(&address->addr))
+	{
+		transfer->address_refused = true;
+		return CURL_SOCKET_BAD;
+	}
+	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+/* Callback of libcurl: a piece of the body; anything but "size * count" ends the transfer. */
+static size_t
+take_body(char *data, size_t size, size_t count, void *arg)
+{
+	Transfer   *transfer = arg;
+	size_t		len = size * count;
+
+	if (len > transfer->request.max_bytes - transfer->body_len)
+	{
+		transfer->too_large = true;
+		return 0;
+	}
+	if (len > transfer->body_size - transfer->body_len)
+	{
+		transfer->body_size = transfer->body_len + len + transfer->body_size;
+		transfer->body = xrealloc(transfer->body, transfer->body_size);
+	}
+	if (len > 0)
+		memcpy(transfer->body + transfer->body_len, data, len);
+	transfer->body_len += len;
+	return len;
+}
+
+/* Callback of libcurl: a header; nobody needs it, but they must not come without end. */
+static size_t
+take_header(char *data, size_t size, size_t count, void *arg)
+{
+	Transfer   *transfer = arg;
+
+	transfer->header_bytes += size * count;
+	if (transfer->header_bytes <= MAX_HEADER_BYTES)
+		return size * count;
+	transfer->too_large = true;
+	return 0;
+}
+
+/* One part of a parsed URL, to be freed with curl_free(); NULL without it. */
+static char *
+url_part(CURLU *url, CURLUPart part)
+{
+	char	   *text = NULL;
+
+	return curl_url_get(url, part, &text, CURLU_DEFAULT_PORT) == CURLUE_OK ? text : NULL;
+}
+
+/*
+ * May this URL be used?  Sets origin and port; else false with the report's
+ * error set, which repeats nothing of the URL.
+ */
+static bool
+check_url(Report *report, Transfer *transfer)
+{
+	CURLU	   *url = curl_url();
+	CURLUcode	result = curl_url_set(url, CURLUPART_URL, transfer->request.url, CURLU_DISALLOW_USER);
+	char	   *scheme = result == CURLUE_OK ? url_part(url, CURLUPART_SCHEME) : NULL;
+	char	   *host = result == CURLUE_OK ? url_part(url, CURLUPART_HOST) : NULL;
+	char	   *port = result == CURLUE_OK ? url_part(url, CURLUPART_PORT) : NULL;
+	bool		http = scheme != NULL && strcmp(scheme, "http") == 0;
+
+	if (result == CURLUE_USER_NOT_ALLOWED)
+		report_error(report, "user_info", xstrdup("The URL holds a user name or password."),
+					 "Send credentials in a header.");
+	else if (result != CURLUE_OK || scheme == NULL || host == NULL || port == NULL)
+		report_error(report, "bad_url", xstrdup("The URL is malformed."), "It must look like https://host/path.");
+	else if (http && !transfer->request.allow_http)
+		report_error(report, "http_not_allowed", xstrdup("The URL begins with http://, which is not allowed."),
+					 "Use https://.");
+	else if (!http && strcmp(scheme, "https") != 0)
+		report_error(report, "bad_url", xstrdup("The URL does not begin with https://."), NULL);
+	else
+	{
+		transfer->origin = format("%s://%s:%s", scheme, host, port);
+		transfer->port = (uint16_t) strtoul(port, NULL, 10);
+	}
+	curl_free(scheme);
+	curl_free(host);
+	curl_free(port);
+	curl_url_cleanup(url);
+	return report->error_code == NULL;
+}
+
+/* Let the sandbox keep what a resolver, TLS and their plug-ins read. */
+static void
+allow_network_files(SandboxPlan *plan, const Request *request)
+{
+	static const char *const paths[] = {
+		"/etc", "/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share", "/usr/local/share",
+		"/usr/local/lib", "/nix/store", "/var/lib/ca-certificates", "/etc/resolv.conf", "/run/systemd/resolve",
+		"/run/nscd", "/dev/urandom", "/dev/random"
+	};
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		sandbox_allow(plan, AT_FDCWD, paths[i]);
+	if (request->ca_file != NULL)
+		sandbox_allow(plan, AT_FDCWD, request->ca_file);
+}
+
+/* Set an option; a libcurl that does not know it cannot be trusted to keep the rules. */
+#define SET(option, value) \
+	do { \
+		if (result == CURLE_OK) \
+			result = curl_easy_setopt(curl, option, value); \
+	} while (0)
+
+static CURLcode
+set_rules(CURL *curl, const Transfer *transfer)
+{
+	CURLcode	result = CURLE_OK;
+	const char *protocols = transfer->request.allow_http ? "http,https" : "https";
+
+#if LIBCURL_VERSION_NUM >= 0x075500
+	SET(CURLOPT_PROTOCOLS_STR, protocols);
+	SET(CURLOPT_REDIR_PROTOCOLS_STR, "https");
+#else
+	SET(CURLOPT_PROTOCOLS, transfer->request.allow_http ? CURLPROTO_HTTP | CURLPROTO_HTTPS : CURLPROTO_HTTPS);
+	SET(CURLOPT_REDIR_PROTOCOLS, CURLPROTO_HTTPS);
+	(void) protocols;
+#endif
+	SET(CURLOPT_FOLLOWLOCATION, 0L);
+	SET(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+	SET(CURLOPT_PROXY, "");
+	SET(CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
+	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_NOPROGRESS, 1L);
+	SET(CURLOPT_SSL_VERIFYPEER, 1L);
+	SET(CURLOPT_SSL_VERIFYHOST, 2L);
+	SET(CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
+	SET(CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
+	SET(CURLOPT_HTTP09_ALLOWED, 0L);
+	SET(CURLOPT_LOW_SPEED_LIMIT, LOW_SPEED_BYTES);
+	SET(CURLOPT_LOW_SPEED_TIME, LOW_SPEED_SECONDS);
+	return result;
+}
+
+static CURLcode
+set_request(CURL *curl, Transfer *transfer)
+{
+	const Request *request = &transfer->request;
+	CURLcode	result = CURLE_OK;
+
+	SET(CURLOPT_URL, request->url);
+	SET(CURLOPT_USERAGENT, "voxanne_agent/" VOXANNE_VERSION);
+	SET(CURLOPT_TIMEOUT_MS, (long) request->timeout_ms);
+	SET(CURLOPT_CONNECTTIMEOUT_MS, (long) request->connect_timeout_ms);
+	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	SET(CURLOPT_OPENSOCKETDATA, transfer);
+	SET(CURLOPT_WRITEFUNCTION, take_body);
+	SET(CURLOPT_WRITEDATA, transfer);
+	SET(CURLOPT_HEADERFUNCTION, take_header);
+	SET(CURLOPT_HEADERDATA, transfer);
+	SET(CURLOPT_ERRORBUFFER, transfer->words);
+	if (request->ca_file != NULL)
+	{
+		SET(CURLOPT_CAINFO, request->ca_file);
+		SET(CURLOPT_CAPATH, NULL);
+	}
+	if (transfer->post)
+	{
+		SET(CURLOPT_POST, 1L);
+		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) (request->body == NULL ? 0 : strlen(request->body)));
+		SET(CURLOPT_POSTFIELDS, request->body == NULL ? "" : request->body);
+	}
+	SET(CURLOPT_HTTPHEADER, transfer->headers);
+	return result;
+}
+
+static void
+add_header(Transfer *transfer, const char *header)
+{
+	struct curl_slist *longer = curl_slist_append(transfer->headers, header);
+
+	if (longer == NULL)
+		abort();
+	transfer->headers = longer;
+}
+
+/* The headers: the request's, and what makes libcurl send no more than that. */
+static void
+collect_headers(Transfer *transfer)
+{
+	const char *type = transfer->request.content_type;
+
+	for (int i = 0; i < transfer->request.n_headers; i++)
+		add_header(transfer, transfer->request.headers[i]);
+	if (transfer->post)
+	{
+		char	   *header = format("Content-Type: %s", type != NULL ? type : "application/json");
+
+		add_header(transfer, header);
+		free(header);
+		add_header(transfer, "Expect:");
+	}
+}
+
+static void
+forget_headers(Transfer *transfer)
+{
+	for (struct curl_slist *header = transfer->headers; header != NULL; header = header->next)
+		explicit_bzero(header->data, strlen(header->data));
+	curl_slist_free_all(transfer->headers);
+	transfer->headers = NULL;
+}
+
+/* No answer: say why. */
+static void
+report_transfer_error(Report *report, const Transfer *transfer, CURLcode result)
+{
+	const char *code = "transfer";
+	const char *what = curl_easy_strerror(result);
+	bool		words = false;
+
+	for (size_t i = 0; i < sizeof(transfer_errors) / sizeof(transfer_errors[0]); i++)
+	{
+		if (transfer_errors[i].result == result)
+		{
+			code = transfer_errors[i].code;
+			what = transfer_errors[i].what;
+			/* libcurl's own words about these hold no more than host and certificate */
+			words = strcmp(code, "tls") == 0 && transfer->words[0] != '\0';
+		}
+	}
+	if (transfer->too_large)
+		report_error(report, "too_large", format("%s was not read to its end: its answer is longer than allowed (%" PRIu64 " bytes).",
+												 transfer->origin, transfer->request.max_bytes), NULL);
+	else if (transfer->address_refused)
+		report_error(report, "address_refused",
+					 format("%s was not contacted: it has a link-local address.", transfer->origin),
+					 "Such addresses lead to services of this very machine, like a cloud's credentials.");
+	else
+		report_error(report, code, format("%s could not be used: %s%s%s%s.", transfer->origin, what,
+										  words ? " (" : "", words ? transfer->words : "", words ? ")" : ""), NULL);
+}
+
+/* There was an answer: judge its status. */
+static void
+judge_answer(Report *report, Transfer *transfer)
+{
+#if LIBCURL_VERSION_NUM >= 0x074200
+	curl_off_t	retry_after = 0;
+
+	if (curl_easy_getinfo(transfer->curl, CURLINFO_RETRY_AFTER, &retry_after) == CURLE_OK)
+		transfer->retry_after = (long) retry_after;
+#endif
+	if (curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &transfer->status) != CURLE_OK)
+		transfer->status = 0;
+	transfer->answered = true;
+	report->failed = transfer->status < 200 || transfer->status > 299;
+	if (transfer->status >= 300 && transfer->status <= 399)
+		transfer->detail = format("%s answered with status %ld, a redirect, and those are not followed.",
+								  transfer->origin, transfer->status);
+	else
+		transfer->detail = format("%s answered with status %ld.", transfer->origin, transfer->status);
+}
+
+static void
+perform(Report *report, Transfer *transfer)
+{
+	CURLcode	result;
+
+	transfer->curl = curl_easy_init();
+	if (transfer->curl == NULL)
+	{
+		report_error(report, "transfer", xstrdup("libcurl could not be initialized."), NULL);
+		return;
+	}
+	collect_headers(transfer);
+	result = set_rules(transfer->curl, transfer);
+	if (result == CURLE_OK)
+		result = set_request(transfer->curl, transfer);
+	if (result != CURLE_OK)
+		report_error(report, "transfer", format("The installed libcurl lacks an option: %s.", curl_easy_strerror(result)),
+					 "It must be 7.75 or later, with TLS.");
+	else
+	{
+		result = curl_easy_perform(transfer->curl);
+		if (result == CURLE_OK)
+			judge_answer(report, transfer);
+		else
+			report_transfer_error(report, transfer, result);
+	}
+	curl_easy_cleanup(transfer->curl);
+	forget_headers(transfer);
+}
+
+/* Can the body be a string of JSON, as any reader takes it? */
+static bool
+is_text(const char *body, size_t len)
+{
+	for (size_t i = 0; i < len;)
+	{
+		int			width = utf8_character(body + i, len - i);
+
+		if (width == 0)
+			return false;
+		i += (size_t) width;
+	}
+	return true;
+}
+
+static void
+print_members(JsonWriter *w, const void *subject)
+{
+	const Transfer *transfer = subject;
+
+	if (!transfer->answered)
+		return;
+	json_text(w, "detail", transfer->detail);
+	json_integer(w, "http_status", transfer->status);
+	if (transfer->retry_after > 0)
+		json_integer(w, "retry_after_seconds", transfer->retry_after);
+	if (is_text(transfer->body, transfer->body_len))
+		json_bytes(w, "body", transfer->body_len > 0 ? transfer->body : "", transfer->body_len);
+	else
+		json_text(w, "body", NULL);
+	json_integer(w, "body_bytes", (int64_t) transfer->body_len);
+}
+
+static void
+print_text(FILE *out, const void *subject)
+{
+	const Transfer *transfer = subject;
+
+	if (transfer->answered)
+		fprintf(out, "%s %zu bytes.\n", transfer->detail, transfer->body_len);
+}
+
+static ExitStatus
+transfer_command(const Options *options, const char *command, bool is_post)
+{
+	static Report report;
+	static Transfer transfer;
+	SandboxPlan plan = {.network = true};
+
+	report.command = command;
+	report.members = print_members;
+	report.text = print_text;
+	report.subject = &transfer;
+	transfer.post = is_post;
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		report_error(&report, "transfer", xstrdup("libcurl could not be initialized."), NULL);
+	else if (read_request(&report, &transfer.request, STDIN_FILENO) && !is_post && transfer.request.body != NULL)
+		report_error(&report, "bad_request", xstrdup("A request of fetch has no body."), NULL);
+	if (report.error_code == NULL && check_url(&report, &transfer))
+	{
+		plan.port = transfer.port;
+		allow_network_files(&plan, &transfer.request);
+		sandbox_enter(&plan, &report.sandbox);
+		perform(&report, &transfer);
+	}
+	forget_request(&transfer.request);
+	return report_print(&report, options->json);
+}
+
+static ExitStatus
+fetch(const Options *options)
+{
+	return transfer_command(options, fetch_command.name, false);
+}
+
+static ExitStatus
+post(const Options *options)
+{
+	return transfer_command(options, post_command.name, true);
+}
