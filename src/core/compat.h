@@ -60,4 +60,50 @@
 #define voxanne_primary_key_index(rel) RelationGetPrimaryKeyIndex(rel)
 #endif
 
+/* 16: the snapshot of all sessions' activity is read by index under another name */
+#if PG16_GE
+#define voxanne_activity(index) pgstat_get_local_beentry_by_index(index)
+#else
+#define voxanne_activity(index) pgstat_fetch_stat_local_beentry(index)
+#endif
+
+/* 16: a process's list of locks is a dlist, no SHM_QUEUE any more */
+#if PG16_GE
+#define voxanne_first_proclock(list) \
+	(dlist_is_empty(list) ? NULL : dlist_head_element(PROCLOCK, procLink, list))
+#define voxanne_next_proclock(list, proclock) \
+	(dlist_has_next(list, &(proclock)->procLink) ? \
+	 dlist_container(PROCLOCK, procLink, dlist_next_node(list, &(proclock)->procLink)) : NULL)
+#else
+#define voxanne_first_proclock(list) \
+	((PROCLOCK *) SHMQueueNext(list, list, offsetof(PROCLOCK, procLink)))
+#define voxanne_next_proclock(list, proclock) \
+	((PROCLOCK *) SHMQueueNext(list, &(proclock)->procLink, offsetof(PROCLOCK, procLink)))
+#endif
+
+/* 16 brought a lock tag for logical replication, after the last one of 15 */
+#define VOX_LOCKTAG_APPLY (LOCKTAG_ADVISORY + 1)
+
+/* 17: virtual transactions carry a process number instead of a backend id, and a lock's data one whole */
+#if PG17_GE
+#define VOX_VXID_OWNER(vxid) ((vxid).procNumber)
+#define VOX_LOCK_VXID(instance) ((instance)->vxid)
+#define VOX_WAIT_BUFFER_PIN PG_WAIT_BUFFERPIN
+#else
+#define VOX_VXID_OWNER(vxid) ((vxid).backendId)
+#define VOX_LOCK_VXID(instance) ((VirtualTransactionId) {(instance)->backend, (instance)->lxid})
+#define VOX_WAIT_BUFFER_PIN PG_WAIT_BUFFER_PIN
+#endif
+
+/* 19: VACUUM FULL and CLUSTER became REPACK, which reports under that name */
+#if PG19_GE
+#define VOX_PROGRESS_REWRITE PROGRESS_COMMAND_REPACK
+#define VOX_PROGRESS_REWRITE_DONE PROGRESS_REPACK_HEAP_BLKS_SCANNED
+#define VOX_PROGRESS_REWRITE_TOTAL PROGRESS_REPACK_TOTAL_HEAP_BLKS
+#else
+#define VOX_PROGRESS_REWRITE PROGRESS_COMMAND_CLUSTER
+#define VOX_PROGRESS_REWRITE_DONE PROGRESS_CLUSTER_HEAP_BLKS_SCANNED
+#define VOX_PROGRESS_REWRITE_TOTAL PROGRESS_CLUSTER_TOTAL_HEAP_BLKS
+#endif
+
 #endif							/* VOXANNE_COMPAT_H */

@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
+
 #include "core/settings.h"
 #include "utils/guc.h"
 
@@ -16,6 +18,8 @@ char	   *voxanne_backup_directories = NULL;
 char	   *voxanne_ca_file = NULL;
 
 static bool check_absolute(char **newval, void **extra, GucSource source);
+int			voxanne_lock_wait_critical = 5 * 60 * 1000;
+int			voxanne_lock_wait_warning = 30 * 1000;
 
 /*
  * Define all settings; called once, when the library is loaded.
@@ -43,6 +47,16 @@ voxanne_define_settings(void)
 							   "Empty: those of the operating system.",
 							   &voxanne_ca_file, "",
 							   PGC_SUSET, 0, check_absolute, NULL, NULL);
+	DefineCustomIntVariable("voxanne_ops.lock_wait_critical",
+							"Length of a wait for a lock from which it is critical.",
+							NULL,
+							&voxanne_lock_wait_critical, 5 * 60 * 1000, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("voxanne_ops.lock_wait_warning",
+							"Length of a wait for a lock from which it is worth a warning.",
+							"A queue behind waiting DDL that is this old is critical.",
+							&voxanne_lock_wait_warning, 30 * 1000, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("voxanne_ops");
 }

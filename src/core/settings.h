@@ -9,6 +9,8 @@ extern char *voxanne_agent_path;
 extern bool voxanne_allow_http;
 extern char *voxanne_backup_directories;
 extern char *voxanne_ca_file;
+extern int	voxanne_lock_wait_critical;
+extern int	voxanne_lock_wait_warning;
 
 extern void voxanne_define_settings(void);
 
