@@ -16,10 +16,10 @@ char	   *voxanne_agent_path = NULL;
 bool		voxanne_allow_http = false;
 char	   *voxanne_backup_directories = NULL;
 char	   *voxanne_ca_file = NULL;
-
-static bool check_absolute(char **newval, void **extra, GucSource source);
 int			voxanne_lock_wait_critical = 5 * 60 * 1000;
 int			voxanne_lock_wait_warning = 30 * 1000;
+
+static bool check_absolute(char **newval, void **extra, GucSource source);
 
 /*
  * Define all settings; called once, when the library is loaded.
