@@ -106,4 +106,45 @@
 #define VOX_PROGRESS_REWRITE_TOTAL PROGRESS_CLUSTER_TOTAL_HEAP_BLKS
 #endif
 
+/* 16 moved the user and the privileges that a range table entry asks for into a node of their own */
+#if PG16_GE
+#define voxanne_rte_ask(query, rte, userid, perms) \
+	do { \
+		RTEPermissionInfo *perminfo_ = addRTEPermissionInfo(&(query)->rteperminfos, (rte)); \
+		perminfo_->checkAsUser = (userid); \
+		perminfo_->requiredPerms = (perms); \
+	} while (0)
+#else
+#define voxanne_rte_ask(query, rte, userid, perms) \
+	do { \
+		(rte)->checkAsUser = (userid); \
+		(rte)->requiredPerms = (perms); \
+	} while (0)
+#endif
+
+/* 16 replaced the access check of each kind of object by one */
+#if PG16_GE
+#define voxanne_schema_usable(schema, role) \
+	(object_aclcheck(NamespaceRelationId, (schema), (role), ACL_USAGE) == ACLCHECK_OK)
+#else
+#define voxanne_schema_usable(schema, role) \
+	(pg_namespace_aclcheck((schema), (role), ACL_USAGE) == ACLCHECK_OK)
+#endif
+
+/* 16 tells a membership that allows SET ROLE from one that does not: pg_has_role()'s word for it */
+#if PG16_GE
+#define VOXANNE_MAY_SET_ROLE "SET"
+#else
+#define VOXANNE_MAY_SET_ROLE "MEMBER"
+#endif
+
+/* 18 has NOT NULL constraints that were never validated */
+#if PG18_GE
+#define voxanne_column_not_null(desc, attnum) \
+	(TupleDescCompactAttr((desc), (attnum) - 1)->attnullability == ATTNULLABLE_VALID)
+#else
+#define voxanne_column_not_null(desc, attnum) \
+	(TupleDescAttr((desc), (attnum) - 1)->attnotnull)
+#endif
+
 #endif							/* VOXANNE_COMPAT_H */

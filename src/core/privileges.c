@@ -18,6 +18,7 @@
 #include "utils/rls.h"
 
 static bool can_select_columns(Oid relid, List *columns);
+static int	pin_settings(const char *row_security_value);
 
 /*
  * Why the current user cannot read all rows of these columns (an integer list
@@ -61,11 +62,27 @@ can_select_columns(Oid relid, List *columns)
 int
 voxanne_pin_settings(void)
 {
+	return pin_settings("off");
+}
+
+/*
+ * The same for code that asks the server which policies apply: the server
+ * raises an error instead of an answer while row_security is off.
+ */
+int
+voxanne_pin_settings_for_policies(void)
+{
+	return pin_settings("on");
+}
+
+static int
+pin_settings(const char *row_security_value)
+{
 	int			nestlevel = NewGUCNestLevel();
 
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("row_security", "off",
+	(void) set_config_option("row_security", row_security_value,
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	return nestlevel;
 }
