@@ -81,7 +81,7 @@ $(filter src/%,$(OBJS)) voxanne_ops.o: $(wildcard src/*/*.h)
 test:
 	tools/test
 demo:
-	demo/run
+	demo/run $(SIZE)
 demo-stop:
 	demo/stop
 matrix:

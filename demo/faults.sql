@@ -1,0 +1,155 @@
+-- Faults for the demo: each is one that happens to such an application.  Run after demo/data.sql.
+--
+--   psql -d DATABASE [-v today=2026-01-31] -f demo/faults.sql
+--
+-- "-- finds: FUNCTION SEVERITY KEY" under a fault is a finding that it must produce, with * for any text;
+-- "-- finds nothing" stands where something looks like a fault and is none.  t/demo.pl holds the
+-- functions to these lines, in both directions: all of them, and nothing else.
+\set ON_ERROR_STOP on
+SET client_min_messages = warning;
+\if :{?today}
+\else
+  SELECT (now() AT TIME ZONE 'UTC')::date AS today \gset
+\endif
+-- Nobody works on Saturdays, so what is booked there meets nothing else.
+SELECT (date_trunc('week', :'today'::timestamp) + interval '12 days')::date AS upcoming,
+       (date_trunc('week', :'today'::timestamp) - interval '9 days')::date AS recent,
+       (date_trunc('week', :'today'::timestamp) - interval '282 days')::date AS old
+\gset
+
+BEGIN;
+CREATE FUNCTION pg_temp.demo_id(kind text, n bigint) RETURNS uuid IMMUTABLE LANGUAGE sql
+AS $$ SELECT md5(kind || ':' || n)::uuid $$;
+CREATE FUNCTION pg_temp.book(tag text, org int, contact int, provider int, day date, hour time,
+                             minutes int DEFAULT 30, status text DEFAULT 'confirmed') RETURNS void LANGUAGE sql
+AS $$
+INSERT INTO public.appointments (id, org_id, contact_id, service_type, scheduled_at, duration_minutes, status, provider_id, created_at, updated_at)
+SELECT md5('fault ' || tag)::uuid, pg_temp.demo_id('org', org), pg_temp.demo_id('contact', org * 1000000 + contact), 'consultation',
+       (day + hour) AT TIME ZONE 'UTC', minutes, status::public.appointment_status, pg_temp.demo_id('user', org * 10 + provider),
+       least(day::timestamptz, now()) - interval '3 days' + length(tag) * interval '1 second',
+       least(day::timestamptz, now()) - interval '3 days' + length(tag) * interval '1 second'
+$$;
+
+\echo '  duplicate and overlapping appointments'
+
+-- A retried webhook booked twice, next week.
+SELECT pg_temp.book('retry', 1, 1, 1, :'upcoming', '09:00'), pg_temp.book('retry again', 1, 1, 1, :'upcoming', '09:00') \g /dev/null
+
+-- The same, a few days ago: two records of one visit.
+SELECT pg_temp.book('visit', 1, 2, 1, :'recent', '09:00', 30, 'completed'), pg_temp.book('visit again', 1, 2, 1, :'recent', '09:00', 30, 'completed') \g /dev/null
+
+-- The same, most of a year ago.
+SELECT pg_temp.book('old', 1, 3, 1, :'old', '09:00', 30, 'completed'), pg_temp.book('old again', 1, 3, 1, :'old', '09:00', 30, 'completed') \g /dev/null
+
+-- One contact with two providers at once: the application locks the start of a slot, not its length.
+SELECT pg_temp.book('contact', 1, 4, 1, :'upcoming', '10:00', 45), pg_temp.book('contact too', 1, 4, 2, :'upcoming', '10:15', 45) \g /dev/null
+
+-- One provider with two contacts at once.
+SELECT pg_temp.book('provider', 1, 5, 3, :'upcoming', '10:00', 45), pg_temp.book('provider too', 1, 6, 3, :'upcoming', '10:30', 45) \g /dev/null
+
+-- A long appointment over two short ones that are hours apart: each pair counts, not only neighbours.
+SELECT pg_temp.book('long', 1, 7, 1, :'upcoming', '12:00', 240), pg_temp.book('long one', 1, 7, 2, :'upcoming', '13:00', 60),
+       pg_temp.book('long two', 1, 7, 3, :'upcoming', '15:00', 60) \g /dev/null
+
+-- Nobody has a provider in this organization: two contacts at once may be right, or not.
+SELECT pg_temp.book('walk', 0, 1, NULL, :'upcoming', '09:00'), pg_temp.book('walk too', 0, 2, NULL, :'upcoming', '09:15') \g /dev/null
+
+-- Two bookings by phone, contact not known yet, at the same hour with the same provider.
+SELECT pg_temp.book('phone', 1, NULL, 4, :'upcoming', '09:00'), pg_temp.book('phone too', 1, NULL, 4, :'upcoming', '09:00') \g /dev/null
+
+-- Two such bookings at the same hour with different providers.
+-- finds nothing
+SELECT pg_temp.book('phones', 1, NULL, 1, :'upcoming', '17:00'), pg_temp.book('phones too', 1, NULL, 2, :'upcoming', '17:00') \g /dev/null
+
+-- Cancelled and booked again at the same hour.
+-- finds nothing
+SELECT pg_temp.book('cancelled', 1, 8, 2, :'upcoming', '09:00', 30, 'cancelled'), pg_temp.book('booked again', 1, 8, 2, :'upcoming', '09:00') \g /dev/null
+
+\echo '  references to nothing'
+
+-- Contacts were removed while calls had no foreign key; it came back NOT VALID, so nobody looked at the old rows.
+ALTER TABLE public.call_logs DROP CONSTRAINT call_logs_contact_id_fkey;
+INSERT INTO public.call_logs (id, org_id, contact_id, vapi_call_id, status, started_at, ended_at, duration_seconds)
+SELECT md5('fault call' || n)::uuid, pg_temp.demo_id('org', 1), md5('fault gone' || n)::uuid, 'vapi_fault_' || n, 'completed',
+       :'recent'::timestamptz, :'recent'::timestamptz + interval '3 minutes', 180
+  FROM generate_series(1, 7) AS n;
+ALTER TABLE public.call_logs ADD CONSTRAINT call_logs_contact_id_fkey
+    FOREIGN KEY (contact_id) REFERENCES public.contacts ON DELETE SET NULL NOT VALID;
+
+-- A clean-up ran with session_replication_role = replica, which switches cascades off: the constraint is still VALID.
+INSERT INTO public.contacts (id, org_id, name) SELECT pg_temp.demo_id('contact', 1999999), pg_temp.demo_id('org', 1), 'Test Contact';
+SELECT pg_temp.book('gone ' || n, 1, 999999, 1, :'old', time '12:00' + n * interval '1 hour', 30, 'completed') FROM generate_series(1, 3) AS n \g /dev/null
+SET LOCAL session_replication_role = replica;
+DELETE FROM public.contacts WHERE id = pg_temp.demo_id('contact', 1999999);
+SET LOCAL session_replication_role = origin;
+
+-- Alerts for calls that do not exist, and one that never was a call's uuid.
+INSERT INTO public.hot_lead_alerts (id, org_id, call_id)
+SELECT md5('fault alert' || value)::uuid, pg_temp.demo_id('org', 1), value
+  FROM (VALUES (md5('no such call')::uuid::text), (md5('nor this one')::uuid::text), ('call_7f3a')) AS v (value);
+
+-- Deliveries of an organization that has left.
+INSERT INTO public.webhook_delivery_log (id, org_id, job_id, event_type, status, attempts)
+SELECT md5('fault webhook' || n)::uuid, md5('fault org')::uuid, 'job-fault-' || n, 'call.ended', 'completed', 1
+  FROM generate_series(1, 4) AS n;
+
+-- An import switched triggers off and forgot to switch them on: the foreign keys check nothing any more.
+ALTER TABLE public.user_org_roles DISABLE TRIGGER ALL;
+INSERT INTO public.user_org_roles (user_id, org_id, role) SELECT pg_temp.demo_id('user', 14), md5('fault org')::uuid, 'admin';
+
+\echo '  row security'
+
+-- A new table: default privileges gave it to anon, and nobody enabled row security.
+CREATE TABLE public.call_recordings (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    org_id uuid NOT NULL REFERENCES public.organizations ON DELETE CASCADE,
+    storage_path text NOT NULL
+);
+CREATE INDEX ON public.call_recordings (org_id);
+
+-- Row security was enabled, then the migration failed before its policies.
+CREATE TABLE public.follow_up_tasks (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    org_id uuid NOT NULL REFERENCES public.organizations ON DELETE CASCADE,
+    due_at timestamptz NOT NULL
+);
+CREATE INDEX ON public.follow_up_tasks (org_id);
+REVOKE ALL ON public.follow_up_tasks FROM anon, authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE ON public.follow_up_tasks TO authenticated;
+ALTER TABLE public.follow_up_tasks ENABLE ROW LEVEL SECURITY;
+
+-- A right policy that does nothing, because row security is off.
+CREATE TABLE public.integration_settings (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    org_id uuid NOT NULL REFERENCES public.organizations ON DELETE CASCADE,
+    provider text NOT NULL,
+    settings jsonb NOT NULL DEFAULT '{}'
+);
+CREATE INDEX ON public.integration_settings (org_id);
+REVOKE ALL ON public.integration_settings FROM anon, authenticated;
+GRANT SELECT ON public.integration_settings TO authenticated;
+CREATE POLICY "members select" ON public.integration_settings FOR SELECT TO authenticated
+    USING (org_id = (SELECT public.auth_org_id()));
+
+-- Meant for the service role, which needs no policy; without TO it opens the table to everybody.
+CREATE POLICY "Service role can manage" ON public.hot_lead_alerts FOR ALL USING (true) WITH CHECK (true);
+
+-- A migration dropped the policies and recreated one of them.
+DROP POLICY "members select" ON public.call_logs;
+DROP POLICY "members update" ON public.call_logs;
+DROP POLICY "members delete" ON public.call_logs;
+
+-- Compared as text: right, but the index on org_id is of no use.
+ALTER POLICY "members select" ON public.webhook_delivery_log
+    USING (org_id::text = (SELECT public.auth_org_id())::text);
+
+-- Everybody who is logged in reads every organization's log.
+ALTER POLICY "members select" ON public.audit_logs
+    USING ((SELECT auth.role()) = 'authenticated');
+
+-- A login that no policy applies to.
+SELECT 'CREATE ROLE dashboard_sync LOGIN BYPASSRLS' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'dashboard_sync')
+\gexec
+COMMIT;
+
+ANALYZE;
