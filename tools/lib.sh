@@ -120,7 +120,8 @@ archive_tree() {
             while IFS= read -r -d '' file; do [ -e "$file" ] && printf '%s\0' "$file"; done |
             tar -c --null -T - -f -)
     else
-        tar -c -C "$ROOT" --exclude=.git --exclude='*.o' --exclude='*.so' -f - .
+        tar -c -C "$ROOT" --exclude=.git --exclude='*.o' --exclude='*.so' --exclude=./build --exclude=./stage \
+            --exclude=./results --exclude=./output_iso --exclude=./tmp_check -f - .
     fi
 }
 

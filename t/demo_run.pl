@@ -1,0 +1,34 @@
+# demo/run and demo/stop: the tour ends with a server to connect to, and nothing of it is left afterwards.
+use strict;
+use warnings;
+use IPC::Run qw(run);
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my ($out, $err);
+
+ok(!run([ 'demo/run', 'many' ], '>', \$out, '2>', \$err), 'a size that is none');
+like($err, qr/^usage: /, 'is answered with the usage');
+
+ok(run([ 'demo/run', '500' ], '<', '/dev/null', '>', \$out, '2>', \$err), 'demo/run') or diag("$out\n$err");
+like($out, qr/^Asynchronous notification "voxanne_ops" with payload "\{/m, 'the worker has notified');
+like($out, qr/^target +\| \*$/m,     'the runbook\'s quick command shows the row of all targets');
+like($out, qr/pg_terminate_backend/, 'the lock tree has a remedy');
+unlike($out, qr/^.{101,}$/m, 'no line is longer than 100 characters');
+
+my ($connect) = $out =~ /^connect: +(.*)$/m;
+my ($directory) = $connect =~ /-h (\S+)/;
+is(qx{$connect -XAtc 'SELECT count(*) > 0 FROM find_orphans()'}, "t\n", 'the connection that it names');
+my ($pid) = slurp_file("$directory/data/postmaster.pid") =~ /^(\d+)/;
+
+ok(!run([ 'demo/run', '500' ], '>', \$out, '2>', \$err), 'no second demo');
+like($out, qr/running already/, 'and it says why');
+
+ok(run([ 'demo/stop' ], '>', \$out, '2>', \$err), 'demo/stop');
+ok(!-e $directory,    'the directory is gone');
+ok(!-e 'build/demo',  'the memory of it too');
+ok(!kill(0, $pid),    'and the server');
+ok(run([ 'demo/stop' ], '>', \$out, '2>', \$err), 'demo/stop without a demo');
+like($out, qr/no demo is running/, 'says so');
+
+done_testing();
