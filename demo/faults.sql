@@ -100,6 +100,7 @@ INSERT INTO public.user_org_roles (user_id, org_id, role) SELECT pg_temp.demo_id
 \echo '  row security'
 
 -- A new table: default privileges gave it to anon, and nobody enabled row security.
+-- finds: rls_audit critical rls_off:public.call_recordings
 CREATE TABLE public.call_recordings (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     org_id uuid NOT NULL REFERENCES public.organizations ON DELETE CASCADE,
@@ -108,6 +109,7 @@ CREATE TABLE public.call_recordings (
 CREATE INDEX ON public.call_recordings (org_id);
 
 -- Row security was enabled, then the migration failed before its policies.
+-- finds: rls_audit warning rls_no_policy:public.follow_up_tasks
 CREATE TABLE public.follow_up_tasks (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     org_id uuid NOT NULL REFERENCES public.organizations ON DELETE CASCADE,
@@ -119,6 +121,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON public.follow_up_tasks TO authenticated;
 ALTER TABLE public.follow_up_tasks ENABLE ROW LEVEL SECURITY;
 
 -- A right policy that does nothing, because row security is off.
+-- finds: rls_audit critical policy_without_rls:public.integration_settings
 CREATE TABLE public.integration_settings (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     org_id uuid NOT NULL REFERENCES public.organizations ON DELETE CASCADE,
@@ -131,23 +134,58 @@ GRANT SELECT ON public.integration_settings TO authenticated;
 CREATE POLICY "members select" ON public.integration_settings FOR SELECT TO authenticated
     USING (org_id = (SELECT public.auth_org_id()));
 
--- Meant for the service role, which needs no policy; without TO it opens the table to everybody.
+-- Rows that belong to nobody are shown to everybody.
+-- finds: rls_audit warning tenant_null_shared:public.recording_upload_queue:*
+CREATE TABLE public.recording_upload_queue (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    org_id uuid REFERENCES public.organizations ON DELETE CASCADE,
+    storage_path text NOT NULL
+);
+CREATE INDEX ON public.recording_upload_queue (org_id);
+REVOKE ALL ON public.recording_upload_queue FROM anon, authenticated;
+GRANT SELECT ON public.recording_upload_queue TO authenticated;
+ALTER TABLE public.recording_upload_queue ENABLE ROW LEVEL SECURITY;
+CREATE POLICY "members select" ON public.recording_upload_queue FOR SELECT TO authenticated
+    USING (org_id = (SELECT public.auth_org_id()) OR org_id IS NULL);
+
+-- Meant for the service role, which needs no policy; without TO it opens the table beside the right policies.
+-- finds: rls_audit critical policy_always_true:public.hot_lead_alerts:*
 CREATE POLICY "Service role can manage" ON public.hot_lead_alerts FOR ALL USING (true) WITH CHECK (true);
 
--- A migration dropped the policies and recreated one of them.
+-- The same with TO: useless, since policies do not apply to the service role, and harmless.
+-- finds nothing
+CREATE POLICY "Service role reads" ON public.contacts FOR SELECT TO service_role USING (true);
+
+-- Meant to allow every insert; without WITH CHECK it allows none.
+-- finds: rls_audit info policy_dead:public.contacts:*
+CREATE POLICY "members import" ON public.contacts FOR INSERT TO authenticated;
+
+-- A migration dropped the policies and recreated one of them: calls are written, and never seen again.
+-- finds: rls_audit warning policy_missing:public.call_logs*
 DROP POLICY "members select" ON public.call_logs;
 DROP POLICY "members update" ON public.call_logs;
 DROP POLICY "members delete" ON public.call_logs;
 
 -- Compared as text: right, but the index on org_id is of no use.
+-- finds: rls_audit warning tenant_text_compare:public.webhook_delivery_log:*
 ALTER POLICY "members select" ON public.webhook_delivery_log
     USING (org_id::text = (SELECT public.auth_org_id())::text);
 
 -- Everybody who is logged in reads every organization's log.
+-- finds: rls_audit critical policy_always_true:public.audit_logs:*
 ALTER POLICY "members select" ON public.audit_logs
     USING ((SELECT auth.role()) = 'authenticated');
 
+-- A condition on the row that has nothing to do with its organization.
+-- finds: rls_audit critical tenant_unbound:public.profiles:*
+ALTER POLICY "members select" ON public.profiles USING (role <> 'hidden');
+
+-- Only what a row was is checked, not what it becomes: it can be moved to another organization.
+-- finds: rls_audit * tenant_check_lax:public.appointments:*
+ALTER POLICY "members update" ON public.appointments WITH CHECK (org_id IS NOT NULL);
+
 -- A login that no policy applies to.
+-- finds: rls_audit warning login_bypasses_rls:dashboard_sync
 SELECT 'CREATE ROLE dashboard_sync LOGIN BYPASSRLS' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'dashboard_sync')
 \gexec
 COMMIT;

@@ -153,8 +153,10 @@ SELECT id, org_id, contact_id, service_type, scheduled_at, duration_minutes, sta
   FROM public.appointments
  WHERE scheduled_at >= now() AND deleted_at IS NULL AND status IN ('pending', 'confirmed');
 
--- What the API may do: users of an organization with its own rows, nobody else anything.
-REVOKE ALL ON ALL TABLES IN SCHEMA public FROM anon, authenticated;
+-- What the API may do: users of an organization with its own rows.  anon keeps what the default
+-- privileges gave it, as on Supabase, and no policy lets it use that; but policies do not hold for TRUNCATE.
+REVOKE TRUNCATE, REFERENCES, TRIGGER ON ALL TABLES IN SCHEMA public FROM anon;
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM authenticated;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO authenticated;
 GRANT INSERT, UPDATE, DELETE ON public.contacts, public.appointments, public.call_logs, public.hot_lead_alerts TO authenticated;
 
