@@ -32,13 +32,13 @@ await_notification() {
 
 backup_scene() {
     step "a backup with pg_basebackup, verified by the worker"
-    as_user "$BINDIR/pg_basebackup" -h "$WORK" -p $PORT -U postgres -D "$WORK/backups/nightly" -c fast --no-sync
+    as_user "$BINDIR/pg_basebackup" -h "$WORK" -p $PORT -U postgres -D "$WORK/backups/$(date -u +%F)" -c fast --no-sync
     show "SELECT severity, object, detail FROM backup_status()"
     session listener postgres
     printf '\nlistener=# LISTEN voxanne_ops;\n'
     tell listener 'LISTEN voxanne_ops;'
     wait_until "the listener" "SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'listener' AND query LIKE 'LISTEN%' AND state = 'idle'"
-    show "SELECT add_backup_target('nightly', '$WORK/backups/nightly')"
+    show "SELECT add_backup_target('nightly', 'basebackup', '$WORK/backups')"
     await_notification
     printf '\nlistener:\n'
     grep '^Asynchronous' "$WORK/listener.out" | fold -s -w 100
