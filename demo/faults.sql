@@ -68,6 +68,7 @@ SELECT pg_temp.book('cancelled', 1, 8, 2, :'upcoming', '09:00', 30, 'cancelled')
 \echo '  references to nothing'
 
 -- Contacts were removed while calls had no foreign key; it came back NOT VALID, so nobody looked at the old rows.
+-- finds: find_orphans warning orphan_rows:public.call_logs.contact_id:call_logs_contact_id_fkey
 ALTER TABLE public.call_logs DROP CONSTRAINT call_logs_contact_id_fkey;
 INSERT INTO public.call_logs (id, org_id, contact_id, vapi_call_id, status, started_at, ended_at, duration_seconds)
 SELECT md5('fault call' || n)::uuid, pg_temp.demo_id('org', 1), md5('fault gone' || n)::uuid, 'vapi_fault_' || n, 'completed',
@@ -77,6 +78,7 @@ ALTER TABLE public.call_logs ADD CONSTRAINT call_logs_contact_id_fkey
     FOREIGN KEY (contact_id) REFERENCES public.contacts ON DELETE SET NULL NOT VALID;
 
 -- A clean-up ran with session_replication_role = replica, which switches cascades off: the constraint is still VALID.
+-- finds: find_orphans critical orphan_rows:public.appointments.contact_id:appointments_contact_id_fkey
 INSERT INTO public.contacts (id, org_id, name) SELECT pg_temp.demo_id('contact', 1999999), pg_temp.demo_id('org', 1), 'Test Contact';
 SELECT pg_temp.book('gone ' || n, 1, 999999, 1, :'old', time '12:00' + n * interval '1 hour', 30, 'completed') FROM generate_series(1, 3) AS n \g /dev/null
 SET LOCAL session_replication_role = replica;
@@ -84,29 +86,33 @@ DELETE FROM public.contacts WHERE id = pg_temp.demo_id('contact', 1999999);
 SET LOCAL session_replication_role = origin;
 
 -- Alerts for calls that do not exist, and one that never was a call's uuid.
+-- finds: find_orphans warning orphan_rows:public.hot_lead_alerts.call_id:public.call_logs
+-- finds: find_orphans warning malformed_reference:public.hot_lead_alerts.call_id:public.call_logs
 INSERT INTO public.hot_lead_alerts (id, org_id, call_id)
 SELECT md5('fault alert' || value)::uuid, pg_temp.demo_id('org', 1), value
   FROM (VALUES (md5('no such call')::uuid::text), (md5('nor this one')::uuid::text), ('call_7f3a')) AS v (value);
 
 -- Deliveries of an organization that has left.
+-- finds: find_orphans warning orphan_rows:public.webhook_delivery_log.org_id:public.organizations
 INSERT INTO public.webhook_delivery_log (id, org_id, job_id, event_type, status, attempts)
 SELECT md5('fault webhook' || n)::uuid, md5('fault org')::uuid, 'job-fault-' || n, 'call.ended', 'completed', 1
   FROM generate_series(1, 4) AS n;
 
 -- An import switched triggers off and forgot to switch them on: the foreign keys check nothing any more.
+-- finds: find_orphans critical orphan_rows:public.user_org_roles.org_id:user_org_roles_org_id_fkey
 ALTER TABLE public.user_org_roles DISABLE TRIGGER ALL;
 INSERT INTO public.user_org_roles (user_id, org_id, role) SELECT pg_temp.demo_id('user', 14), md5('fault org')::uuid, 'admin';
 
 \echo '  row security'
 
 -- A new table: default privileges gave it to anon, and nobody enabled row security.
--- finds: rls_audit critical rls_off:public.call_recordings
-CREATE TABLE public.call_recordings (
+-- finds: rls_audit critical rls_off:public.recordings
+CREATE TABLE public.recordings (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     org_id uuid NOT NULL REFERENCES public.organizations ON DELETE CASCADE,
     storage_path text NOT NULL
 );
-CREATE INDEX ON public.call_recordings (org_id);
+CREATE INDEX ON public.recordings (org_id);
 
 -- Row security was enabled, then the migration failed before its policies.
 -- finds: rls_audit warning rls_no_policy:public.follow_up_tasks
