@@ -147,4 +147,13 @@
 	(TupleDescAttr((desc), (attnum) - 1)->attnotnull)
 #endif
 
+/* 18 has foreign keys that are not enforced, and temporal ones */
+#if PG18_GE
+#define voxanne_constraint_enforced(form) ((form)->conenforced)
+#define voxanne_constraint_has_period(form) ((form)->conperiod)
+#else
+#define voxanne_constraint_enforced(form) true
+#define voxanne_constraint_has_period(form) false
+#endif
+
 #endif							/* VOXANNE_COMPAT_H */

@@ -87,6 +87,15 @@ pin_settings(const char *row_security_value)
 	return nestlevel;
 }
 
+/*
+ * One setting more, likewise up to voxanne_unpin_settings().
+ */
+void
+voxanne_pin_setting(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
 void
 voxanne_unpin_settings(int nestlevel)
 {

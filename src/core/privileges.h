@@ -17,6 +17,7 @@ typedef struct VoxIdentity
 extern char *voxanne_unreadable(Oid relid, List *columns);
 extern int	voxanne_pin_settings(void);
 extern int	voxanne_pin_settings_for_policies(void);
+extern void voxanne_pin_setting(const char *name, const char *value);
 extern void voxanne_unpin_settings(int nestlevel);
 extern void voxanne_become(Oid userid, VoxIdentity *saved);
 extern void voxanne_become_again(const VoxIdentity *saved);

@@ -8,15 +8,25 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/table.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
 #include "core/compat.h"
 #include "core/relation.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
+
+static char *lock_one_to_read(Oid relid, const char *name);
+static char *lock_indexes_to_read(Oid relid);
 
 /*
  * Quoted identity "schema.relation", always with the schema.  NULL if the
@@ -73,6 +83,117 @@ voxanne_try_lock(Oid relid, LOCKMODE mode)
 		return VOX_LOCK_GONE;
 	}
 	return VOX_LOCKED;
+}
+
+/*
+ * Lock a table, the partitions or children below it and the indexes of all of
+ * them for reading, without waiting: the planner would wait for any of them.
+ * NULL if that worked, else a sentence about why not.  What was locked stays
+ * locked to the end of the transaction.
+ */
+char *
+voxanne_lock_to_read(Oid relid)
+{
+	char	   *name = voxanne_relation_name(relid);
+	char	   *refusal = lock_one_to_read(relid, name);
+	ListCell   *lc;
+
+	if (refusal != NULL)
+		return refusal;
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		Oid			member = lfirst_oid(lc);
+
+		refusal = member == relid ? NULL : lock_one_to_read(member, voxanne_relation_name(member));
+		if (refusal == NULL)
+			refusal = lock_indexes_to_read(member);
+		if (refusal != NULL)
+			return refusal;
+	}
+	return NULL;
+}
+
+/* Lock a table or index, without those below it; a sentence if that failed. */
+static char *
+lock_one_to_read(Oid relid, const char *name)
+{
+	switch (voxanne_try_lock(relid, AccessShareLock))
+	{
+		case VOX_LOCK_BUSY:
+			return psprintf("Another session holds or awaits an exclusive lock on %s.",
+							name == NULL ? "a table that is being dropped" : name);
+		case VOX_LOCK_GONE:
+			return name == NULL ? pstrdup("The table was dropped meanwhile.") :
+				psprintf("%s was dropped meanwhile.", name);
+		case VOX_LOCKED:
+			break;
+	}
+	return NULL;
+}
+
+static char *
+lock_indexes_to_read(Oid relid)
+{
+	Relation	rel = try_relation_open(relid, NoLock);
+	List	   *indexes = NIL;
+	ListCell   *lc;
+
+	if (rel != NULL)
+	{
+		indexes = RelationGetIndexList(rel);
+		relation_close(rel, NoLock);
+	}
+	foreach(lc, indexes)
+	{
+		Oid			indexid = lfirst_oid(lc);
+		char	   *refusal = lock_one_to_read(indexid, voxanne_relation_name(indexid));
+
+		if (refusal != NULL)
+			return refusal;
+	}
+	return NULL;
+}
+
+/*
+ * Was a table, or one below it, altered by a transaction that the snapshot does
+ * not see?  A rewrite or TRUNCATE since then makes its rows look missing.
+ */
+bool
+voxanne_changed_since(Oid relid, Snapshot snapshot)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(lfirst_oid(lc)));
+		TransactionId xmin;
+
+		if (!HeapTupleIsValid(tuple))
+			return true;
+		xmin = HeapTupleHeaderGetXmin(tuple->t_data);
+		ReleaseSysCache(tuple);
+		if (TransactionIdIsNormal(xmin) && !TransactionIdIsCurrentTransactionId(xmin) &&
+			XidInMVCCSnapshot(xmin, snapshot))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Owner of a relation; InvalidOid if there is none.
+ */
+Oid
+voxanne_relation_owner(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+		ReleaseSysCache(tuple);
+	}
+	return owner;
 }
 
 /*

@@ -8,6 +8,7 @@
 #include "access/attnum.h"
 #include "nodes/pg_list.h"
 #include "storage/lockdefs.h"
+#include "utils/snapshot.h"
 
 typedef enum VoxLockResult
 {
@@ -20,6 +21,9 @@ extern char *voxanne_relation_name(Oid relid);
 extern char *voxanne_column_name(Oid relid, AttrNumber attnum);
 extern char *voxanne_role_name(Oid roleid);
 extern VoxLockResult voxanne_try_lock(Oid relid, LOCKMODE mode);
+extern char *voxanne_lock_to_read(Oid relid);
+extern bool voxanne_changed_since(Oid relid, Snapshot snapshot);
+extern Oid	voxanne_relation_owner(Oid relid);
 extern AttrNumber voxanne_find_column(Oid relid, const char *name);
 extern List *voxanne_primary_key(Oid relid);
 

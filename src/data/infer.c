@@ -1,0 +1,202 @@
+/*
+ * src/data/infer.c
+ *		References that no foreign key declares: candidates by name and type.
+ *
+ * What names are worth is in the query below: a column of the same name that
+ * is a declared reference elsewhere, contact_id -> contacts, created_by ->
+ * profiles count 40 of 100, call_id -> call_logs counts 20.  A comparable type
+ * adds 30, and the share of the rows whose parent exists up to 30, so a weak
+ * name needs most of its rows to have a parent.  That share is found by the
+ * check itself; candidates below 70 in the end are not reported.
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "core/compat.h"
+#include "data/reference.h"
+#include "data/table.h"
+#include "executor/spi.h"
+#include "nodes/parsenodes.h"
+#include "parser/parse_coerce.h"
+#include "utils/array.h"
+#include "utils/lsyscache.h"
+
+static Datum oid_array(List *oids);
+static VoxReference *make_candidate(uint64 row);
+static bool decide_comparison(VoxReference *reference, Oid opclass);
+static Oid	key_operator(Oid opclass, Oid parent_type, Oid child_type);
+static bool is_text_type(Oid type);
+
+/*
+ * $1: the child, or 0 for all tables of the schemas $2.  One row a column: the
+ * likeliest parent.  Passed over: identifiers that other systems hand out, the
+ * id of a polymorphic pair (x_id beside x_type), columns that are in a foreign
+ * key already, tables of extensions.
+ */
+static const char *const candidate_query =
+"WITH candidate AS ("
+" SELECT c.oid AS child, c.relnamespace AS schema, c.relkind, a.attnum AS child_column, a.attname AS name,"
+"  CASE WHEN a.attname LIKE '%\\_id' THEN left(a.attname, -3) ELSE '' END AS stem,"
+"  a.attname IN ('created_by', 'updated_by', 'deleted_by', 'user_id') AS is_person"
+" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid"
+" WHERE (c.oid = $1 OR $1 = 0 AND c.relnamespace = ANY ($2) AND NOT c.relispartition)"
+"  AND c.relkind IN ('r', 'p', 'f')"
+"  AND a.attnum > 0 AND NOT a.attisdropped"
+"  AND (a.attname LIKE '_%\\_id' OR a.attname IN ('created_by', 'updated_by', 'deleted_by'))"
+"  AND a.attname !~ '^(vapi|stripe|twilio|google|external|ext)_'"
+"  AND a.attname NOT IN ('job_id', 'event_id', 'session_id', 'request_id', 'message_id')"
+"  AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute t WHERE t.attrelid = c.oid AND NOT t.attisdropped"
+"   AND t.attname = left(a.attname, -3) || '_type')"
+"  AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint f WHERE f.conrelid = c.oid AND f.contype = 'f'"
+"   AND a.attnum = ANY (f.conkey))"
+"  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass"
+"   AND d.objid = c.oid AND d.deptype = 'e')),"
+" keyed AS ("
+" SELECT p.oid AS parent, p.relname AS parent_name, p.relnamespace AS parent_schema,"
+"  n.nspname = 'auth' AS in_auth, i.indkey[0] AS parent_column, i.indclass[0] AS opclass"
+" FROM pg_catalog.pg_class p JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace"
+" JOIN pg_catalog.pg_index i ON i.indrelid = p.oid AND i.indisprimary AND i.indisvalid AND i.indnkeyatts = 1"
+" WHERE p.relkind IN ('r', 'p') AND NOT p.relispartition),"
+" declared AS ("
+" SELECT a.attname AS name, f.confrelid AS parent, count(*) AS uses"
+" FROM pg_catalog.pg_constraint f"
+" JOIN pg_catalog.pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = f.conkey[1]"
+" WHERE f.contype = 'f' AND f.conparentid = 0 AND cardinality(f.conkey) = 1 GROUP BY 1, 2),"
+" ranked AS ("
+" SELECT child, relkind, child_column, parent, parent_column, opclass, parent_name, coalesce(uses, 0) AS uses,"
+"  CASE WHEN parent_schema <> schema AND parent_schema <> ALL ($2) AND NOT (in_auth AND is_person) THEN NULL"
+"  WHEN uses > 0 THEN 1"
+"  WHEN parent_name IN (stem, stem || 's', stem || 'es', regexp_replace(stem, 'y$', 'ies'))"
+"   THEN CASE WHEN parent_schema = schema THEN 2 WHEN NOT in_auth THEN 3 END"
+"  WHEN is_person AND parent_name = 'profiles' AND parent_schema = schema THEN 4"
+"  WHEN is_person AND parent_name = 'users' AND in_auth THEN 5"
+"  WHEN stem <> '' AND left(parent_name, length(stem) + 1) = stem || '_' AND parent_schema = schema THEN 6"
+"  END AS rank"
+" FROM candidate CROSS JOIN keyed LEFT JOIN declared USING (name, parent)"
+" WHERE child <> parent OR child_column <> parent_column),"
+" counted AS ("
+" SELECT *, count(*) OVER (PARTITION BY child, child_column, rank) AS alike FROM ranked WHERE rank IS NOT NULL)"
+" SELECT DISTINCT ON (child, child_column) child, child_column, relkind, parent, parent_column, opclass, rank"
+" FROM counted WHERE rank < 6 OR alike = 1"
+" ORDER BY child, child_column, rank, uses DESC, parent_name, parent";
+
+/* What a candidate's rank in that query is worth, of 100. */
+#define STRONG_NAME 40
+#define WEAK_NAME 20
+#define WEAK_RANK 6
+
+/*
+ * The likely references (VoxReference *) of a table, or with InvalidOid of all
+ * tables in the schemas, whose types can be compared.  A foreign table's have
+ * a refusal.  Settings must be pinned.
+ */
+List *
+voxanne_inferred_references(Oid child, List *schemas)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Oid			types[] = {OIDOID, OIDARRAYOID};
+	Datum		values[2];
+	List	   *references = NIL;
+
+	SPI_connect();
+	values[0] = ObjectIdGetDatum(child);
+	values[1] = oid_array(schemas);
+	if (SPI_execute_with_args(candidate_query, 2, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not list likely references");
+
+	MemoryContextSwitchTo(context);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		VoxReference *reference = make_candidate(row);
+
+		if (reference != NULL)
+			references = lappend(references, reference);
+	}
+	SPI_finish();
+	return references;
+}
+
+static Datum
+oid_array(List *oids)
+{
+	Datum	   *elements = palloc_array(Datum, list_length(oids) + 1);
+	int			count = 0;
+	ListCell   *lc;
+
+	foreach(lc, oids)
+		elements[count++] = ObjectIdGetDatum(lfirst_oid(lc));
+	return PointerGetDatum(construct_array(elements, count, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+}
+
+/* A row of the query as a reference; NULL if the types cannot be compared. */
+static VoxReference *
+make_candidate(uint64 row)
+{
+	HeapTuple	tuple = SPI_tuptable->vals[row];
+	TupleDesc	desc = SPI_tuptable->tupdesc;
+	VoxReference *reference = palloc0_object(VoxReference);
+	Oid			opclass;
+	bool		isnull;
+
+	reference->source = VOX_REFERENCE_INFERRED;
+	reference->child = DatumGetObjectId(SPI_getbinval(tuple, desc, 1, &isnull));
+	reference->child_atts[0] = DatumGetInt16(SPI_getbinval(tuple, desc, 2, &isnull));
+	if (DatumGetChar(SPI_getbinval(tuple, desc, 3, &isnull)) == RELKIND_FOREIGN_TABLE)
+		reference->refusal = "The rows are in a foreign table.";
+	reference->parent = DatumGetObjectId(SPI_getbinval(tuple, desc, 4, &isnull));
+	reference->parent_atts[0] = DatumGetInt16(SPI_getbinval(tuple, desc, 5, &isnull));
+	opclass = DatumGetObjectId(SPI_getbinval(tuple, desc, 6, &isnull));
+	reference->name_score = DatumGetInt32(SPI_getbinval(tuple, desc, 7, &isnull)) < WEAK_RANK ?
+		STRONG_NAME : WEAK_NAME;
+	reference->natts = 1;
+	reference->on_delete = FKCONSTR_ACTION_NOACTION;
+	return decide_comparison(reference, opclass) ? reference : NULL;
+}
+
+/* How the two columns are compared; false if they cannot be. */
+static bool
+decide_comparison(VoxReference *reference, Oid opclass)
+{
+	Oid			child_type = getBaseType(voxanne_column_type(reference->child, reference->child_atts[0]));
+	Oid			parent_type = getBaseType(voxanne_column_type(reference->parent, reference->parent_atts[0]));
+
+	reference->operators[0] = key_operator(opclass, parent_type, child_type);
+	if (OidIsValid(reference->operators[0]))
+		reference->comparison = VOX_COMPARE_OPERATOR;
+	else if (parent_type == UUIDOID && is_text_type(child_type))
+		reference->comparison = VOX_COMPARE_CHILD_TEXT;
+	else if (child_type == UUIDOID && is_text_type(parent_type))
+		reference->comparison = VOX_COMPARE_PARENT_TEXT;
+	else
+		return false;
+	return true;
+}
+
+/*
+ * The operator by which a foreign key on a column of child_type would look up
+ * a primary key of that operator class, without calling a cast function;
+ * InvalidOid if there is none.
+ */
+static Oid
+key_operator(Oid opclass, Oid parent_type, Oid child_type)
+{
+	Oid			family;
+	Oid			input;
+	Oid			operator;
+
+	if (!get_opclass_opfamily_and_input_type(opclass, &family, &input))
+		return InvalidOid;
+	operator = get_opfamily_member(family, input, child_type, BTEqualStrategyNumber);
+	if (!OidIsValid(operator) && IsBinaryCoercible(child_type, input) &&
+		(!IsPolymorphicType(input) || child_type == parent_type))
+		operator = get_opfamily_member(family, input, input, BTEqualStrategyNumber);
+	return operator;
+}
+
+static bool
+is_text_type(Oid type)
+{
+	return type == TEXTOID || type == VARCHAROID || type == BPCHAROID;
+}

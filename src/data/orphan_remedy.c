@@ -1,0 +1,322 @@
+/*
+ * src/data/orphan_remedy.c
+ *		The SQL that removes what is wrong with a reference.
+ *
+ * Rows are never just deleted.  Where the reference may be null and nothing
+ * says that the row is worthless without it, it is cleared; else the row is
+ * moved to quarantine.  A row that other tables reference is left alone: its
+ * deletion would cascade to rows that nobody has a copy of.  Then the foreign
+ * key is made to hold: VALIDATE of one that claims to be valid does nothing,
+ * so it is dropped and added in one statement, which also gives it triggers
+ * that fire, and validated in a second one that blocks nobody.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "core/compat.h"
+#include "core/privileges.h"
+#include "core/query.h"
+#include "core/relation.h"
+#include "data/orphan_remedy.h"
+#include "data/quarantine.h"
+#include "data/table.h"
+#include "nodes/parsenodes.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+/* An inferred reference below this score is reported, but its rows are not touched. */
+#define SURE_ENOUGH 85
+
+static List *clearable_columns(const VoxReference *reference, const VoxTable *child);
+static bool is_clearable(const VoxTable *child, AttrNumber attnum);
+static bool is_tenant_column(const VoxTable *child, AttrNumber attnum);
+static char *faulty_rows(const VoxReference *reference, VoxReferenceFault fault, const char *alias);
+static char *unreferenced(const VoxTable *child, const char *alias);
+static char *clear_rows(const VoxTable *child, List *columns, const char *key, const char *condition);
+static char *move_rows(const VoxTable *child, const char *key, const char *condition);
+static bool referenced_rows(const VoxTable *child, const char *condition);
+static char *constraint_statements(const VoxReference *reference, const VoxTable *child);
+static char *foreign_key_statements(const VoxTable *child, const char *name, const char *definition,
+									bool replace);
+static char *inferred_definition(const VoxReference *reference);
+static bool has_deferrable_trigger(Oid relid);
+static bool is_inherited(Oid constraint);
+
+/*
+ * Advice and remedy for rows with a fault.  "score" is what the reference is
+ * worth of 100, "key" that of the finding.  Reads the tables that reference
+ * the child, so it runs where the check runs.
+ */
+void
+voxanne_orphan_remedy(const VoxReference *reference, VoxReferenceFault fault, int score,
+					  const char *key, VoxRemedy *remedy)
+{
+	VoxTable	child;
+	List	   *clear = NIL;
+	char	   *condition;
+	const char *then;
+	const char *constraint;
+
+	remedy->sql = NULL;
+	if (score < SURE_ENOUGH)
+	{
+		remedy->advice = pstrdup("Find out whether the column is a reference at all: only part of its values have a parent, so there is no automatic remedy.");
+		return;
+	}
+
+	voxanne_table_describe(&child, reference->child);
+	condition = faulty_rows(reference, fault, "gone");
+	if (reference->source == VOX_REFERENCE_INFERRED || reference->on_delete == FKCONSTR_ACTION_SETNULL)
+		clear = clearable_columns(reference, &child);
+	if (clear == NIL && referenced_rows(&child, condition))
+	{
+		remedy->advice = pstrdup("Restore the missing parents, from a backup if need be: other tables reference some of these rows, so they cannot be moved away.");
+		return;
+	}
+
+	constraint = constraint_statements(reference, &child);
+	then = *constraint == '\0' ? "" :
+		reference->source == VOX_REFERENCE_INFERRED ? ", then adds the foreign key" :
+		", then makes the foreign key hold again";
+	remedy->advice = clear != NIL ?
+		psprintf("Restore the missing parents if they are needed; the remedy keeps a copy of these rows in voxanne_quarantine.row_image and sets the reference to NULL%s.", then) :
+		psprintf("Restore the missing parents if they are needed; the remedy moves these rows to voxanne_quarantine.row_image%s.", then);
+	remedy->sql = psprintf("%s%s;%s%s", voxanne_quarantine_prepare(),
+						   clear != NIL ? clear_rows(&child, clear, key, condition) : move_rows(&child, key, condition),
+						   *constraint != '\0' && has_deferrable_trigger(child.relid) ? "\nSET CONSTRAINTS ALL IMMEDIATE;" : "",
+						   constraint);
+}
+
+/*
+ * The columns to set to NULL so that the reference is void; NIL if some of
+ * those needed cannot be.  The tenant's column stays.
+ */
+static List *
+clearable_columns(const VoxReference *reference, const VoxTable *child)
+{
+	List	   *columns = NIL;
+
+	for (int i = 0; i < reference->natts; i++)
+	{
+		AttrNumber	attnum = reference->child_atts[i];
+		bool		clearable = is_clearable(child, attnum);
+
+		if (reference->match_full && !clearable)
+			return NIL;
+		if (clearable && (reference->natts == 1 || reference->match_full || !is_tenant_column(child, attnum)))
+			columns = lappend_int(columns, attnum);
+	}
+	return columns;
+}
+
+/* A domain may refuse NULL by a rule of its own. */
+static bool
+is_clearable(const VoxTable *child, AttrNumber attnum)
+{
+	HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(child->relid), Int16GetDatum(attnum));
+	bool		clearable = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		Form_pg_attribute att = (Form_pg_attribute) GETSTRUCT(tuple);
+
+		clearable = !att->attnotnull && att->attgenerated == '\0' &&
+			getBaseType(att->atttypid) == att->atttypid &&
+			!list_member_int(child->pk, attnum);
+		ReleaseSysCache(tuple);
+	}
+	return clearable;
+}
+
+static bool
+is_tenant_column(const VoxTable *child, AttrNumber attnum)
+{
+	const char *name = get_attname(child->relid, attnum, false);
+
+	return strcmp(name, "org_id") == 0 || strcmp(name, "tenant_id") == 0;
+}
+
+/* All rows that must go before the foreign key can hold; soft-deleted ones too. */
+static char *
+faulty_rows(const VoxReference *reference, VoxReferenceFault fault, const char *alias)
+{
+	char	   *orphan = voxanne_reference_condition(reference, VOX_FAULT_ORPHAN, alias);
+	char	   *partial = voxanne_reference_condition(reference, VOX_FAULT_PARTIAL, alias);
+
+	if (fault == VOX_FAULT_MALFORMED)
+		return voxanne_reference_condition(reference, fault, alias);
+	return strcmp(partial, "false") == 0 ? orphan : psprintf("((%s) OR (%s))", orphan, partial);
+}
+
+/* The condition that no other row references a row of the table, as far as foreign keys say. */
+static char *
+unreferenced(const VoxTable *child, const char *alias)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, voxanne_references_to(child->relid))
+	{
+		const VoxReference *incoming = lfirst(lc);
+		VoxTable	other;
+
+		voxanne_table_describe(&other, incoming->child);
+		appendStringInfo(&buf, " AND NOT EXISTS (SELECT FROM %s AS r WHERE %s)", other.from,
+						 voxanne_reference_join(incoming, alias, "r"));
+	}
+	return buf.data;
+}
+
+/*
+ * Does another row reference one of these?  Tables that cannot be read now
+ * count as if they did.
+ */
+static bool
+referenced_rows(const VoxTable *child, const char *condition)
+{
+	char	   *guard;
+	bool		referenced;
+	ListCell   *lc;
+
+	foreach(lc, voxanne_references_to(child->relid))
+	{
+		const VoxReference *incoming = lfirst(lc);
+
+		if (voxanne_lock_to_read(incoming->child) != NULL ||
+			voxanne_unreadable(incoming->child, voxanne_reference_columns(incoming, false)) != NULL ||
+			voxanne_changed_since(incoming->child, GetActiveSnapshot()))
+			return true;
+	}
+	guard = unreferenced(child, "gone");
+	if (*guard == '\0')
+		return false;
+
+	SPI_connect();
+	referenced = voxanne_query_count(psprintf("SELECT pg_catalog.count(*) FROM %s AS gone WHERE %s AND NOT (true%s)",
+											  child->from, condition, guard)) > 0;
+	SPI_finish();
+	return referenced;
+}
+
+/* One statement that keeps a copy of the rows and clears the columns. */
+static char *
+clear_rows(const VoxTable *child, List *columns, const char *key, const char *condition)
+{
+	StringInfoData set;
+	ListCell   *lc;
+
+	initStringInfo(&set);
+	foreach(lc, columns)
+		appendStringInfo(&set, "%s%s = NULL", set.len > 0 ? ", " : "",
+						 voxanne_column_ref(child->relid, "", lfirst_int(lc)));
+	return psprintf("WITH kept AS (%s)\nUPDATE %s AS gone SET %s WHERE %s",
+					voxanne_quarantine_insert(child->name, key,
+											  psprintf("%s AS gone WHERE %s", child->from, condition)),
+					child->from, set.data, condition);
+}
+
+/* One statement that moves the rows; those that got referenced meanwhile stay. */
+static char *
+move_rows(const VoxTable *child, const char *key, const char *condition)
+{
+	return psprintf("WITH gone AS (DELETE FROM %s AS gone WHERE %s%s RETURNING gone.*)\n%s",
+					child->from, condition, unreferenced(child, "gone"),
+					voxanne_quarantine_insert(child->name, key, "gone"));
+}
+
+/* Statements after which the foreign key holds; empty where none can or should be there. */
+static char *
+constraint_statements(const VoxReference *reference, const VoxTable *child)
+{
+	const char *name;
+	const char *definition;
+
+	if (reference->source == VOX_REFERENCE_NOT_ENFORCED || reference->comparison != VOX_COMPARE_OPERATOR)
+		return pstrdup("");
+
+	if (reference->source == VOX_REFERENCE_INFERRED)
+	{
+		definition = inferred_definition(reference);
+		if (definition == NULL)
+			return pstrdup("");
+		name = ChooseConstraintName(get_rel_name(child->relid),
+									get_attname(child->relid, reference->child_atts[0], false),
+									"fkey", get_rel_namespace(child->relid), NIL);
+		return foreign_key_statements(child, name, definition, false);
+	}
+
+	name = get_constraint_name(reference->constraint);
+	if (reference->source == VOX_REFERENCE_NOT_VALID)
+		return psprintf("\nALTER TABLE %s VALIDATE CONSTRAINT %s;", child->name, quote_identifier(name));
+	if (is_inherited(reference->constraint))
+		return pstrdup("");
+	definition = TextDatumGetCString(DirectFunctionCall1(pg_get_constraintdef,
+														 ObjectIdGetDatum(reference->constraint)));
+	return foreign_key_statements(child, name, definition, true);
+}
+
+/* A partitioned table's key cannot be NOT VALID up to 17, so it is added and checked at once. */
+static char *
+foreign_key_statements(const VoxTable *child, const char *name, const char *definition, bool replace)
+{
+	const char *quoted = quote_identifier(name);
+	char	   *drop = replace ? psprintf("DROP CONSTRAINT %s, ", quoted) : pstrdup("");
+
+	if (child->partitioned)
+		return psprintf("\nALTER TABLE %s %sADD CONSTRAINT %s %s;", child->name, drop, quoted, definition);
+	return psprintf("\nALTER TABLE %s %sADD CONSTRAINT %s %s NOT VALID;"
+					"\nALTER TABLE %s VALIDATE CONSTRAINT %s;",
+					child->name, drop, quoted, definition, child->name, quoted);
+}
+
+/* The foreign key that is missing; NULL where the two tables cannot have one. */
+static char *
+inferred_definition(const VoxReference *reference)
+{
+	char		child_persistence = get_rel_persistence(reference->child);
+	char		parent_persistence = get_rel_persistence(reference->parent);
+
+	if (child_persistence != parent_persistence &&
+		!(child_persistence == RELPERSISTENCE_UNLOGGED && parent_persistence == RELPERSISTENCE_PERMANENT))
+		return NULL;
+	return psprintf("FOREIGN KEY (%s) REFERENCES %s (%s)",
+					voxanne_column_ref(reference->child, "", reference->child_atts[0]),
+					voxanne_relation_name(reference->parent),
+					voxanne_column_ref(reference->parent, "", reference->parent_atts[0]));
+}
+
+/* Could a change of the table's rows leave events pending, which ALTER TABLE refuses? */
+static bool
+has_deferrable_trigger(Oid relid)
+{
+	Relation	rel = table_open(relid, NoLock);
+	bool		found = false;
+
+	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers && !found; i++)
+		found = rel->trigdesc->triggers[i].tgdeferrable;
+	table_close(rel, NoLock);
+	return found;
+}
+
+/* Is this a partition's copy of its parent's key, which only goes with that? */
+static bool
+is_inherited(Oid constraint)
+{
+	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	bool		inherited = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		inherited = OidIsValid(((Form_pg_constraint) GETSTRUCT(tuple))->conparentid);
+		ReleaseSysCache(tuple);
+	}
+	return inherited;
+}

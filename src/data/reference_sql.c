@@ -1,0 +1,203 @@
+/*
+ * src/data/reference_sql.c
+ *		Questions about references, answered by SQL.
+ *
+ * The anti join is always NOT EXISTS: NOT IN finds nothing as soon as a parent
+ * is null, and reads the parents once for every child.  A declared key's own
+ * operators, collations and ONLY rules are used, as its triggers would.
+ */
+#include "postgres.h"
+
+#include "core/compat.h"
+#include "core/query.h"
+#include "data/reference.h"
+#include "data/table.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
+
+/*
+ * What uuid_in() takes: hyphens after any group of four digits, braces around
+ * the whole.  A value that does not match would abort the scan if it were cast.
+ */
+#define UUID_GROUPS "([0-9a-fA-F]{4}-?){7}[0-9a-fA-F]{4}"
+#define UUID_PATTERN "^(" UUID_GROUPS "|\\{" UUID_GROUPS "\\})$"
+
+static char *is_uuid(const char *column);
+static char *as_uuid(const char *column);
+static char *all_null(const VoxReference *reference, const char *alias, bool null, const char *connective);
+static char *collate_clause(const VoxReference *reference, int i);
+
+/* The condition that parent row and child row belong together. */
+char *
+voxanne_reference_join(const VoxReference *reference, const char *parent, const char *child)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < reference->natts; i++)
+	{
+		char	   *left = voxanne_column_ref(reference->parent, parent, reference->parent_atts[i]);
+		char	   *right = voxanne_column_ref(reference->child, child, reference->child_atts[i]);
+
+		if (i > 0)
+			appendStringInfoString(&buf, " AND ");
+		switch (reference->comparison)
+		{
+			case VOX_COMPARE_OPERATOR:
+				generate_operator_clause(&buf, left, voxanne_column_type(reference->parent, reference->parent_atts[i]),
+										 reference->operators[i],
+										 right, voxanne_column_type(reference->child, reference->child_atts[i]));
+				appendStringInfoString(&buf, collate_clause(reference, i));
+				break;
+			case VOX_COMPARE_CHILD_TEXT:
+				appendStringInfo(&buf, "%s OPERATOR(pg_catalog.=) %s", left, as_uuid(right));
+				break;
+			case VOX_COMPARE_PARENT_TEXT:
+				appendStringInfo(&buf, "%s OPERATOR(pg_catalog.=) %s", as_uuid(left), right);
+				break;
+		}
+	}
+	return buf.data;
+}
+
+/* The condition that a child row, not counting soft deletion, has a fault. */
+char *
+voxanne_reference_condition(const VoxReference *reference, VoxReferenceFault fault, const char *alias)
+{
+	VoxTable	parent;
+	char	   *key = voxanne_column_ref(reference->child, alias, reference->child_atts[0]);
+	char	   *complete = all_null(reference, alias, false, "AND");
+
+	switch (fault)
+	{
+		case VOX_FAULT_MALFORMED:
+			return reference->comparison == VOX_COMPARE_CHILD_TEXT ?
+				psprintf("NOT %s", is_uuid(key)) : pstrdup("false");
+		case VOX_FAULT_PARTIAL:
+			return reference->match_full && reference->natts > 1 ?
+				psprintf("(%s) AND (%s)", all_null(reference, alias, true, "OR"),
+						 all_null(reference, alias, false, "OR")) : pstrdup("false");
+		case VOX_FAULT_ORPHAN:
+			break;
+	}
+
+	voxanne_table_describe(&parent, reference->parent);
+	if (reference->comparison == VOX_COMPARE_CHILD_TEXT)
+		complete = is_uuid(key);
+	return psprintf("%s AND NOT EXISTS (SELECT FROM %s AS p WHERE %s)",
+					complete, parent.from, voxanne_reference_join(reference, "p", alias));
+}
+
+/*
+ * Count the rows with a key and those with each fault; "live_only" passes over
+ * soft-deleted ones.  The tables are locked, settings pinned.
+ */
+void
+voxanne_reference_ask_sql(const VoxReference *reference, bool live_only, VoxReferenceAnswer *answer)
+{
+	VoxTable	child;
+	char	   *counted;
+
+	voxanne_table_describe(&child, reference->child);
+	counted = psprintf("SELECT pg_catalog.count(*) FROM %s AS c WHERE %s", child.from,
+					   live_only ? voxanne_table_live(&child, "c") : "true");
+
+	SPI_connect();
+	answer->checked =
+		voxanne_query_count(psprintf("%s AND %s", counted, all_null(reference, "c", false, "AND")));
+	for (int fault = 0; fault < VOX_REFERENCE_FAULTS; fault++)
+	{
+		char	   *condition = voxanne_reference_condition(reference, (VoxReferenceFault) fault, "c");
+
+		answer->faults[fault] = strcmp(condition, "false") == 0 ? 0 :
+			voxanne_query_count(psprintf("%s AND %s", counted, condition));
+	}
+	SPI_finish();
+}
+
+/*
+ * The first rows with a fault, by id, as a jsonb array of objects that hold
+ * the row's primary key (or "ctid") and the reference.
+ */
+Jsonb *
+voxanne_reference_sample_sql(const VoxReference *reference, VoxReferenceFault fault,
+							 bool live_only, int max_rows)
+{
+	MemoryContext context = CurrentMemoryContext;
+	VoxQuery	query = {0};
+	VoxTable	child;
+	StringInfoData pairs;
+	List	   *columns;
+	ListCell   *lc;
+	Datum		sample;
+	bool		isnull;
+
+	voxanne_table_describe(&child, reference->child);
+	columns = list_union_int(child.pk, voxanne_reference_columns(reference, false));
+	initStringInfo(&pairs);
+	if (child.pk == NIL)
+		appendStringInfo(&pairs, "'ctid', %s, ", voxanne_table_id(&child, "c"));
+	foreach(lc, columns)
+		appendStringInfo(&pairs, "%s%s, %s", foreach_current_index(lc) > 0 ? ", " : "",
+						 quote_literal_cstr(get_attname(child.relid, lfirst_int(lc), false)),
+						 voxanne_json_value(child.relid, "c", lfirst_int(lc)));
+
+	query.sql = psprintf("SELECT coalesce(pg_catalog.jsonb_agg(row_object ORDER BY place), '[]')"
+						 " FROM (SELECT pg_catalog.jsonb_build_object(%s) AS row_object,"
+						 " pg_catalog.row_number() OVER (ORDER BY %s) AS place"
+						 " FROM %s AS c WHERE %s AND %s ORDER BY place LIMIT %d) AS faulty",
+						 pairs.data, voxanne_table_seniority(&child, "c"), child.from,
+						 live_only ? voxanne_table_live(&child, "c") : "true",
+						 voxanne_reference_condition(reference, fault, "c"), max_rows);
+	SPI_connect();
+	voxanne_query_run(&query);
+	MemoryContextSwitchTo(context);
+	sample = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	sample = PointerGetDatum(DatumGetJsonbPCopy(sample));
+	SPI_finish();
+	return DatumGetJsonbP(sample);
+}
+
+static char *
+is_uuid(const char *column)
+{
+	return psprintf("%s::pg_catalog.text COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.~) '%s'", column, UUID_PATTERN);
+}
+
+/* Null where the text is not a uuid. */
+static char *
+as_uuid(const char *column)
+{
+	return psprintf("CASE WHEN %s THEN %s::pg_catalog.text::pg_catalog.uuid END", is_uuid(column), column);
+}
+
+/* The columns of the child's key are (not) null, all of them or any. */
+static char *
+all_null(const VoxReference *reference, const char *alias, bool null, const char *connective)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < reference->natts; i++)
+		appendStringInfo(&buf, "%s%s%s%s", i > 0 ? " " : "", i > 0 ? connective : "", i > 0 ? " " : "",
+						 voxanne_not_null(reference->child, alias, reference->child_atts[i], !null));
+	return buf.data;
+}
+
+/* Where the two columns differ in collation, the parent's counts. */
+static char *
+collate_clause(const VoxReference *reference, int i)
+{
+	Oid			parent_type,
+				child_type,
+				parent_collation,
+				child_collation;
+	int32		typmod;
+
+	get_atttypetypmodcoll(reference->parent, reference->parent_atts[i], &parent_type, &typmod, &parent_collation);
+	get_atttypetypmodcoll(reference->child, reference->child_atts[i], &child_type, &typmod, &child_collation);
+	if (!OidIsValid(parent_collation) || parent_collation == child_collation)
+		return pstrdup("");
+	return psprintf(" COLLATE %s", generate_collation_name(parent_collation));
+}

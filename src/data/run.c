@@ -1,0 +1,163 @@
+/*
+ * src/data/run.c
+ *		What all data checks do alike: settings, snapshot, arguments, what can be read.
+ *
+ * The order matters.  Names are resolved with the caller's search_path, then
+ * the settings are pinned, then all tables are locked, and only then the one
+ * snapshot is taken in which every question is answered: a snapshot older than
+ * the lock would report rows that a rewrite has moved meanwhile.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "core/privileges.h"
+#include "core/relation.h"
+#include "data/run.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+
+/*
+ * Settings that decide how values are printed, which go into remedies and
+ * keys; and a lock timeout, for locks that we cannot take beforehand without
+ * waiting (a partition attached since).
+ */
+static const char *const settings[][2] = {
+	{"bytea_output", "hex"},
+	{"DateStyle", "ISO"},
+	{"extra_float_digits", "1"},
+	{"IntervalStyle", "postgres"},
+	{"lock_timeout", "10ms"},
+};
+
+/*
+ * Pin the settings; returns what voxanne_run_end() needs.
+ */
+int
+voxanne_run_begin(void)
+{
+	int			nestlevel = voxanne_pin_settings();
+
+	for (int i = 0; i < (int) lengthof(settings); i++)
+		voxanne_pin_setting(settings[i][0], settings[i][1]);
+	return nestlevel;
+}
+
+/*
+ * Take the snapshot, after the tables were locked.
+ */
+void
+voxanne_run_snapshot(void)
+{
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+void
+voxanne_run_end(int nestlevel)
+{
+	PopActiveSnapshot();
+	voxanne_unpin_settings(nestlevel);
+}
+
+/*
+ * Why these columns of a locked table (NIL: all) cannot be read completely by
+ * the current user in the active snapshot, a sentence; NULL if they can.
+ */
+char *
+voxanne_run_refusal(Oid relid, List *columns)
+{
+	char	   *refusal = voxanne_unreadable(relid, columns);
+
+	if (refusal == NULL && voxanne_changed_since(relid, GetActiveSnapshot()))
+		refusal = psprintf("%s was altered after this transaction's snapshot was taken.",
+						   voxanne_relation_name(relid));
+	return refusal;
+}
+
+/*
+ * An array argument as a list of strings.  ERROR 22004 for null elements and
+ * 2202E for more than one dimension; NIL for an empty array.
+ */
+List *
+voxanne_argument_names(FunctionCallInfo fcinfo, int argno, const char *argument)
+{
+	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(argno);
+	bool		is_name = ARR_ELEMTYPE(array) == NAMEOID;
+	List	   *names = NIL;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("argument \"%s\" must be a one-dimensional array", argument)));
+	if (is_name)
+		deconstruct_array(array, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR, &elements, &nulls, &count);
+	else
+		deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("argument \"%s\" must not contain nulls", argument)));
+		names = lappend(names, is_name ? pstrdup(NameStr(*DatumGetName(elements[i]))) :
+						TextDatumGetCString(elements[i]));
+	}
+	return names;
+}
+
+/*
+ * ERROR 22004 if an argument is null.
+ */
+void
+voxanne_argument_required(FunctionCallInfo fcinfo, int argno, const char *argument)
+{
+	if (PG_ARGISNULL(argno))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", argument)));
+}
+
+/*
+ * A number of rows or groups.  ERROR if it is null or negative.
+ */
+int
+voxanne_argument_count(FunctionCallInfo fcinfo, int argno, const char *argument)
+{
+	voxanne_argument_required(fcinfo, argno, argument);
+	if (PG_GETARG_INT32(argno) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must not be negative: %d", argument, PG_GETARG_INT32(argno))));
+	return PG_GETARG_INT32(argno);
+}
+
+bool
+voxanne_argument_bool(FunctionCallInfo fcinfo, int argno, const char *argument)
+{
+	voxanne_argument_required(fcinfo, argno, argument);
+	return PG_GETARG_BOOL(argno);
+}
+
+/*
+ * Columns as name[], for a row of a result; without those dropped meanwhile.
+ */
+Datum
+voxanne_name_array(Oid relid, List *columns)
+{
+	Datum	   *elements = palloc_array(Datum, list_length(columns) + 1);
+	int			count = 0;
+	ListCell   *lc;
+
+	foreach(lc, columns)
+	{
+		char	   *column = get_attname(relid, lfirst_int(lc), true);
+
+		if (column != NULL)
+			elements[count++] = DirectFunctionCall1(namein, CStringGetDatum(column));
+	}
+	return PointerGetDatum(construct_array(elements, count, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR));
+}

@@ -1,0 +1,22 @@
+/*
+ * src/data/run.h
+ *		What all data checks do alike: settings, snapshot, arguments, what can be read.
+ */
+#ifndef VOXANNE_RUN_H
+#define VOXANNE_RUN_H
+
+#include "fmgr.h"
+#include "nodes/pg_list.h"
+
+extern int	voxanne_run_begin(void);
+extern void voxanne_run_snapshot(void);
+extern void voxanne_run_end(int nestlevel);
+extern char *voxanne_run_refusal(Oid relid, List *columns);
+
+extern List *voxanne_argument_names(FunctionCallInfo fcinfo, int argno, const char *argument);
+extern int	voxanne_argument_count(FunctionCallInfo fcinfo, int argno, const char *argument);
+extern bool voxanne_argument_bool(FunctionCallInfo fcinfo, int argno, const char *argument);
+extern void voxanne_argument_required(FunctionCallInfo fcinfo, int argno, const char *argument);
+extern Datum voxanne_name_array(Oid relid, List *columns);
+
+#endif							/* VOXANNE_RUN_H */

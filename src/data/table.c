@@ -1,0 +1,309 @@
+/*
+ * src/data/table.c
+ *		A user's table as the data checks see it: what is a row's id, is it live, how old is it.
+ *
+ * Values become text through format(), which calls a type's output function.
+ * A cast to text or to_jsonb() would call a cast function where a user has
+ * defined one for his type.
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "core/compat.h"
+#include "core/relation.h"
+#include "data/table.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
+
+static const struct
+{
+	VoxSoftDelete how;
+	bool		is_time;		/* else a flag */
+}			soft_deletes[] =
+{
+	{{"deleted_at", "IS NULL", "pg_catalog.now()"}, true},
+	{{"is_deleted", "IS NOT TRUE", "true"}, false},
+	{{"archived_at", "IS NULL", "pg_catalog.now()"}, true},
+};
+
+static bool is_time_type(Oid type);
+static char *order_column(Oid relid, const char *alias, AttrNumber attnum);
+
+/*
+ * ERROR unless the relation is a table whose rows can be checked: an ordinary
+ * or partitioned one, not another session's temporary one.  Views are refused
+ * because their bodies would run as the caller, foreign tables because another
+ * server's answer has no snapshot in common with ours.
+ */
+void
+voxanne_require_table(Oid relid, const char *argument)
+{
+	char		relkind = get_rel_relkind(relid);
+	char	   *name = voxanne_relation_name(relid);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("argument \"%s\" names a relation that does not exist: oid %u", argument, relid),
+				 errhint("Give its name, e.g. %s => 'public.appointments'.", argument)));
+	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("%s is not a table", name),
+				 errdetail("Only the rows of ordinary and partitioned tables can be checked."),
+				 errhint("Name the table that holds the rows.")));
+	if (isAnyTempNamespace(get_rel_namespace(relid)) && !isTempOrTempToastNamespace(get_rel_namespace(relid)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s is a temporary table of another session", name),
+				 errdetail("Its rows are in that session's memory."),
+				 errhint("Call the function in the session that created it.")));
+}
+
+/*
+ * Fill in a table's description; the caller holds a lock on it.  Only for what
+ * voxanne_require_table() accepts.
+ */
+void
+voxanne_table_describe(VoxTable *table, Oid relid)
+{
+	memset(table, 0, sizeof(*table));
+	table->relid = relid;
+	table->name = voxanne_relation_name(relid);
+	table->partitioned = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE;
+	table->from = psprintf("%s%s", table->partitioned ? "" : "ONLY ", table->name);
+	table->pk = voxanne_primary_key(relid);
+
+	table->created_at = voxanne_find_column(relid, "created_at");
+	if (table->created_at != InvalidAttrNumber &&
+		!is_time_type(voxanne_column_type(relid, table->created_at)))
+		table->created_at = InvalidAttrNumber;
+
+	for (int i = 0; i < (int) lengthof(soft_deletes); i++)
+	{
+		AttrNumber	attnum = voxanne_find_column(relid, soft_deletes[i].how.column);
+		Oid			type = attnum == InvalidAttrNumber ? InvalidOid : voxanne_column_type(relid, attnum);
+
+		if (OidIsValid(type) && (soft_deletes[i].is_time ? is_time_type(type) : type == BOOLOID))
+			table->soft_delete = lappend(table->soft_delete, unconstify(VoxSoftDelete *, &soft_deletes[i].how));
+	}
+}
+
+/*
+ * The columns that every query about a table's rows reads, as an integer list.
+ */
+List *
+voxanne_table_id_columns(const VoxTable *table)
+{
+	List	   *columns = list_copy(table->pk);
+	ListCell   *lc;
+
+	if (table->created_at != InvalidAttrNumber)
+		columns = list_append_unique_int(columns, table->created_at);
+	foreach(lc, table->soft_delete)
+		columns = list_append_unique_int(columns,
+										 voxanne_find_column(table->relid, ((const VoxSoftDelete *) lfirst(lc))->column));
+	return columns;
+}
+
+/* A column of a query's alias: t."Contact Id" */
+char *
+voxanne_column_ref(Oid relid, const char *alias, AttrNumber attnum)
+{
+	const char *name = quote_identifier(get_attname(relid, attnum, false));
+
+	return *alias == '\0' ? pstrdup(name) : psprintf("%s.%s", alias, name);
+}
+
+/* Several columns, with commas between them; without those dropped meanwhile. */
+char *
+voxanne_column_list(Oid relid, const char *alias, List *columns)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, columns)
+		if (get_attname(relid, lfirst_int(lc), true) != NULL)
+			appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "",
+							 voxanne_column_ref(relid, alias, lfirst_int(lc)));
+	return buf.data;
+}
+
+/* A row's id as text: its primary key, or its place in the table. */
+char *
+voxanne_table_id(const VoxTable *table, const char *alias)
+{
+	if (table->pk == NIL)
+		return table->partitioned ?
+			psprintf("pg_catalog.format('%%s %%s', %s.tableoid::pg_catalog.regclass, %s.ctid)", alias, alias) :
+			psprintf("pg_catalog.format('%%s', %s.ctid)", alias);
+	return psprintf(list_length(table->pk) == 1 ? "pg_catalog.format('%%s', %s)" :
+					"pg_catalog.format('%%s', ROW(%s))",
+					voxanne_column_list(table->relid, alias, table->pk));
+}
+
+/*
+ * A row's primary key as it can stand in a statement, '17'::bigint; the text
+ * NULL for a table without one.
+ */
+char *
+voxanne_table_id_literal(const VoxTable *table, const char *alias)
+{
+	StringInfoData format;
+	ListCell   *lc;
+
+	if (table->pk == NIL)
+		return pstrdup("NULL::pg_catalog.text");
+
+	initStringInfo(&format);
+	foreach(lc, table->pk)
+	{
+		Oid			type = voxanne_column_type(table->relid, lfirst_int(lc));
+
+		appendStringInfo(&format, "%s%%L::%s", format.len > 0 ? ", " : "", format_type_be(type));
+	}
+	return psprintf("pg_catalog.format(%s, %s)",
+					quote_literal_cstr(list_length(table->pk) == 1 ? format.data : psprintf("(%s)", format.data)),
+					voxanne_column_list(table->relid, alias, table->pk));
+}
+
+/* The condition that selects rows by voxanne_table_id_literal(). */
+char *
+voxanne_table_id_match(const VoxTable *table, const char *alias, List *literals)
+{
+	char	   *columns = voxanne_column_list(table->relid, alias, table->pk);
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, literals)
+		appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "", (char *) lfirst(lc));
+	return psprintf(list_length(table->pk) == 1 ? "%s IN (%s)" : "(%s) IN (%s)", columns, buf.data);
+}
+
+/* When a row was created, as timestamp with time zone; NULL where no column says so. */
+char *
+voxanne_table_created(const VoxTable *table, const char *alias)
+{
+	if (table->created_at == InvalidAttrNumber)
+		return pstrdup("NULL::pg_catalog.timestamptz");
+	return psprintf("%s::pg_catalog.timestamptz", voxanne_column_ref(table->relid, alias, table->created_at));
+}
+
+/* A total order of rows, the oldest first: by creation, then primary key. */
+char *
+voxanne_table_seniority(const VoxTable *table, const char *alias)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "%s NULLS LAST", voxanne_table_created(table, alias));
+	foreach(lc, table->pk)
+		appendStringInfo(&buf, ", %s", order_column(table->relid, alias, lfirst_int(lc)));
+	if (table->pk == NIL)
+		appendStringInfo(&buf, ", %s.tableoid, %s.ctid", alias, alias);
+	return buf.data;
+}
+
+/* A column as a sort key that does not depend on a locale. */
+static char *
+order_column(Oid relid, const char *alias, AttrNumber attnum)
+{
+	char	   *column = voxanne_column_ref(relid, alias, attnum);
+
+	return type_is_collatable(voxanne_column_type(relid, attnum)) ?
+		psprintf("%s COLLATE pg_catalog.\"C\"", column) : column;
+}
+
+/* The condition that a row is not soft-deleted. */
+char *
+voxanne_table_live(const VoxTable *table, const char *alias)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, table->soft_delete)
+	{
+		const VoxSoftDelete *how = lfirst(lc);
+
+		appendStringInfo(&buf, "%s%s.%s %s", buf.len > 0 ? " AND " : "",
+						 alias, quote_identifier(how->column), how->live);
+	}
+	return buf.len > 0 ? buf.data : pstrdup("true");
+}
+
+/*
+ * The condition that a column is (not) null.  A composite value with null
+ * fields is a value: hence IS DISTINCT FROM for those.
+ */
+char *
+voxanne_not_null(Oid relid, const char *alias, AttrNumber attnum, bool not_null)
+{
+	bool		composite = type_is_rowtype(voxanne_column_type(relid, attnum));
+
+	return psprintf("%s IS %s", voxanne_column_ref(relid, alias, attnum),
+					composite ? (not_null ? "DISTINCT FROM NULL" : "NOT DISTINCT FROM NULL") :
+					(not_null ? "NOT NULL" : "NULL"));
+}
+
+/* A column as jsonb: as to_jsonb() has it for the server's own types, else its text. */
+char *
+voxanne_json_value(Oid relid, const char *alias, AttrNumber attnum)
+{
+	char	   *column = voxanne_column_ref(relid, alias, attnum);
+
+	if (voxanne_column_type(relid, attnum) < FirstNormalObjectId)
+		return psprintf("pg_catalog.to_jsonb(%s)", column);
+	return psprintf("CASE WHEN %s THEN pg_catalog.to_jsonb(pg_catalog.format('%%s', %s)) END",
+					voxanne_not_null(relid, alias, attnum, true), column);
+}
+
+/*
+ * A type's default equality.  ERROR 42883 where it has none.
+ */
+Oid
+voxanne_equality_operator(Oid type)
+{
+	Oid			operator = lookup_type_cache(getBaseType(type), TYPECACHE_EQ_OPR)->eq_opr;
+
+	if (!OidIsValid(operator))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("type %s has no equality operator, so its values cannot be compared", format_type_be(type)),
+				 errhint("Leave the column out of the key, or compare an expression of it in a query of your own.")));
+	return operator;
+}
+
+/* The condition that a column is equal in two aliases of its table, by its type's default equality. */
+char *
+voxanne_equal_columns(Oid relid, const char *left, const char *right, AttrNumber attnum)
+{
+	Oid			type = voxanne_column_type(relid, attnum);
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	generate_operator_clause(&buf, voxanne_column_ref(relid, left, attnum), type,
+							 voxanne_equality_operator(type),
+							 voxanne_column_ref(relid, right, attnum), type);
+	return buf.data;
+}
+
+/* A column's type. */
+Oid
+voxanne_column_type(Oid relid, AttrNumber attnum)
+{
+	return get_atttype(relid, attnum);
+}
+
+static bool
+is_time_type(Oid type)
+{
+	return type == TIMESTAMPTZOID || type == TIMESTAMPOID || type == DATEOID;
+}

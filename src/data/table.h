@@ -1,0 +1,50 @@
+/*
+ * src/data/table.h
+ *		A user's table as the data checks see it: what is a row's id, is it live, how old is it.
+ *
+ * Everything here is SQL text for queries that run with pinned settings.
+ */
+#ifndef VOXANNE_TABLE_H
+#define VOXANNE_TABLE_H
+
+#include "access/attnum.h"
+#include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
+
+/* How a table marks a row as deleted while keeping it. */
+typedef struct VoxSoftDelete
+{
+	const char *column;
+	const char *live;			/* after the column: what makes a row live */
+	const char *deleted;		/* the value that marks it deleted */
+} VoxSoftDelete;
+
+typedef struct VoxTable
+{
+	Oid			relid;
+	char	   *name;			/* quoted identity */
+	char	   *from;			/* the same with ONLY, except for a partitioned table */
+	bool		partitioned;
+	List	   *pk;				/* columns of the primary key; NIL: rows go by their ctid */
+	AttrNumber	created_at;		/* or InvalidAttrNumber */
+	List	   *soft_delete;	/* of const VoxSoftDelete *, the best first */
+} VoxTable;
+
+extern void voxanne_require_table(Oid relid, const char *argument);
+extern void voxanne_table_describe(VoxTable *table, Oid relid);
+extern List *voxanne_table_id_columns(const VoxTable *table);
+extern char *voxanne_column_ref(Oid relid, const char *alias, AttrNumber attnum);
+extern char *voxanne_column_list(Oid relid, const char *alias, List *columns);
+extern char *voxanne_table_id(const VoxTable *table, const char *alias);
+extern char *voxanne_table_id_literal(const VoxTable *table, const char *alias);
+extern char *voxanne_table_id_match(const VoxTable *table, const char *alias, List *literals);
+extern char *voxanne_table_created(const VoxTable *table, const char *alias);
+extern char *voxanne_table_seniority(const VoxTable *table, const char *alias);
+extern char *voxanne_table_live(const VoxTable *table, const char *alias);
+extern char *voxanne_not_null(Oid relid, const char *alias, AttrNumber attnum, bool not_null);
+extern char *voxanne_json_value(Oid relid, const char *alias, AttrNumber attnum);
+extern Oid	voxanne_equality_operator(Oid type);
+extern char *voxanne_equal_columns(Oid relid, const char *left, const char *right, AttrNumber attnum);
+extern Oid	voxanne_column_type(Oid relid, AttrNumber attnum);
+
+#endif							/* VOXANNE_TABLE_H */
