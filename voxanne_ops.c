@@ -4,10 +4,13 @@
  */
 #include "postgres.h"
 
+#include "backup/scheduler.h"
+#include "backup/slots.h"
 #include "child/child.h"
 #include "core/compat.h"
 #include "core/settings.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 
 VOXANNE_MODULE_MAGIC;
 
@@ -18,4 +21,8 @@ _PG_init(void)
 {
 	voxanne_define_settings();
 	voxanne_child_init();
+	voxanne_slots_define();
+
+	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
+		voxanne_scheduler_register();
 }

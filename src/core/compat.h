@@ -156,4 +156,19 @@
 #define voxanne_constraint_has_period(form) false
 #endif
 
+/* 17 lets a module name its wait events; call once a process and keep the answer */
+#if PG17_GE
+#define voxanne_new_wait_event(name) WaitEventExtensionNew(name)
+#else
+#define voxanne_new_wait_event(name) PG_WAIT_EXTENSION
+#endif
+
+/* 19 names a tranche when it is made; before, each process does, which fork() passes on */
+#if PG19_GE
+#define voxanne_new_tranche(id, name) ((id) = LWLockNewTrancheId(name))
+#else
+#define voxanne_new_tranche(id, name) \
+	((id) = LWLockNewTrancheId(), LWLockRegisterTranche((id), (name)))
+#endif
+
 #endif							/* VOXANNE_COMPAT_H */

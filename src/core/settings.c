@@ -10,7 +10,9 @@
 #include <limits.h>
 
 #include "core/settings.h"
+#include "nodes/pg_list.h"
 #include "utils/guc.h"
+#include "utils/varlena.h"
 
 char	   *voxanne_agent_path = NULL;
 bool		voxanne_allow_http = false;
@@ -18,8 +20,12 @@ char	   *voxanne_backup_directories = NULL;
 char	   *voxanne_ca_file = NULL;
 int			voxanne_lock_wait_critical = 5 * 60 * 1000;
 int			voxanne_lock_wait_warning = 30 * 1000;
+int			voxanne_clock_offset = 0;
+char	   *voxanne_databases = NULL;
+int			voxanne_rescan_interval = 3600;
 
 static bool check_absolute(char **newval, void **extra, GucSource source);
+static bool check_databases(char **newval, void **extra, GucSource source);
 
 /*
  * Define all settings; called once, when the library is loaded.
@@ -57,6 +63,22 @@ voxanne_define_settings(void)
 							"A queue behind waiting DDL that is this old is critical.",
 							&voxanne_lock_wait_warning, 30 * 1000, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("voxanne_ops.clock_offset",
+							"Time added to the clock by which background workers see what is due.",
+							"For tests.",
+							&voxanne_clock_offset, 0, -1000000000, 1000000000,
+							PGC_SIGHUP, GUC_UNIT_S | GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE,
+							NULL, NULL, NULL);
+	DefineCustomStringVariable("voxanne_ops.databases",
+							   "Databases whose backup targets the background worker verifies, separated by commas.",
+							   "Names are compared exactly, as pg_database has them. Empty: none.",
+							   &voxanne_databases, "postgres",
+							   PGC_SIGHUP, GUC_LIST_INPUT, check_databases, NULL, NULL);
+	DefineCustomIntVariable("voxanne_ops.rescan_interval",
+							"Time after which the background worker looks for changes of which nothing told it.",
+							"0: never.",
+							&voxanne_rescan_interval, 3600, 0, 7 * 24 * 3600,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("voxanne_ops");
 }
@@ -69,4 +91,34 @@ check_absolute(char **newval, void **extra, GucSource source)
 		return true;
 	GUC_check_errdetail("The path must be absolute.");
 	return false;
+}
+
+/* A list of at most VOX_MAX_DATABASES names that a database could have. */
+static bool
+check_databases(char **newval, void **extra, GucSource source)
+{
+	char	   *copy = pstrdup(*newval);
+	List	   *names = NIL;
+	ListCell   *lc;
+	bool		valid = SplitGUCList(copy, ',', &names);
+
+	if (!valid)
+		GUC_check_errdetail("It must be a list of names separated by commas; quote a name with spaces or commas.");
+	else if (list_length(names) > VOX_MAX_DATABASES)
+	{
+		GUC_check_errdetail("It must not have more than %d names.", VOX_MAX_DATABASES);
+		valid = false;
+	}
+	foreach(lc, names)
+	{
+		if (valid && strlen(lfirst(lc)) >= NAMEDATALEN)
+		{
+			GUC_check_errdetail("\"%s\" is longer than the name of a database can be.",
+								(char *) lfirst(lc));
+			valid = false;
+		}
+	}
+	list_free(names);
+	pfree(copy);
+	return valid;
 }

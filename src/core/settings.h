@@ -5,12 +5,18 @@
 #ifndef VOXANNE_SETTINGS_H
 #define VOXANNE_SETTINGS_H
 
+/* Most names that voxanne_ops.databases may hold */
+#define VOX_MAX_DATABASES 32
+
 extern char *voxanne_agent_path;
 extern bool voxanne_allow_http;
 extern char *voxanne_backup_directories;
 extern char *voxanne_ca_file;
 extern int	voxanne_lock_wait_critical;
 extern int	voxanne_lock_wait_warning;
+extern int	voxanne_clock_offset;
+extern char *voxanne_databases;
+extern int	voxanne_rescan_interval;
 
 extern void voxanne_define_settings(void);
 

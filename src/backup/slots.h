@@ -1,0 +1,133 @@
+/*
+ * src/backup/slots.h
+ *		What the workers and the backends share: a slot per watched database.
+ */
+#ifndef VOXANNE_SLOTS_H
+#define VOXANNE_SLOTS_H
+
+#include "core/settings.h"
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+#include "storage/condition_variable.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+
+/* What happens to a database at the moment. */
+typedef enum VoxSlotPhase
+{
+	VOX_SLOT_IDLE,
+	VOX_SLOT_STARTING,			/* a verifier was asked for and has not come yet */
+	VOX_SLOT_PLANNING,			/* connected, reading what is due */
+	VOX_SLOT_RUNNING,			/* verifying; nobody is connected */
+	VOX_SLOT_RECORDING,			/* connected, writing the results */
+	VOX_SLOT_ALERTING			/* recorded; telling the world */
+} VoxSlotPhase;
+
+/* How the last cycle ended. */
+typedef enum VoxCycleEnd
+{
+	VOX_CYCLE_NONE,				/* there was none since the server started */
+	VOX_CYCLE_RECORDED,			/* targets were verified, the log has it */
+	VOX_CYCLE_NOTHING_DUE,
+	VOX_CYCLE_NO_DATABASE,		/* no database of that name */
+	VOX_CYCLE_NOT_CONNECTABLE,	/* the database allows no connections */
+	VOX_CYCLE_NO_EXTENSION,		/* voxanne_ops is not installed there */
+	VOX_CYCLE_FAILED			/* the cycle itself; see error */
+} VoxCycleEnd;
+
+#define VOX_ERROR_MAX 256
+
+/*
+ * A slot belongs to the scheduler while it is idle or starting, and to the
+ * verifier whose pid it has in all other phases: only its owner changes it,
+ * but for "generation", which anybody may raise, and "watched", "name" and
+ * "database", which are always the scheduler's.
+ *
+ * "generation" counts reasons to look anew; "done" is the generation that the
+ * last cycle saw when it began.  If they differ a cycle is wanted at once, so a
+ * change that comes while a cycle runs is not lost.
+ */
+typedef struct VoxSlot
+{
+	bool		used;
+	bool		watched;		/* false: to be freed as soon as it is idle */
+	NameData	name;			/* as voxanne_ops.databases has it */
+	Oid			database;		/* InvalidOid: there is none of that name */
+	uint64		generation;
+	uint64		done;
+	TimestampTz next_due;		/* DT_NOEND: only a new generation starts a cycle */
+	VoxSlotPhase phase;
+	uint64		launch;			/* tells the verifier that was asked for from one that comes late */
+	pid_t		pid;			/* the verifier, or 0 */
+	Latch	   *latch;			/* of the verifier, or NULL */
+
+	/* history, for people */
+	VoxCycleEnd end;			/* of the last cycle */
+	int			failures;		/* cycles that ended in VOX_CYCLE_FAILED since another did */
+	uint64		cycles;			/* ended since the server started */
+	TimestampTz last_start;		/* 0: never */
+	TimestampTz last_end;		/* 0: never */
+	char		error[VOX_ERROR_MAX];	/* of the last cycle that failed; "" if a later one did not */
+} VoxSlot;
+
+/* Names that were taken off the list while they were verified need slots, too. */
+#define VOX_SLOT_COUNT (2 * VOX_MAX_DATABASES)
+
+/*
+ * "lock" protects everything here but the condition variable: exclusively to
+ * change, shared to read.  It is held for a few assignments, never over
+ * anything that waits, allocates or looks into a catalog.  The latches point to
+ * PGPROCs, which live as long as the shared memory; to set one that has passed
+ * to another process does no harm.  "changed" is broadcast, without the lock,
+ * when a cycle or a verifier ends and when slots come and go.
+ */
+typedef struct VoxSlots
+{
+	LWLock		lock;
+	ConditionVariable changed;
+	pid_t		scheduler_pid;	/* 0: not running */
+	Latch	   *scheduler_latch;
+	uint64		wakeups;		/* of the scheduler, since the server started */
+	bool		woken;			/* somebody wants the scheduler to look at pg_database */
+	bool		starved;		/* the lack of worker processes has been logged */
+	VoxSlot		slots[VOX_SLOT_COUNT];
+} VoxSlots;
+
+/* NULL unless the library was preloaded */
+extern VoxSlots *voxanne_slots;
+
+/* What backup_status() shows of the workers. */
+typedef struct VoxWorkerStatus
+{
+	pid_t		scheduler_pid;	/* 0: not running */
+	bool		watched;		/* the database is in voxanne_ops.databases */
+	const char *phase;			/* of the database, a word; "unknown" before the scheduler saw it */
+	const char *end;			/* of the last cycle, words; NULL: none since the server started */
+	bool		failed;			/* the last cycle did */
+	int			failures;		/* in a row */
+	TimestampTz last_start;		/* 0: never */
+	TimestampTz last_end;		/* 0: never */
+	TimestampTz next_due;		/* DT_NOEND: only when something changes */
+	char		error[VOX_ERROR_MAX];	/* of the last cycle; "" if it did not fail */
+} VoxWorkerStatus;
+
+/* The first and the longest pause after a failure, in milliseconds. */
+#define VOX_BACKOFF_MIN 5000
+#define VOX_BACKOFF_MAX 300000
+
+extern void voxanne_slots_define(void);
+extern void voxanne_slots_wake(Oid database);
+extern uint64 voxanne_slots_ask(Oid database);
+extern bool voxanne_worker_status(Oid database, VoxWorkerStatus *status);
+extern VoxSlot *voxanne_slot_of(Oid database);
+extern bool voxanne_slot_end(VoxSlot *slot, uint64 generation, VoxCycleEnd end,
+							 TimestampTz next_due, const char *error, TimestampTz now);
+extern char *voxanne_slot_error(const char *error);
+extern void voxanne_slot_idle(VoxSlot *slot);
+extern void voxanne_wake_scheduler(void);
+extern const char *voxanne_slot_phase_name(VoxSlotPhase phase);
+extern const char *voxanne_cycle_end_name(VoxCycleEnd end);
+extern List *voxanne_watched_names(void);
+extern int	voxanne_backoff(int failures);
+
+#endif							/* VOXANNE_SLOTS_H */

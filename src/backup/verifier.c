@@ -1,0 +1,346 @@
+/*
+ * src/backup/verifier.c
+ *		The worker that sees one database through one cycle.
+ *
+ * plan, run, record, alert: the first and the third in processes of their own
+ * (phase.c), the others here, connected to no database, so that nothing in the
+ * database waits for a verification to end.
+ */
+#include "postgres.h"
+
+#include "backup/cycle.h"
+#include "backup/phase.h"
+#include "backup/slots.h"
+#include "backup/verifier.h"
+#include "backup/worker.h"
+#include "core/compat.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/ipc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+/* Results are given up when they could not be recorded so often; with the pauses between, about 20 minutes. */
+#define RECORD_ATTEMPTS 10
+
+typedef struct Verifier
+{
+	VoxSlot    *slot;
+	Oid			database;
+	NameData	name;
+	uint64		generation;		/* of the slot when the cycle began */
+	bool		ended;			/* the end of the cycle is published */
+} Verifier;
+
+static Verifier verifier;
+
+static bool attach(void);
+static void detach(int code, Datum argument);
+static void enter(VoxSlotPhase phase);
+static void end_cycle(VoxCycleEnd end, TimestampTz next_due, const char *error);
+static void fail(const char *error);
+static void cycle(void);
+static char *plan(void);
+static VoxPhaseProcess *start(VoxPhase phase);
+static bool record(VoxPhaseProcess *recorder, const char *plan_text, const char *results,
+				   VoxPhaseReply *reply);
+static void pause_for(int milliseconds);
+static uint64 generation(void);
+static VoxCycleEnd database_state(void);
+static void describe_cycle(void *argument);
+
+/*
+ * Started by the scheduler for one slot; ends after one cycle.
+ */
+void
+voxanne_verifier_main(Datum argument)
+{
+	MemoryContext context;
+	ErrorContextCallback callback;
+
+	voxanne_worker_begin();
+	if (!attach())
+		return;
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+
+	context = AllocSetContextCreate(TopMemoryContext, "voxanne_ops verifier", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(context);
+	callback.callback = describe_cycle;
+	callback.arg = NULL;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	PG_TRY();
+	{
+		cycle();
+	}
+	PG_CATCH();
+	{
+		char	   *error = voxanne_worker_caught(context);
+
+		if (!verifier.ended)
+			fail(error);
+	}
+	PG_END_TRY();
+	error_context_stack = callback.previous;
+}
+
+/* Take the slot over from the scheduler; false if it wants this verifier no more. */
+static bool
+attach(void)
+{
+	VoxVerifierOrder order;
+	VoxSlot    *slot;
+	bool		wanted;
+
+	memcpy(&order, MyBgworkerEntry->bgw_extra, sizeof(order));
+	slot = &voxanne_slots->slots[order.slot];
+
+	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
+	wanted = slot->phase == VOX_SLOT_STARTING && slot->launch == order.launch;
+	if (wanted)
+	{
+		slot->phase = VOX_SLOT_PLANNING;
+		slot->pid = MyProcPid;
+		slot->latch = MyLatch;
+		slot->last_start = GetCurrentTimestamp();
+		verifier.slot = slot;
+		verifier.database = slot->database;
+		verifier.name = slot->name;
+		verifier.generation = slot->generation;
+	}
+	LWLockRelease(&voxanne_slots->lock);
+	if (wanted)
+		before_shmem_exit(detach, 0);
+	return wanted;
+}
+
+/* Give the slot back, whatever the reason that we end. */
+static void
+detach(int code, Datum argument)
+{
+	if (!verifier.ended)
+		fail("the verifier was terminated");
+	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
+	voxanne_slot_idle(verifier.slot);
+	LWLockRelease(&voxanne_slots->lock);
+	ConditionVariableBroadcast(&voxanne_slots->changed);
+	voxanne_wake_scheduler();
+}
+
+/* Publish what we do now.  The scheduler may wait for another verifier's planning to end. */
+static void
+enter(VoxSlotPhase phase)
+{
+	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
+	verifier.slot->phase = phase;
+	LWLockRelease(&voxanne_slots->lock);
+	voxanne_wake_scheduler();
+}
+
+/* Publish how the cycle ended. */
+static void
+end_cycle(VoxCycleEnd end, TimestampTz next_due, const char *error)
+{
+	bool		differs;
+
+	verifier.ended = true;
+	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
+	differs = voxanne_slot_end(verifier.slot, verifier.generation, end, next_due, error,
+							   voxanne_worker_now());
+	LWLockRelease(&voxanne_slots->lock);
+	ConditionVariableBroadcast(&voxanne_slots->changed);
+	if (differs)
+		voxanne_worker_report(NameStr(verifier.name), end);
+}
+
+/* A cycle that failed for a reason that is in the log already. */
+static void
+fail(const char *error)
+{
+	end_cycle(VOX_CYCLE_FAILED, DT_NOEND, error);
+}
+
+/* One cycle.  ERROR only for cancel, shutdown and what nobody foresaw. */
+static void
+cycle(void)
+{
+	VoxPhaseReply reply;
+	VoxPhaseProcess *recorder;
+	char	   *plan_text;
+	char	   *results;
+
+	pgstat_report_activity(STATE_RUNNING, "verify backups");
+	plan_text = plan();
+	if (plan_text == NULL)
+		return;
+	recorder = start(VOX_PHASE_RECORD);
+	if (recorder == NULL)
+	{
+		fail("no background worker was free to record the results");
+		return;
+	}
+	voxanne_worker_fed();
+
+	enter(VOX_SLOT_RUNNING);
+	results = voxanne_cycle_run(plan_text);
+
+	enter(VOX_SLOT_RECORDING);
+	if (!record(recorder, plan_text, results, &reply))
+		return;
+	if (reply.text != NULL)
+	{
+		enter(VOX_SLOT_ALERTING);
+		voxanne_cycle_alert(reply.text);
+	}
+}
+
+/* What is due; NULL, with the cycle's end published, if there is nothing to run. */
+static char *
+plan(void)
+{
+	VoxPhaseProcess *planner = start(VOX_PHASE_PLAN);
+	VoxPhaseReply reply;
+
+	if (planner == NULL)
+	{
+		fail("no background worker was free to read the plan");
+		return NULL;
+	}
+	voxanne_phase_finish(planner, &reply);
+	switch (reply.end)
+	{
+		case VOX_PHASE_DONE:
+			if (reply.text != NULL)
+			{
+				/* we have no database to take it from, and the texts are in its encoding */
+				SetDatabaseEncoding(reply.encoding);
+				return reply.text;
+			}
+			voxanne_worker_fed();
+			end_cycle(VOX_CYCLE_NOTHING_DUE, reply.next_due, NULL);
+			break;
+		case VOX_PHASE_NO_EXTENSION:
+			voxanne_worker_fed();
+			end_cycle(VOX_CYCLE_NO_EXTENSION, DT_NOEND, NULL);
+			break;
+		case VOX_PHASE_ERROR:
+			fail(reply.text);
+			break;
+		case VOX_PHASE_LOST:
+			fail("the planner ended without an answer; see the server log");
+			break;
+	}
+	return NULL;
+}
+
+static VoxPhaseProcess *
+start(VoxPhase phase)
+{
+	return voxanne_phase_start(phase, verifier.database, NameStr(verifier.name));
+}
+
+/*
+ * Have the results recorded, however often that takes: they may be the work of
+ * hours.  False, with the cycle's end published, if they were not.
+ */
+static bool
+record(VoxPhaseProcess *recorder, const char *plan_text, const char *results,
+	   VoxPhaseReply *reply)
+{
+	const char *error = "no background worker was free to record the results";
+
+	for (int attempt = 1;; attempt++)
+	{
+		VoxCycleEnd gone = database_state();
+
+		if (gone != VOX_CYCLE_NONE)
+		{
+			if (recorder != NULL)
+				voxanne_phase_dismiss(recorder);
+			end_cycle(gone, DT_NOEND, NULL);
+			return false;
+		}
+		if (recorder != NULL)
+		{
+			voxanne_phase_request(recorder, plan_text, results);
+			voxanne_phase_finish(recorder, reply);
+			if (reply->end == VOX_PHASE_DONE)
+			{
+				end_cycle(VOX_CYCLE_RECORDED, reply->next_due, NULL);
+				return true;
+			}
+			if (reply->end == VOX_PHASE_NO_EXTENSION)
+			{
+				end_cycle(VOX_CYCLE_NO_EXTENSION, DT_NOEND, NULL);
+				return false;
+			}
+			error = reply->end == VOX_PHASE_ERROR ? reply->text :
+				"the recorder ended without an answer; see the server log";
+		}
+		if (attempt == RECORD_ATTEMPTS)
+			break;
+		pause_for(voxanne_backoff(attempt));
+		recorder = start(VOX_PHASE_RECORD);
+	}
+
+	ereport(WARNING,
+			(errmsg("the results of verifying backups could not be recorded"),
+			 errdetail("They are given up after %d attempts, of which the last failed: %s",
+					   RECORD_ATTEMPTS, error)));
+	fail(error);
+	return false;
+}
+
+/* Sleep, or until somebody wants this database looked at. */
+static void
+pause_for(int milliseconds)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), milliseconds);
+	uint32		wait_event = voxanne_new_wait_event("VoxanneVerifierRetry");
+	uint64		before = generation();
+	long		left;
+
+	while ((left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until)) > 0 &&
+		   generation() == before)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left, wait_event);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		voxanne_worker_reload();
+	}
+}
+
+static uint64
+generation(void)
+{
+	uint64		result;
+
+	LWLockAcquire(&voxanne_slots->lock, LW_SHARED);
+	result = verifier.slot->generation;
+	LWLockRelease(&voxanne_slots->lock);
+	return result;
+}
+
+/* VOX_CYCLE_NONE if our database can be connected to, else the end of this cycle. */
+static VoxCycleEnd
+database_state(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, voxanne_worker_databases())
+	{
+		VoxDatabase *database = lfirst(lc);
+
+		if (database->oid == verifier.database)
+			return database->connectable ? VOX_CYCLE_NONE : VOX_CYCLE_NOT_CONNECTABLE;
+	}
+	return VOX_CYCLE_NO_DATABASE;
+}
+
+static void
+describe_cycle(void *argument)
+{
+	errcontext("verification of the backups of database \"%s\"", NameStr(verifier.name));
+}

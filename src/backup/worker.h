@@ -1,0 +1,38 @@
+/*
+ * src/backup/worker.h
+ *		What the processes of this room have in common.
+ */
+#ifndef VOXANNE_WORKER_H
+#define VOXANNE_WORKER_H
+
+#include "backup/slots.h"
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+#include "postmaster/bgworker.h"
+
+/* A row of pg_database. */
+typedef struct VoxDatabase
+{
+	Oid			oid;
+	NameData	name;
+	bool		connectable;
+} VoxDatabase;
+
+#define VOX_SCHEDULER_TYPE "voxanne_ops scheduler"
+#define VOX_VERIFIER_TYPE "voxanne_ops verifier"
+#define VOX_PLANNER_TYPE "voxanne_ops planner"
+#define VOX_RECORDER_TYPE "voxanne_ops recorder"
+
+extern void voxanne_worker_begin(void);
+extern void voxanne_worker_reload(void);
+extern TimestampTz voxanne_worker_now(void);
+extern void voxanne_worker_describe(BackgroundWorker *worker, const char *type,
+									const char *function);
+extern BackgroundWorkerHandle *voxanne_worker_start(BackgroundWorker *worker,
+													const char *database);
+extern void voxanne_worker_fed(void);
+extern void voxanne_worker_report(const char *database, VoxCycleEnd end);
+extern List *voxanne_worker_databases(void);
+extern char *voxanne_worker_caught(MemoryContext context);
+
+#endif							/* VOXANNE_WORKER_H */

@@ -1,0 +1,138 @@
+# What the worker tests share: a node with a program in place of voxanne_agent, which passes every
+# backup and can be held up, and ways to wait for what the workers do.
+package WorkerTest;
+use strict;
+use warnings;
+use Exporter 'import';
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use POSIX qw(mkfifo);
+use Test::More;
+
+our @EXPORT = qw(worker_node add_target progress wait_progress wait_log agent_runs agent_pid
+  hold_agent release_agent count_log);
+
+my %directory;
+
+# A node, not started, with the workers and the program; further lines for postgresql.conf.
+sub worker_node
+{
+	my ($name, $conf) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	$node->init(allows_streaming => 1);
+	my $dir = PostgreSQL::Test::Utils::tempdir();
+	$directory{ $node->name } = $dir;
+	mkdir "$dir/backups" or die $!;
+	mkdir "$dir/backups/base" or die $!;
+	append_to_file("$dir/runs", '');
+	append_to_file("$dir/agent", <<"EOT");
+#!/bin/sh
+echo \$\$ >>$dir/runs
+if [ -p $dir/gate ]; then read line <$dir/gate; fi
+cat <<'JSON'
+{"protocol": 1, "version": "0", "command": "verify-backup", "result": "success", "error": null,
+ "checks": [{"name": "manifest", "result": "passed", "detail": "It is there.", "items": [], "more_items": 0}],
+ "backup": {"id": "base", "path": "/base", "finished_at": "2020-01-01T00:00:00Z", "age_seconds": 60,
+  "size_bytes": 1048576, "files": 1, "system_identifier": "1", "manifest_version": 1, "timeline": 1,
+  "start_lsn": "0/1000028", "end_lsn": "0/1000100"}}
+JSON
+EOT
+	chmod 0755, "$dir/agent" or die $!;
+	$node->append_conf('postgresql.conf', <<"EOT");
+shared_preload_libraries = 'voxanne_ops'
+voxanne_ops.agent_path = '$dir/agent'
+voxanne_ops.backup_directories = '$dir/backups'
+voxanne_ops.rescan_interval = 0
+autovacuum = off
+EOT
+	$node->append_conf('postgresql.conf', $conf) if defined $conf;
+	return $node;
+}
+
+# Create the extension in a database, if need be, and a target.
+sub add_target
+{
+	my ($node, $database, $target) = @_;
+	my $dir = $directory{ $node->name };
+	$node->safe_psql($database, "SET client_min_messages = error; CREATE EXTENSION IF NOT EXISTS voxanne_ops;");
+	$node->safe_psql($database, "SELECT add_backup_target('$target', 'basebackup', '$dir/backups/base')");
+	return;
+}
+
+# An expression over the row of backup_verification_progress of a database.
+sub progress
+{
+	my ($node, $database, $expression) = @_;
+	return $node->safe_psql('postgres',
+		"SELECT $expression FROM backup_verification_progress WHERE database = '$database'");
+}
+
+sub wait_progress
+{
+	my ($node, $database, $condition) = @_;
+	return $node->poll_query_until('postgres',
+		"SELECT coalesce(bool_or($condition), false) FROM backup_verification_progress WHERE database = '$database'");
+}
+
+# How many lines of the server log match.
+sub count_log
+{
+	my ($node, $pattern) = @_;
+	my @lines = grep { /$pattern/ } split /\n/, slurp_file($node->logfile);
+	return scalar @lines;
+}
+
+sub wait_log
+{
+	my ($node, $pattern) = @_;
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return 1 if count_log($node, $pattern) > 0;
+		select(undef, undef, undef, 0.1);
+	}
+	return 0;
+}
+
+# The pids with which the program ran, in order.
+sub agent_runs
+{
+	my ($node) = @_;
+	return split /\n/, slurp_file("$directory{$node->name}/runs");
+}
+
+# Wait until the program has been run so often; the pid of the last run.
+sub agent_pid
+{
+	my ($node, $count) = @_;
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		my @runs = agent_runs($node);
+		return $runs[$count - 1] if @runs >= $count;
+		select(undef, undef, undef, 0.1);
+	}
+	die "the program was not run $count times";
+}
+
+# From now on every run waits until it is released.
+sub hold_agent
+{
+	my ($node) = @_;
+	mkfifo("$directory{$node->name}/gate", 0600) or die $!;
+	return;
+}
+
+# Let the run that waits, if any, and all that come pass.
+sub release_agent
+{
+	my ($node) = @_;
+	my $gate = "$directory{$node->name}/gate";
+	open(my $fh, '+<', $gate) or die $!;
+	rename $gate, "$gate.old" or die $!;
+	syswrite($fh, "go\n" x 10);
+	# the pipe keeps what was written as long as somebody has it open
+	push @{ $directory{held} }, $fh;
+	unlink "$gate.old";
+	return;
+}
+
+1;
