@@ -7,6 +7,9 @@
  * worker not even a connection.  So they are four functions with text between
  * them, which CALL verify_backup() strings together in one backend and the
  * workers in several processes.  The texts are JSON and private to this room.
+ *
+ * A plan is in the database's encoding.  Results and alerts are in UTF-8, as
+ * the agent speaks it; record, which has a catalog, converts.
  */
 #ifndef VOXANNE_CYCLE_H
 #define VOXANNE_CYCLE_H
@@ -21,6 +24,14 @@
  * nothing.
  */
 extern char *voxanne_cycle_plan(TimestampTz now, const char *only, TimestampTz *next_due);
+
+/*
+ * The same for what a user asks for: one target, or for NULL all that are not
+ * paused or suspended, due or not; at a level.  ERROR 42704 for an unknown
+ * target, 55000 for a suspended one or if there is none to verify, 0A000 for a
+ * level that a target's kind does not have.
+ */
+extern char *voxanne_cycle_plan_now(const char *only, const char *level);
 
 /*
  * Verify what a plan names, target by target, and return the results as JSON.

@@ -26,6 +26,13 @@ int			voxanne_rescan_interval = 3600;
 
 static bool check_absolute(char **newval, void **extra, GucSource source);
 static bool check_databases(char **newval, void **extra, GucSource source);
+char	   *voxanne_instance_name = NULL;
+int			voxanne_lock_wait_critical = 5 * 60 * 1000;
+int			voxanne_lock_wait_warning = 30 * 1000;
+int			voxanne_log_retention = 90 * 24 * 60;
+char	   *voxanne_webhook_url_file = NULL;
+
+static bool check_absolute(char **newval, void **extra, GucSource source);
 
 /*
  * Define all settings; called once, when the library is loaded.
@@ -53,6 +60,11 @@ voxanne_define_settings(void)
 							   "Empty: those of the operating system.",
 							   &voxanne_ca_file, "",
 							   PGC_SUSET, 0, check_absolute, NULL, NULL);
+	DefineCustomStringVariable("voxanne_ops.instance_name",
+							   "What alerts call this server.",
+							   "Empty: alerts name the database only.",
+							   &voxanne_instance_name, "",
+							   PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("voxanne_ops.lock_wait_critical",
 							"Length of a wait for a lock from which it is critical.",
 							NULL,
@@ -79,6 +91,16 @@ voxanne_define_settings(void)
 							"0: never.",
 							&voxanne_rescan_interval, 3600, 0, 7 * 24 * 3600,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("voxanne_ops.log_retention",
+							"Age at which rows of backup_verification_log are deleted.",
+							"The latest row of a target is kept. 0: nothing is deleted.",
+							&voxanne_log_retention, 90 * 24 * 60, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MIN, NULL, NULL, NULL);
+	DefineCustomStringVariable("voxanne_ops.webhook_url_file",
+							   "File that holds the URL to which alerts are posted.",
+							   "Readable for the server's user only, as the URL is a secret. Empty: no alerts are posted.",
+							   &voxanne_webhook_url_file, "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_absolute, NULL, NULL);
 
 	MarkGUCPrefixReserved("voxanne_ops");
 }

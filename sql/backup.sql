@@ -1,0 +1,198 @@
+-- backup: targets, what is refused, what backup_status() says, who may.
+-- Whatever the server is configured to, the rows about targets are the same.
+CREATE VIEW target_state AS
+SELECT severity, object, key, target, kind, last_status, proof, last_verified IS NULL AS never, remedy
+FROM backup_status() WHERE object NOT IN ('worker', 'wal_archive');
+SELECT * FROM target_state;
+SELECT object FROM backup_status() WHERE object IN ('worker', 'wal_archive') ORDER BY object;
+
+-- refused: names, kinds, locations, options
+SET voxanne_ops.backup_directories = '/backup, "/srv/my backups"';
+SELECT add_backup_target(NULL, 'basebackup', '/backup/nightly');
+SELECT add_backup_target('', 'basebackup', '/backup/nightly');
+SELECT add_backup_target('*', 'basebackup', '/backup/nightly');
+SELECT add_backup_target(E'two\nlines', 'basebackup', '/backup/nightly');
+SELECT add_backup_target(repeat('x', 64), 'basebackup', '/backup/nightly');
+SELECT add_backup_target('nightly', 'pg_dump', '/backup/nightly');
+SELECT add_backup_target('nightly', NULL, '/backup/nightly');
+SELECT add_backup_target('nightly', 'basebackup', NULL);
+SELECT add_backup_target('nightly', 'basebackup', '');
+SELECT add_backup_target('nightly', 'basebackup', 'backup/nightly');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/../etc');
+SELECT add_backup_target('nightly', 'basebackup', '/backups/nightly');
+SELECT add_backup_target('nightly', 'basebackup', '/' || repeat('x', 2000));
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '[]');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '"max_age"');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"max_agee": "1 day"}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"retention": "1 day"}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"max_age": 24}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"max_age": null}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"max_age": {"hours": 1}}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"max_age": ["1 day"]}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"max_age": "a day"}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"status_interval": "0"}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"status_interval": "-1 day"}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"status_interval": "1000 years"}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"time_limit": "2 days"}');
+SELECT count(*) FROM backup_target;
+SET voxanne_ops.backup_directories = '';
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly');
+
+-- accepted
+SET voxanne_ops.backup_directories = '/backup, "/srv/my backups"';
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly');
+SELECT add_backup_target('it''s "weekly"', 'basebackup', '/srv/my backups/a, b',
+	'{"status_interval": "1 day", "max_age": "8 days", "time_limit": "30 minutes"}');
+SELECT add_backup_target('itself', 'basebackup', '/backup/', NULL);
+SELECT name, kind, location, status_interval, max_age, time_limit, paused_at, requested_at,
+	system_identifier = (SELECT system_identifier FROM pg_control_system()) AS this_cluster
+FROM backup_target ORDER BY name COLLATE "C";
+SELECT add_backup_target('nightly', 'basebackup', '/backup/other');
+SELECT remove_backup_target('itself');
+SELECT * FROM target_state;
+
+-- names that do not exist
+SELECT remove_backup_target('nigthly');
+SELECT remove_backup_target(NULL);
+SELECT pause_backup_target('monthly', 'moving');
+SELECT resume_backup_target('monthly');
+SELECT request_verification('monthly');
+CALL verify_backup('monthly');
+
+-- pause and resume
+SELECT pause_backup_target('nightly', ' ');
+SELECT pause_backup_target('nightly', NULL);
+SELECT pause_backup_target('nightly', 'moving to other storage');
+SELECT severity, key, remedy, next_due FROM target_state JOIN backup_status() USING (severity, key, remedy)
+WHERE key LIKE '%:nightly';
+SELECT request_verification('nightly');
+SELECT resume_backup_target('nightly');
+SELECT severity, key FROM target_state;
+
+-- a request is kept in the row
+BEGIN;
+SELECT request_verification('nightly');
+SELECT request_verification();
+SELECT name, requested_at IS NOT NULL AS requested FROM backup_target ORDER BY name COLLATE "C";
+ROLLBACK;
+
+-- suspended: added in another cluster
+BEGIN;
+UPDATE backup_target SET system_identifier = 42 WHERE name = 'nightly';
+SELECT severity, key, remedy FROM target_state WHERE target = 'nightly';
+SELECT request_verification();
+SAVEPOINT s;
+\set VERBOSITY terse
+SELECT request_verification('nightly');
+\set VERBOSITY default
+ROLLBACK TO s;
+SELECT resume_backup_target('nightly');
+SELECT severity, key FROM target_state WHERE target = 'nightly';
+ROLLBACK;
+
+-- what the log says decides
+CREATE FUNCTION pg_temp.logged(target text, status text, ago interval, age_hours int, error jsonb, proof text DEFAULT 'present')
+RETURNS text LANGUAGE sql AS $$
+	INSERT INTO backup_verification_log (target, status, verified_at, proof, checks_passed, error_details, verification_details)
+	VALUES ($1, $2, now() - $3, $6, 9, $5, jsonb_build_object('backup', jsonb_build_object('finished_at',
+		to_char((now() - $3 - $4 * interval '1 hour') AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))))
+	RETURNING target;
+$$;
+BEGIN;
+SELECT pg_temp.logged('nightly', 'success', '30 min', 10, NULL);
+SELECT severity, key, target, last_status, proof FROM target_state;
+SELECT round(extract(epoch FROM age) / 3600) AS age_hours, next_due - last_verified AS interval
+FROM backup_status() WHERE target = 'nightly';
+SELECT pg_temp.logged('nightly', 'warning', '20 min', 10,
+	'[{"check": "clock_skew", "detail": "The backup is from the future."}]');
+SELECT severity, key, detail, remedy FROM backup_status() WHERE target = 'nightly';
+SELECT pg_temp.logged('nightly', 'failure', '10 min', 10,
+	'[{"check": "sizes", "detail": "A file is short."}]', 'listed');
+SELECT severity, key, detail, proof, remedy FROM backup_status() WHERE target = 'nightly';
+SELECT pg_temp.logged('nightly', 'failure', '9 min', 10,
+	'[{"check": "verifier_error", "detail": "The agent is missing."}]', NULL);
+SELECT severity, key, detail, proof FROM backup_status() WHERE target = 'nightly';
+SELECT pg_temp.logged('nightly', 'success', '8 min', 30, NULL);
+SELECT severity, key FROM target_state WHERE target = 'nightly';
+SELECT pg_temp.logged('nightly', 'success', '7 min', 49, NULL);
+SELECT severity, key FROM target_state WHERE target = 'nightly';
+SELECT pg_temp.logged('nightly', 'success', '6 min', 1, NULL);
+SELECT severity, key FROM target_state WHERE target = 'nightly';
+ROLLBACK;
+-- not verified for long; and old on top of it
+BEGIN;
+SELECT pg_temp.logged('nightly', 'success', '5 hours', 1, NULL);
+SELECT severity, key, detail FROM backup_status() WHERE target = 'nightly';
+SELECT pg_temp.logged('it''s "weekly"', 'success', '3 days', 400, NULL);
+SELECT severity, key, detail, remedy FROM backup_status() WHERE target LIKE '%weekly%';
+-- rows from a clock that was wrong, and rows of another shape, do no harm
+SELECT pg_temp.logged('nightly', 'failure', '-30 days', 0, '"?"');
+INSERT INTO backup_verification_log (target, status, error_details, verification_details)
+VALUES ('it''s "weekly"', 'warning', '{"message": "adopted"}', '[1]'), (NULL, 'failure', NULL, NULL);
+SELECT severity, key, detail FROM backup_status() WHERE target IS NOT NULL;
+ROLLBACK;
+
+-- back-off: a failing target is tried less often, down to once an hour
+BEGIN;
+UPDATE backup_target SET status_interval = '10 seconds' WHERE name = 'nightly';
+PREPARE pause AS SELECT next_due - last_verified AS pause FROM backup_status() WHERE target = 'nightly';
+SELECT pg_temp.logged('nightly', 'failure', '20 s', 1, NULL);
+EXECUTE pause;
+SELECT pg_temp.logged('nightly', 'failure', '19 s', 1, NULL);
+EXECUTE pause;
+SELECT count(pg_temp.logged('nightly', 'failure', i * interval '1 s', 1, NULL)) FROM generate_series(10, 18) i;
+EXECUTE pause;
+SELECT pg_temp.logged('nightly', 'warning', '9 s', 1, NULL);
+EXECUTE pause;
+ROLLBACK;
+
+-- CALL in a transaction block, in a function, at a level that is not there, read-only
+BEGIN;
+CALL verify_backup();
+ROLLBACK;
+CREATE FUNCTION pg_temp.in_function() RETURNS void LANGUAGE plpgsql AS $$ BEGIN CALL verify_backup(); END $$;
+SELECT pg_temp.in_function();
+-- but in a procedure's own transaction it can
+DO $$ BEGIN CALL verify_backup(); END $$;
+CALL verify_backup('nightly', 'deep');
+BEGIN READ ONLY;
+CALL verify_backup();
+ROLLBACK;
+BEGIN READ ONLY;
+SELECT severity, key FROM target_state;
+SELECT pause_backup_target('nightly', 'no');
+ROLLBACK;
+
+-- nothing for strangers; the full answer for pg_monitor
+CREATE ROLE regress_stranger;
+CREATE ROLE regress_monitor IN ROLE pg_monitor;
+GRANT SELECT ON target_state TO regress_monitor;
+SET ROLE regress_stranger;
+SELECT count(*) FROM backup_status();
+SELECT add_backup_target('x', 'basebackup', '/backup/x');
+SELECT request_verification();
+CALL verify_backup();
+SELECT count(*) FROM backup_target;
+SELECT count(*) FROM backup_verification_log;
+SET ROLE regress_monitor;
+SELECT severity, key FROM backup_status() WHERE target IS NOT NULL;
+SELECT count(*) FROM backup_verification_log;
+SELECT remove_backup_target('nightly');
+RESET ROLE;
+-- a search_path that hides pg_catalog, and one without our schema
+CREATE SCHEMA hostile;
+CREATE FUNCTION hostile.count(text) RETURNS int LANGUAGE sql AS 'SELECT 1/0';
+CREATE FUNCTION hostile.coalesce_guard(text, text) RETURNS bool LANGUAGE sql AS 'SELECT (1/0)::bool';
+CREATE OPERATOR hostile.= (LEFTARG = text, RIGHTARG = text, FUNCTION = hostile.coalesce_guard);
+SET search_path = hostile, public, pg_catalog;
+SELECT remove_backup_target('nightly');
+SELECT remove_backup_target('it''s "weekly"');
+RESET search_path;
+SELECT count(*) FROM backup_target;
+CALL verify_backup();
+SELECT request_verification();
+
+DROP SCHEMA hostile CASCADE;
+DROP VIEW target_state;
+DROP ROLE regress_monitor;
+DROP ROLE regress_stranger;

@@ -1,0 +1,258 @@
+/*
+ * src/backup/admin.c
+ *		SQL functions that keep backup_target.
+ *
+ * Who may execute them is decided by grants on the functions; the table itself
+ * belongs to the extension's owner alone.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "backup/kind.h"
+#include "backup/options.h"
+#include "backup/target.h"
+#include "catalog/pg_type.h"
+#include "core/compat.h"
+#include "backup/statement.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+/* Longest name of a target in bytes: as an identifier, so that notifications and messages stay short. */
+#define MAX_NAME (NAMEDATALEN - 1)
+
+static char *text_argument(FunctionCallInfo fcinfo, int i, const char *name);
+static void check_name(const char *name);
+static void check_kind(const char *kind);
+static void check_location(const char *location);
+static void insert_target(VoxStore *store, const char *name, const char *kind,
+						  const char *location, const VoxTargetOptions *options);
+static void change_target(FunctionCallInfo fcinfo, const char *function, const char *verb,
+						  const char *rest, const char *value);
+static int	queue(VoxStore *store, const char *name);
+
+VOXANNE_FUNCTION(voxanne_add_backup_target);
+VOXANNE_FUNCTION(voxanne_pause_backup_target);
+VOXANNE_FUNCTION(voxanne_resume_backup_target);
+VOXANNE_FUNCTION(voxanne_remove_backup_target);
+VOXANNE_FUNCTION(voxanne_request_verification);
+
+/*
+ * add_backup_target(name text, kind text, location text, options jsonb)
+ */
+Datum
+voxanne_add_backup_target(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_argument(fcinfo, 0, "name");
+	char	   *kind = text_argument(fcinfo, 1, "kind");
+	char	   *location = text_argument(fcinfo, 2, "location");
+	VoxTargetOptions options;
+	VoxStore	store;
+
+	PreventCommandIfReadOnly("add_backup_target()");
+	check_name(name);
+	check_kind(kind);
+	check_location(location);
+	voxanne_read_options(PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3), &options);
+
+	voxanne_store_open(&store, RowExclusiveLock);
+	insert_target(&store, name, kind, location, &options);
+	voxanne_store_close(&store);
+	PG_RETURN_VOID();
+}
+
+/* The text argument, which must not be null. */
+static char *
+text_argument(FunctionCallInfo fcinfo, int i, const char *name)
+{
+	if (PG_ARGISNULL(i))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", name)));
+	return text_to_cstring(PG_GETARG_TEXT_PP(i));
+}
+
+static void
+check_name(const char *name)
+{
+	const char *problem = NULL;
+
+	if (*name == '\0')
+		problem = "It is empty.";
+	else if (strcmp(name, "*") == 0)
+		problem = "\"*\" stands for all targets.";
+	else if (strlen(name) > MAX_NAME)
+		problem = psprintf("It is longer than %d bytes.", MAX_NAME);
+	for (const char *at = name; *at != '\0' && problem == NULL; at++)
+		if ((unsigned char) *at < ' ' || *at == 0x7f)
+			problem = "It contains a control character.";
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("backup target name \"%s\" is not valid", name),
+				 errdetail("%s", problem),
+				 errhint("A name is a short label, as in add_backup_target('nightly', ...).")));
+}
+
+static void
+check_kind(const char *kind)
+{
+	if (voxanne_kind(kind) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown kind of backup \"%s\"", kind),
+				 errhint("Known kinds: %s.", voxanne_kind_list())));
+}
+
+static void
+check_location(const char *location)
+{
+	const char *hint;
+	char	   *problem = voxanne_location_problem(location, &hint);
+
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a backup target cannot be at that location"),
+				 errdetail("%s", problem),
+				 errhint("%s", hint)));
+}
+
+static void
+insert_target(VoxStore *store, const char *name, const char *kind,
+			  const char *location, const VoxTargetOptions *options)
+{
+	VoxStatement	query;
+
+	voxanne_statement_start(&query, psprintf(
+		"INSERT INTO %s (name, kind, location, status_interval, max_age, time_limit, system_identifier)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name) DO NOTHING", store->targets));
+	voxanne_bind_text(&query, name);
+	voxanne_bind_text(&query, kind);
+	voxanne_bind_text(&query, location);
+	voxanne_bind(&query, INTERVALOID, IntervalPGetDatum(&options->status_interval), false);
+	voxanne_bind(&query, INTERVALOID, IntervalPGetDatum(&options->max_age), false);
+	voxanne_bind(&query, INTERVALOID, IntervalPGetDatum(&options->time_limit), false);
+	voxanne_bind_int64(&query, (int64) GetSystemIdentifier());
+	if (voxanne_statement_run(&query) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("backup target \"%s\" already exists", name),
+				 errhint("Choose another name, or first: SELECT remove_backup_target(%s);", quote_literal_cstr(name))));
+}
+
+/*
+ * pause_backup_target(name text, reason text)
+ */
+Datum
+voxanne_pause_backup_target(PG_FUNCTION_ARGS)
+{
+	char	   *reason = text_argument(fcinfo, 1, "reason");
+
+	if (strspn(reason, " \t\r\n") == strlen(reason))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a reason is needed to pause a backup target"),
+				 errhint("Whoever reads backup_status() next month will want to know why nobody verifies it.")));
+	change_target(fcinfo, "pause_backup_target()", "UPDATE",
+				  "SET paused_at = clock_timestamp(), paused_reason = $2, requested_at = NULL WHERE name = $1",
+				  reason);
+	PG_RETURN_VOID();
+}
+
+/*
+ * resume_backup_target(name text)
+ */
+Datum
+voxanne_resume_backup_target(PG_FUNCTION_ARGS)
+{
+	change_target(fcinfo, "resume_backup_target()", "UPDATE",
+				  "SET paused_at = NULL, paused_reason = NULL, system_identifier = $2::bigint WHERE name = $1",
+				  psprintf(INT64_FORMAT, (int64) GetSystemIdentifier()));
+	PG_RETURN_VOID();
+}
+
+/*
+ * remove_backup_target(name text)
+ */
+Datum
+voxanne_remove_backup_target(PG_FUNCTION_ARGS)
+{
+	change_target(fcinfo, "remove_backup_target()", "DELETE FROM", "WHERE name = $1", NULL);
+	PG_RETURN_VOID();
+}
+
+/*
+ * Run a statement on the target that the first argument names: the table comes
+ * between "verb" and "rest", $1 is the name and $2 "value", if there is one.
+ * ERROR 42704 if there is no such target.
+ */
+static void
+change_target(FunctionCallInfo fcinfo, const char *function, const char *verb,
+			  const char *rest, const char *value)
+{
+	char	   *name = text_argument(fcinfo, 0, "name");
+	VoxStore	store;
+	VoxStatement	query;
+	List	   *targets;
+
+	PreventCommandIfReadOnly(function);
+	voxanne_store_open(&store, RowExclusiveLock);
+	targets = voxanne_targets(&store, GetCurrentTimestamp());
+	if (voxanne_find_target(targets, name) == NULL)
+		voxanne_unknown_target(targets, name);
+	voxanne_statement_start(&query, psprintf("%s %s %s", verb, store.targets, rest));
+	voxanne_bind_text(&query, name);
+	if (value != NULL)
+		voxanne_bind_text(&query, value);
+	voxanne_statement_run(&query);
+	voxanne_store_close(&store);
+}
+
+/*
+ * request_verification(target text)
+ */
+Datum
+voxanne_request_verification(PG_FUNCTION_ARGS)
+{
+	char	   *name = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	VoxStore	store;
+	int			count;
+
+	PreventCommandIfReadOnly("request_verification()");
+	voxanne_store_open(&store, RowExclusiveLock);
+	count = queue(&store, name);
+	voxanne_store_close(&store);
+	PG_RETURN_INT32(count);
+}
+
+/* Mark the targets; the trigger on the table wakes the worker when we commit. */
+static int
+queue(VoxStore *store, const char *name)
+{
+	VoxStatement	query;
+
+	if (name != NULL)
+	{
+		List	   *targets = voxanne_targets(store, GetCurrentTimestamp());
+		VoxTarget  *target = voxanne_find_target(targets, name);
+
+		if (target == NULL)
+			voxanne_unknown_target(targets, name);
+		voxanne_check_not_suspended(target);
+		if (!TIMESTAMP_IS_NOBEGIN(target->paused_at))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("backup target \"%s\" is paused", name),
+					 errdetail("Reason: %s.", target->paused_reason == NULL ? "none given" : target->paused_reason),
+					 errhint("Resume it: SELECT resume_backup_target(%s); or verify it once: CALL verify_backup(%s);",
+							 quote_literal_cstr(name), quote_literal_cstr(name))));
+	}
+	voxanne_statement_start(&query, psprintf(
+		"UPDATE %s SET requested_at = clock_timestamp()"
+		" WHERE name = coalesce($1, name) AND paused_at IS NULL AND system_identifier = $2", store->targets));
+	voxanne_bind_text(&query, name);
+	voxanne_bind_int64(&query, (int64) GetSystemIdentifier());
+	return voxanne_statement_run(&query);
+}

@@ -1,0 +1,176 @@
+/*
+ * src/backup/assess.c
+ *		How a target stands: one rule, one function.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "backup/assess.h"
+#include "backup/verdict.h"
+#include "core/words.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+/* A target counts as overdue when it is late by its interval, and by this at least. */
+#define LEAST_LATENESS (10 * USECS_PER_MINUTE)
+
+typedef void (*Rule) (const VoxTarget *target, TimestampTz now, VoxState *state);
+
+static void rule_suspended(const VoxTarget *target, TimestampTz now, VoxState *state);
+static void rule_paused(const VoxTarget *target, TimestampTz now, VoxState *state);
+static void rule_never_verified(const VoxTarget *target, TimestampTz now, VoxState *state);
+static void rule_last_verification(const VoxTarget *target, TimestampTz now, VoxState *state);
+static void rule_age(const VoxTarget *target, TimestampTz now, VoxState *state);
+static void rule_overdue(const VoxTarget *target, TimestampTz now, VoxState *state);
+static void note(VoxState *state, VoxSeverity severity, const char *check, char *detail,
+				 const char *advice, char *remedy);
+static char *call_on(const char *command, const VoxTarget *target);
+static char *good_detail(const VoxTarget *target, TimestampTz now);
+
+/* Among equally bad ones the first decides. */
+static const Rule rules[] = {
+	rule_suspended,
+	rule_paused,
+	rule_never_verified,
+	rule_last_verification,
+	rule_age,
+	rule_overdue,
+};
+
+/* Judge a target by what the log holds of it. */
+void
+voxanne_assess(const VoxTarget *target, TimestampTz now, VoxState *state)
+{
+	memset(state, 0, sizeof(*state));
+	state->check = "backup_ok";
+	state->active = TIMESTAMP_IS_NOBEGIN(target->paused_at) && !voxanne_target_suspended(target);
+	for (int i = 0; i < (int) lengthof(rules); i++)
+		rules[i] (target, now, state);
+	if (state->detail == NULL)
+		state->detail = good_detail(target, now);
+}
+
+static void
+rule_suspended(const VoxTarget *target, TimestampTz now, VoxState *state)
+{
+	if (voxanne_target_suspended(target))
+		note(state, VOX_WARNING, "backup_suspended",
+			 psprintf("Not verified, because the target was added in another cluster (system identifier "
+					  UINT64_FORMAT ", this one has " UINT64_FORMAT ").",
+					  (uint64) target->system_identifier, GetSystemIdentifier()),
+			 "If this cluster has taken over and its own backups are at that location, resume the target; otherwise remove it.",
+			 call_on("SELECT resume_backup_target", target));
+}
+
+static void
+rule_paused(const VoxTarget *target, TimestampTz now, VoxState *state)
+{
+	if (!TIMESTAMP_IS_NOBEGIN(target->paused_at))
+		note(state, VOX_WARNING, "backup_paused",
+			 psprintf("Paused %s ago: %s.", voxanne_ago(now - target->paused_at),
+					  target->paused_reason == NULL ? "no reason given" : target->paused_reason),
+			 "Resume it when the reason is gone; until then nobody notices if its backups break.",
+			 call_on("SELECT resume_backup_target", target));
+}
+
+static void
+rule_never_verified(const VoxTarget *target, TimestampTz now, VoxState *state)
+{
+	if (state->active && TIMESTAMP_IS_NOBEGIN(target->verified_at))
+		note(state, VOX_WARNING, "backup_never_verified",
+			 pstrdup("Never verified."),
+			 "Verify it now, or wait for the background worker.",
+			 call_on("CALL verify_backup", target));
+}
+
+static void
+rule_last_verification(const VoxTarget *target, TimestampTz now, VoxState *state)
+{
+	VoxSeverity severity;
+	bool		verifier;
+
+	if (!state->active || TIMESTAMP_IS_NOBEGIN(target->verified_at))
+		return;
+	severity = voxanne_status_severity(target->status);
+	if (severity == VOX_INFO)
+		return;
+	verifier = voxanne_is_verifier_problem(target->problem);
+	note(state, severity,
+		 verifier ? "backup_unverifiable" : severity == VOX_WARNING ? "backup_warning" : "backup_failed",
+		 target->problem_detail == NULL ? psprintf("The last verification ended with status %s.", target->status) :
+		 pstrdup(target->problem_detail),
+		 verifier ? "The verification itself did not work, which says nothing about the backup; repair that, then verify again." :
+		 severity == VOX_WARNING ? "See error_details of its latest row in backup_verification_log, then verify again." :
+		 "Take a new backup now, find out what happened to this one, then verify again.",
+		 call_on("CALL verify_backup", target));
+}
+
+static void
+rule_age(const VoxTarget *target, TimestampTz now, VoxState *state)
+{
+	VoxSeverity severity;
+	int64		age = now - target->finished_at;
+
+	if (!state->active || TIMESTAMP_IS_NOBEGIN(target->finished_at))
+		return;
+	severity = voxanne_judge_age(age, target->max_age);
+	if (severity == VOX_INFO || (target->problem != NULL && strcmp(target->problem, VOX_AGE_CHECK) == 0 &&
+								 severity <= state->severity))
+		return;
+	note(state, severity, "backup_stale",
+		 psprintf("The newest backup seen is %s old, past the %s allowed.",
+				  voxanne_ago(age), voxanne_ago(target->max_age)),
+		 "Find out why no newer backup was taken and take one; if there is a newer one, verify it.",
+		 call_on("CALL verify_backup", target));
+}
+
+static void
+rule_overdue(const VoxTarget *target, TimestampTz now, VoxState *state)
+{
+	TimestampTz due;
+
+	if (!state->active || TIMESTAMP_IS_NOBEGIN(target->verified_at))
+		return;
+	due = target->verified_at + target->status_interval;
+	if (target->failures > 0)
+		due = Max(due, target->verified_at + USECS_PER_HOUR);
+	if (now > due + Max(target->status_interval, LEAST_LATENESS))
+		note(state, VOX_WARNING, "backup_overdue",
+			 psprintf("Last verified %s ago, although it is due every %s.",
+					  voxanne_ago(now - target->verified_at), voxanne_ago(target->status_interval)),
+			 "See the row of the worker for why it does not verify; verify the backup by hand meanwhile.",
+			 call_on("CALL verify_backup", target));
+}
+
+/* Take a problem: the worst, or the first of the worst, gives its name, advice and remedy. */
+static void
+note(VoxState *state, VoxSeverity severity, const char *check, char *detail,
+	 const char *advice, char *remedy)
+{
+	if (state->detail == NULL || severity > state->severity)
+	{
+		state->severity = severity;
+		state->check = check;
+		state->advice = advice;
+		state->remedy = remedy;
+		state->detail = state->detail == NULL ? detail : psprintf("%s %s", detail, state->detail);
+	}
+	else
+		state->detail = psprintf("%s %s", state->detail, detail);
+}
+
+static char *
+call_on(const char *command, const VoxTarget *target)
+{
+	return psprintf("%s(%s);", command, quote_literal_cstr(target->name));
+}
+
+static char *
+good_detail(const VoxTarget *target, TimestampTz now)
+{
+	return psprintf("Backup is %s, %s%d checks passed %s ago.",
+					target->proof == NULL ? "good" : target->proof,
+					TIMESTAMP_IS_NOBEGIN(target->finished_at) ? "" :
+					psprintf("%s old; ", voxanne_ago(now - target->finished_at)),
+					target->passed, voxanne_ago(now - target->verified_at));
+}

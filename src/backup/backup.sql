@@ -1,0 +1,133 @@
+-- backup: targets, their verification, its log and state.
+
+CREATE TABLE @extschema@.backup_target (
+	name text NOT NULL,
+	kind text NOT NULL,
+	location text NOT NULL,
+	status_interval interval NOT NULL DEFAULT '1 hour',
+	max_age interval NOT NULL DEFAULT '24 hours',
+	time_limit interval NOT NULL DEFAULT '10 minutes',
+	paused_at timestamptz,
+	paused_reason text,
+	requested_at timestamptz,
+	system_identifier bigint NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT backup_target_pkey PRIMARY KEY (name),
+	CONSTRAINT backup_target_name CHECK (name <> '' AND name <> '*'),
+	CONSTRAINT backup_target_status_interval CHECK (status_interval >= '1 second'),
+	CONSTRAINT backup_target_max_age CHECK (max_age >= '1 second'),
+	CONSTRAINT backup_target_time_limit CHECK (time_limit >= '1 second' AND time_limit <= '24 hours')
+);
+ALTER TABLE @extschema@.backup_target ENABLE ROW LEVEL SECURITY;
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.backup_target', '');
+
+COMMENT ON TABLE @extschema@.backup_target IS
+'The backups to verify, one row each; kept by add_, pause_, resume_ and remove_backup_target(). Included in dumps.';
+COMMENT ON COLUMN @extschema@.backup_target.name IS 'name, as the user calls it; "*" stands for all targets and is not a name';
+COMMENT ON COLUMN @extschema@.backup_target.kind IS 'what made the backup, which decides how it is verified: basebackup';
+COMMENT ON COLUMN @extschema@.backup_target.location IS 'where it lies; for basebackup the absolute path of the directory';
+COMMENT ON COLUMN @extschema@.backup_target.status_interval IS 'how often to verify at level "status"';
+COMMENT ON COLUMN @extschema@.backup_target.max_age IS 'an older backup is a warning, one older than twice that a failure';
+COMMENT ON COLUMN @extschema@.backup_target.time_limit IS 'a verification that takes longer is ended and counts as failed';
+COMMENT ON COLUMN @extschema@.backup_target.paused_at IS 'since when it is not verified; null: it is';
+COMMENT ON COLUMN @extschema@.backup_target.paused_reason IS 'why it is not verified';
+COMMENT ON COLUMN @extschema@.backup_target.requested_at IS 'when request_verification() queued it; null: it is not queued';
+COMMENT ON COLUMN @extschema@.backup_target.system_identifier IS
+'the cluster in which the target was added or last resumed; in any other, as after restoring a dump elsewhere, the target is suspended until resume_backup_target()';
+COMMENT ON COLUMN @extschema@.backup_target.created_at IS 'when it was added';
+
+CREATE TABLE @extschema@.backup_verification_log (
+	id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+	verified_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	backup_id text,
+	backup_age_hours numeric,
+	backup_size_mb numeric,
+	status text NOT NULL,
+	checks_passed integer NOT NULL DEFAULT 0,
+	checks_failed integer NOT NULL DEFAULT 0,
+	error_details jsonb,
+	verification_details jsonb,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	target text,
+	level text,
+	proof text,
+	duration interval,
+	rpo interval,
+	rto interval,
+	CONSTRAINT backup_verification_log_pkey PRIMARY KEY (id),
+	CONSTRAINT backup_verification_log_status CHECK (status IN ('success', 'warning', 'failure')),
+	CONSTRAINT backup_verification_log_proof CHECK (proof IN ('listed', 'present', 'checksummed', 'restored'))
+);
+CREATE INDEX backup_verification_log_verified_at ON @extschema@.backup_verification_log (verified_at);
+CREATE INDEX backup_verification_log_target ON @extschema@.backup_verification_log (target, verified_at);
+ALTER TABLE @extschema@.backup_verification_log ENABLE ROW LEVEL SECURITY;
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.backup_verification_log', '');
+GRANT SELECT ON @extschema@.backup_verification_log TO pg_monitor;
+
+COMMENT ON TABLE @extschema@.backup_verification_log IS
+'What each verification of a backup target showed. Each cycle ends with a row for target "*", the worst of all targets, so that ORDER BY verified_at DESC LIMIT 1 answers for all. Rows older than voxanne_ops.log_retention are deleted, but never the latest of a target. Included in dumps.';
+COMMENT ON COLUMN @extschema@.backup_verification_log.id IS 'also in the notification';
+COMMENT ON COLUMN @extschema@.backup_verification_log.verified_at IS 'when the verification ended; that of row "*" is later than those of the targets in the same cycle';
+COMMENT ON COLUMN @extschema@.backup_verification_log.backup_id IS 'the backup that was verified, as its kind names it; null where none was found and for "*"';
+COMMENT ON COLUMN @extschema@.backup_verification_log.backup_age_hours IS 'age of that backup''s end at verified_at, in hours; for "*" the oldest';
+COMMENT ON COLUMN @extschema@.backup_verification_log.backup_size_mb IS 'size of its files, in MiB (2^20 bytes)';
+COMMENT ON COLUMN @extschema@.backup_verification_log.status IS
+'success, warning, or failure; failure also where nothing could be verified, which error_details tells apart';
+COMMENT ON COLUMN @extschema@.backup_verification_log.checks_passed IS 'checks that ran and did not fail, those with a warning included; for "*" the sum over all targets';
+COMMENT ON COLUMN @extschema@.backup_verification_log.checks_failed IS 'checks that failed or could not run; for "*" the sum over all targets';
+COMMENT ON COLUMN @extschema@.backup_verification_log.error_details IS
+'null on success; else an array with an object {check, result, detail, ...} for each check that failed or warned. A check named verifier_error, verifier_timeout, verifier_busy or version_mismatch says that the verification did not work, which is no statement about the backup. For "*" an object {target, status, detail} for each target that is not good';
+COMMENT ON COLUMN @extschema@.backup_verification_log.verification_details IS 'all checks and what is known of the backup; for "*" the state of each target';
+COMMENT ON COLUMN @extschema@.backup_verification_log.created_at IS 'when the row was written';
+COMMENT ON COLUMN @extschema@.backup_verification_log.target IS 'name of the target, or "*"';
+COMMENT ON COLUMN @extschema@.backup_verification_log.level IS 'what was asked for: status';
+COMMENT ON COLUMN @extschema@.backup_verification_log.proof IS
+'what was shown: listed (something says that it exists) < present (all its files are there with their sizes) < checksummed < restored; null: nothing. For "*" the least of all targets';
+COMMENT ON COLUMN @extschema@.backup_verification_log.duration IS 'how long the verification took';
+COMMENT ON COLUMN @extschema@.backup_verification_log.rpo IS 'data loss measured by a restore; null where nothing was restored';
+COMMENT ON COLUMN @extschema@.backup_verification_log.rto IS 'time to recover measured by a restore; null where nothing was restored';
+
+CREATE FUNCTION @extschema@.add_backup_target(name text, kind text, location text, options jsonb DEFAULT '{}')
+RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'voxanne_add_backup_target';
+COMMENT ON FUNCTION @extschema@.add_backup_target(text, text, text, jsonb) IS
+'Add a backup to verify: name (1 to 63 bytes), kind (basebackup: a directory written by pg_basebackup --format=plain), location (absolute path below one of voxanne_ops.backup_directories, outside of the data directory; not looked at before the first verification), options {"status_interval": "1 hour", "max_age": "24 hours", "time_limit": "10 minutes"}, intervals as text. It is due at once. ERROR 22023 for a bad argument, 42710 for a name that is taken.';
+
+CREATE FUNCTION @extschema@.pause_backup_target(name text, reason text)
+RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'voxanne_pause_backup_target';
+COMMENT ON FUNCTION @extschema@.pause_backup_target(text, text) IS
+'Stop verifying a target until resume_backup_target(); backup_status() shows the reason, and CALL verify_backup(name) still works. ERROR 42704 if there is no such target.';
+
+CREATE FUNCTION @extschema@.resume_backup_target(name text)
+RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'voxanne_resume_backup_target';
+COMMENT ON FUNCTION @extschema@.resume_backup_target(text) IS
+'Verify a target again that was paused, or that is suspended because it was added in another cluster; from now on its backups must be of this cluster. ERROR 42704 if there is no such target.';
+
+CREATE FUNCTION @extschema@.remove_backup_target(name text)
+RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'voxanne_remove_backup_target';
+COMMENT ON FUNCTION @extschema@.remove_backup_target(text) IS
+'Forget a target. Its rows in backup_verification_log stay, the backup is not touched. ERROR 42704 if there is no such target.';
+
+CREATE PROCEDURE @extschema@.verify_backup(target text DEFAULT NULL, level text DEFAULT 'status')
+LANGUAGE C AS 'MODULE_PATHNAME', 'voxanne_verify_backup';
+COMMENT ON PROCEDURE @extschema@.verify_backup(text, text) IS
+'Verify a target now, or all that are not paused or suspended: commits, runs voxanne_agent while it holds no snapshot, writes backup_verification_log, notifies on channel voxanne_ops and says in a NOTICE what it found. level: status. ERROR 25001 inside a transaction block, 42704 for an unknown target, 55000 without any.';
+
+CREATE FUNCTION @extschema@.request_verification(target text DEFAULT NULL)
+RETURNS integer
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'voxanne_request_verification';
+COMMENT ON FUNCTION @extschema@.request_verification(text) IS
+'Ask the background worker to verify a target, or all that are not paused or suspended, as soon as this transaction commits; returns at once how many were queued. ERROR 42704 for an unknown target, 55000 for one that is paused or suspended.';
+
+CREATE FUNCTION @extschema@.backup_status()
+RETURNS TABLE (
+	severity @extschema@.voxanne_severity, object text, detail text, advice text, remedy text, key text,
+	target text, kind text, last_backup timestamptz, age interval, last_verified timestamptz,
+	last_status text, proof text, next_due timestamptz)
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'voxanne_backup_status';
+GRANT EXECUTE ON FUNCTION @extschema@.backup_status() TO pg_monitor;
+COMMENT ON FUNCTION @extschema@.backup_status() IS
+'State of the backups: a row for each target with what was last shown of it, one for WAL archiving (object wal_archive) and one for the background worker (object worker). last_backup: when the backup that was last verified ended; age: since then; last_verified, last_status, proof: of the last verification; next_due: when the worker verifies it again. Without any target a critical row says how to add one. Read-only; works on a standby and without preload. Severities: a backup older than max_age is a warning, than twice that critical; a failed last verification is critical; never or no longer verified is a warning.';

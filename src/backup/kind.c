@@ -1,0 +1,58 @@
+/*
+ * src/backup/kind.c
+ *		Kinds of backups.
+ *
+ * A kind is a row here and a file kind_NAME.c; nothing else knows their names.
+ */
+#include "postgres.h"
+
+#include "backup/kind.h"
+#include "lib/stringinfo.h"
+
+static const VoxKind *const kinds[] = {
+	&voxanne_kind_basebackup,
+};
+
+/* The kind of this name, or NULL. */
+const VoxKind *
+voxanne_kind(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(kinds); i++)
+		if (strcmp(kinds[i]->name, name) == 0)
+			return kinds[i];
+	return NULL;
+}
+
+/* All kinds with their summaries, for a hint. */
+char *
+voxanne_kind_list(void)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < (int) lengthof(kinds); i++)
+		appendStringInfo(&list, "%s%s (%s)", i > 0 ? ", " : "", kinds[i]->name, kinds[i]->summary);
+	return list.data;
+}
+
+/* What passing a level shows; NULL for a level that the kind does not have. */
+const char *
+voxanne_kind_proof(const VoxKind *kind, const char *level)
+{
+	for (int i = 0; kind->levels[i] != NULL; i++)
+		if (strcmp(kind->levels[i], level) == 0)
+			return kind->proofs[i];
+	return NULL;
+}
+
+/* The kind's levels, for a hint. */
+char *
+voxanne_kind_levels(const VoxKind *kind)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; kind->levels[i] != NULL; i++)
+		appendStringInfo(&list, "%s%s", i > 0 ? ", " : "", kind->levels[i]);
+	return list.data;
+}

@@ -1,0 +1,45 @@
+/*
+ * src/backup/kind_basebackup.c
+ *		Directories written by pg_basebackup --format=plain.
+ */
+#include "postgres.h"
+
+#include "backup/kind.h"
+#include "core/compat.h"
+
+static const char *const *basebackup_arguments(const VoxVerification *verification);
+
+static const char *const levels[] = {"status", NULL};
+static const char *const proofs[] = {"present"};
+
+const VoxKind voxanne_kind_basebackup = {
+	.name = "basebackup",
+	.summary = "a directory written by pg_basebackup --format=plain",
+	.levels = levels,
+	.proofs = proofs,
+	.arguments = basebackup_arguments,
+};
+
+/* See VoxKind.  The agent resolves symbolic links and refuses what then lies outside of the directories. */
+static const char *const *
+basebackup_arguments(const VoxVerification *verification)
+{
+	int			room = 8 + 2 * list_length(verification->directories);
+	const char **argv = palloc0_array(const char *, room);
+	int			n = 0;
+	ListCell   *lc;
+
+	argv[n++] = "verify-backup";
+	argv[n++] = "--level";
+	argv[n++] = verification->level;
+	argv[n++] = "--system-identifier";
+	argv[n++] = verification->system_identifier;
+	foreach(lc, verification->directories)
+	{
+		argv[n++] = "--within";
+		argv[n++] = lfirst(lc);
+	}
+	argv[n++] = verification->location;
+	Assert(n < room);
+	return argv;
+}

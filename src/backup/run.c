@@ -1,0 +1,105 @@
+/*
+ * src/backup/run.c
+ *		Second step of a cycle: let the agent look at the backups.
+ *
+ * Nothing here may touch a catalog: in a worker no database is open.  Whatever
+ * goes wrong with one target becomes its result, so that the others are still
+ * verified.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "access/xlog.h"
+#include "backup/cycle.h"
+#include "backup/kind.h"
+#include "child/child.h"
+#include "core/json.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+
+static void run_target(VoxJson *json, JsonbContainer *target);
+static void verify_target(JsonbContainer *target, VoxAgentAnswer *answer);
+
+char *
+voxanne_cycle_run(const char *plan)
+{
+	JsonbContainer *targets = voxanne_json_child(voxanne_json_parse(plan), "targets");
+	VoxJson		json;
+
+	voxanne_json_start(&json);
+	voxanne_json_open(&json, NULL, '{');
+	voxanne_json_open(&json, "results", '[');
+	for (int i = 0; i < voxanne_json_length(targets); i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		run_target(&json, voxanne_json_element(targets, i));
+	}
+	voxanne_json_close(&json, ']');
+	voxanne_json_close(&json, '}');
+	return json.text.data;
+}
+
+/* Verify one target of the plan and write its result. */
+static void
+run_target(VoxJson *json, JsonbContainer *target)
+{
+	VoxAgentAnswer answer = {0};
+	instr_time	start;
+	instr_time	duration;
+
+	INSTR_TIME_SET_CURRENT(start);
+	verify_target(target, &answer);
+	INSTR_TIME_SET_CURRENT(duration);
+	INSTR_TIME_SUBTRACT(duration, start);
+
+	voxanne_json_open(json, NULL, '{');
+	voxanne_json_put_int64(json, "duration", (int64) INSTR_TIME_GET_MICROSEC(duration));
+	if (answer.document != NULL)
+		voxanne_json_put_container(json, "answer", &answer.document->root);
+	voxanne_json_put_text(json, "problem", answer.problem);
+	voxanne_json_put_text(json, "detail", answer.detail);
+	voxanne_json_close(json, '}');
+}
+
+/*
+ * Look at one target.  What the setting allows is compared again, since it may
+ * have changed after the target was added, and so is every name.
+ */
+static void
+verify_target(JsonbContainer *target, VoxAgentAnswer *answer)
+{
+	char	   *name = voxanne_json_text(target, "name");
+	char	   *kind_name = voxanne_json_text(target, "kind");
+	VoxVerification verification = {
+		.location = voxanne_json_text(target, "location"),
+		.level = voxanne_json_text(target, "level"),
+		.system_identifier = psprintf(UINT64_FORMAT, GetSystemIdentifier()),
+		.directories = voxanne_backup_directory_list(),
+	};
+	int64		time_limit;
+	const VoxKind *kind;
+	const char *hint;
+	char	   *problem;
+
+	if (name == NULL || kind_name == NULL || verification.location == NULL ||
+		verification.level == NULL || !voxanne_json_int64(target, "time_limit", &time_limit))
+		elog(ERROR, "malformed plan");
+
+	kind = voxanne_kind(kind_name);
+	problem = voxanne_location_problem(verification.location, &hint);
+	if (kind == NULL || voxanne_kind_proof(kind, verification.level) == NULL)
+	{
+		answer->problem = "unknown_kind";
+		answer->detail = psprintf("This library cannot verify backups of kind \"%s\" at level \"%s\".",
+								  kind_name, verification.level);
+	}
+	else if (problem != NULL)
+	{
+		answer->problem = "location";
+		answer->detail = psprintf("%s %s", problem, hint);
+	}
+	else
+		voxanne_agent_call(kind->arguments(&verification), psprintf("verify %s", name), NULL,
+						   (int) Min(time_limit / 1000, INT_MAX), answer);
+}

@@ -1,0 +1,244 @@
+/*
+ * src/backup/target.c
+ *		Backup targets with what is known of them, and our tables.
+ *
+ * The log is the only memory of past verifications: when a target is due, how
+ * often it failed and what was shown of it are read from there, so that state
+ * and log cannot disagree.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "backup/target.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "core/compat.h"
+#include "core/extension.h"
+#include "backup/statement.h"
+#include "core/utc.h"
+#include "core/words.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+/* A failing target is tried after 1, 2, 4 ... minutes, at most after an hour; but never more often than it is due. */
+#define FIRST_RETRY	USECS_PER_MINUTE
+#define LAST_RETRY	USECS_PER_HOUR
+
+static Oid	table_owner(Oid relid);
+static VoxTarget *read_target(int row);
+static int64 retry_delay(int failures);
+
+/*
+ * Get at our tables, whoever the caller is: they belong to the extension's
+ * owner and nobody else may write them, so what the SQL functions grant is
+ * decided by who may execute them.  Locks backup_target in "lockmode" before a
+ * snapshot is taken.  Needs a transaction.  ERROR 55000 where the extension is
+ * not installed.
+ */
+void
+voxanne_store_open(VoxStore *store, LOCKMODE lockmode)
+{
+	Oid			schema;
+	Oid			targets;
+
+	store->caller = CurrentMemoryContext;
+	store->targets = voxanne_own_name("backup_target");
+	store->log = voxanne_own_name("backup_verification_log");
+	schema = voxanne_extension_schema(NULL);
+	targets = get_relname_relid("backup_target", schema);
+	if (!OidIsValid(targets) || !OidIsValid(get_relname_relid("backup_verification_log", schema)))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a table of extension \"voxanne_ops\" is missing"),
+				 errhint("Recreate the extension.")));
+	LockRelationOid(targets, lockmode);
+
+	voxanne_become(table_owner(targets), &store->saved);
+	store->nestlevel = voxanne_pin_settings();
+	store->snapshot = !ActiveSnapshotSet();
+	if (store->snapshot)
+		PushActiveSnapshot(GetTransactionSnapshot());
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+}
+
+/* Undo voxanne_store_open(); the lock stays to the end of the transaction. */
+void
+voxanne_store_close(VoxStore *store)
+{
+	SPI_finish();
+	if (store->snapshot)
+		PopActiveSnapshot();
+	voxanne_unpin_settings(store->nestlevel);
+	voxanne_become_again(&store->saved);
+}
+
+static Oid
+table_owner(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("extension \"voxanne_ops\" was dropped concurrently")));
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
+ * All targets (VoxTarget), by name, with their latest verification; in the
+ * store's caller's context.  Rows of the log that lie in the future, left by a
+ * clock that was wrong, do not count.
+ */
+List *
+voxanne_targets(VoxStore *store, TimestampTz now)
+{
+	VoxStatement	query;
+	List	   *targets = NIL;
+	MemoryContext old;
+	int			count;
+
+	voxanne_statement_start(&query, psprintf(
+		"SELECT t.name, t.kind, t.location,"
+		" (extract(epoch FROM t.status_interval) * 1000000)::bigint,"
+		" (extract(epoch FROM t.max_age) * 1000000)::bigint,"
+		" (extract(epoch FROM t.time_limit) * 1000000)::bigint,"
+		" t.paused_at, t.paused_reason, t.requested_at, t.system_identifier,"
+		" l.verified_at, l.status, l.proof, l.verification_details #>> '{backup,finished_at}',"
+		" l.error_details #>> '{0,check}', l.error_details #>> '{0,detail}',"
+		" l.checks_passed::bigint, l.checks_failed::bigint, f.failures"
+		" FROM %1$s t"
+		" LEFT JOIN LATERAL (SELECT * FROM %2$s l WHERE l.target = t.name AND l.verified_at <= $1"
+		"  ORDER BY l.verified_at DESC LIMIT 1) l ON true"
+		" CROSS JOIN LATERAL (SELECT count(*) AS failures FROM"
+		"  (SELECT FROM %2$s f WHERE f.target = t.name AND f.status = 'failure' AND f.verified_at <= $1"
+		"   AND f.verified_at > coalesce((SELECT max(g.verified_at) FROM %2$s g WHERE g.target = t.name"
+		"    AND g.status <> 'failure' AND g.verified_at <= $1), '-infinity') LIMIT 16) f) f"
+		" ORDER BY t.name COLLATE \"C\"",
+		store->targets, store->log));
+	voxanne_bind_time(&query, now + VOX_CLOCK_SLACK);
+	count = voxanne_statement_run(&query);
+
+	old = MemoryContextSwitchTo(store->caller);
+	for (int row = 0; row < count; row++)
+		targets = lappend(targets, read_target(row));
+	MemoryContextSwitchTo(old);
+	return targets;
+}
+
+static VoxTarget *
+read_target(int row)
+{
+	VoxTarget  *target = palloc0_object(VoxTarget);
+	char	   *finished_at = voxanne_field_text(row, 14);
+
+	target->name = voxanne_field_text(row, 1);
+	target->kind = voxanne_field_text(row, 2);
+	target->location = voxanne_field_text(row, 3);
+	target->status_interval = voxanne_field_int64(row, 4, 0);
+	target->max_age = voxanne_field_int64(row, 5, 0);
+	target->time_limit = voxanne_field_int64(row, 6, 0);
+	target->paused_at = voxanne_field_time(row, 7);
+	target->paused_reason = voxanne_field_text(row, 8);
+	target->requested_at = voxanne_field_time(row, 9);
+	target->system_identifier = voxanne_field_int64(row, 10, 0);
+	target->verified_at = voxanne_field_time(row, 11);
+	target->status = voxanne_field_text(row, 12);
+	target->proof = voxanne_field_text(row, 13);
+	if (!voxanne_parse_utc(finished_at, &target->finished_at))
+		target->finished_at = DT_NOBEGIN;
+	target->problem = voxanne_field_text(row, 15);
+	target->problem_detail = voxanne_field_text(row, 16);
+	target->passed = (int) voxanne_field_int64(row, 17, 0);
+	target->failed = (int) voxanne_field_int64(row, 18, 0);
+	target->failures = (int) voxanne_field_int64(row, 19, 0);
+	return target;
+}
+
+/* The target of this name, or NULL. */
+VoxTarget *
+voxanne_find_target(List *targets, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, targets)
+	{
+		VoxTarget  *target = lfirst(lc);
+
+		if (strcmp(target->name, name) == 0)
+			return target;
+	}
+	return NULL;
+}
+
+/* Was it added in another cluster, of which this one holds a copy? */
+bool
+voxanne_target_suspended(const VoxTarget *target)
+{
+	return (uint64) target->system_identifier != GetSystemIdentifier();
+}
+
+/*
+ * When to verify it again: DT_NOEND for one that is paused or suspended, "now"
+ * or earlier for one that is due.
+ */
+TimestampTz
+voxanne_target_due(const VoxTarget *target, TimestampTz now)
+{
+	if (!TIMESTAMP_IS_NOBEGIN(target->paused_at) || voxanne_target_suspended(target))
+		return DT_NOEND;
+	if (!TIMESTAMP_IS_NOBEGIN(target->requested_at) || TIMESTAMP_IS_NOBEGIN(target->verified_at))
+		return now;
+	return target->verified_at + Max(target->status_interval, retry_delay(target->failures));
+}
+
+static int64
+retry_delay(int failures)
+{
+	if (failures == 0)
+		return 0;
+	return Min(FIRST_RETRY << (Min(failures, 16) - 1), LAST_RETRY);
+}
+
+/* ERROR 55000 for a suspended target: somebody must decide first. */
+void
+voxanne_check_not_suspended(const VoxTarget *target)
+{
+	if (voxanne_target_suspended(target))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("backup target \"%s\" is suspended", target->name),
+				 errdetail("It was added in the cluster with system identifier " UINT64_FORMAT
+						   "; this one has " UINT64_FORMAT ".",
+						   (uint64) target->system_identifier, GetSystemIdentifier()),
+				 errhint("If this cluster's backups are at its location now: SELECT resume_backup_target(%s);",
+						 quote_literal_cstr(target->name))));
+}
+
+/* ERROR 42704 for a name that no target has, with what the user may have meant. */
+void
+voxanne_unknown_target(List *targets, const char *name)
+{
+	List	   *names = NIL;
+	const char *closest;
+	ListCell   *lc;
+
+	foreach(lc, targets)
+		names = lappend(names, ((VoxTarget *) lfirst(lc))->name);
+	closest = voxanne_closest(name, names);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("backup target \"%s\" does not exist", name),
+			 closest != NULL ? errhint("Perhaps you meant \"%s\".", closest) :
+			 errhint("SELECT target FROM backup_status(); lists the targets.")));
+}

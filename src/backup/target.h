@@ -1,0 +1,66 @@
+/*
+ * src/backup/target.h
+ *		Backup targets with what is known of them, and our tables.
+ */
+#ifndef VOXANNE_TARGET_H
+#define VOXANNE_TARGET_H
+
+#include "core/privileges.h"
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+#include "storage/lockdefs.h"
+
+/*
+ * Our tables, opened.  Between voxanne_store_open() and _close() we are
+ * connected to SPI, act as the tables' owner, with pinned settings, and
+ * CurrentMemoryContext is gone at the end.
+ */
+typedef struct VoxStore
+{
+	MemoryContext caller;		/* context to return results in */
+	const char *targets;		/* quoted name of backup_target */
+	const char *log;			/* quoted name of backup_verification_log */
+	VoxIdentity saved;
+	int			nestlevel;
+	bool		snapshot;		/* we pushed one */
+} VoxStore;
+
+/* A row of backup_target and the latest verification of it. */
+typedef struct VoxTarget
+{
+	char	   *name;
+	char	   *kind;
+	char	   *location;
+	int64		status_interval;	/* microseconds, as all intervals here */
+	int64		max_age;
+	int64		time_limit;
+	TimestampTz paused_at;		/* DT_NOBEGIN: not paused */
+	char	   *paused_reason;
+	TimestampTz requested_at;	/* DT_NOBEGIN: not queued */
+	int64		system_identifier;
+
+	/* of the latest row in the log; verified_at is DT_NOBEGIN if there is none */
+	TimestampTz verified_at;
+	char	   *status;
+	char	   *proof;
+	TimestampTz finished_at;	/* the backup's end; DT_NOBEGIN: unknown */
+	char	   *problem;		/* check that failed or warned first, or NULL */
+	char	   *problem_detail;
+	int			passed;
+	int			failed;
+	int			failures;		/* failed verifications in a row, counted to 16 */
+} VoxTarget;
+
+extern void voxanne_store_open(VoxStore *store, LOCKMODE lockmode);
+extern void voxanne_store_close(VoxStore *store);
+extern List *voxanne_targets(VoxStore *store, TimestampTz now);
+extern VoxTarget *voxanne_find_target(List *targets, const char *name);
+extern bool voxanne_target_suspended(const VoxTarget *target);
+extern TimestampTz voxanne_target_due(const VoxTarget *target, TimestampTz now);
+extern void voxanne_check_not_suspended(const VoxTarget *target);
+extern void voxanne_unknown_target(List *targets, const char *name) pg_attribute_noreturn();
+
+/* A verification may carry a time that is this much ahead of ours and still count. */
+#define VOX_CLOCK_SLACK (USECS_PER_MINUTE)
+
+#endif							/* VOXANNE_TARGET_H */

@@ -1,0 +1,274 @@
+/*
+ * src/backup/verdict.c
+ *		What one result of run says about its target.
+ *
+ * The agent reads strangers' bytes, so its document is not trusted to have the
+ * agreed shape: whatever is missing or of another type reads as absent, and a
+ * document that says neither success nor warning is a failure.
+ */
+#include "postgres.h"
+
+#include "backup/kind.h"
+#include "backup/verdict.h"
+#include "core/utc.h"
+#include "core/words.h"
+
+/* The verdict under way. */
+typedef struct Judgement
+{
+	VoxVerdict *verdict;
+	VoxJson		errors[VOX_SEVERITY_COUNT];	/* elements of an array each */
+	VoxJson		checks;
+	const char *worst_detail;	/* of the first check that is as bad as the verdict */
+} Judgement;
+
+static void judge_document(Judgement *judgement, const VoxQuestion *question, JsonbContainer *document);
+static void judge_checks(Judgement *judgement, JsonbContainer *checks);
+static void judge_backup_age(Judgement *judgement, const VoxQuestion *question);
+static void read_backup(VoxVerdict *verdict, JsonbContainer *backup);
+static void take_check(Judgement *judgement, const char *name, const char *result,
+					   const char *detail, const char *hint, JsonbContainer *check);
+static void put_check(VoxJson *json, const char *name, const char *result,
+					  const char *detail, const char *hint, JsonbContainer *check);
+static char *join_errors(const Judgement *judgement);
+static char *good_message(const VoxVerdict *verdict, const VoxQuestion *question);
+
+static const char *const statuses[VOX_SEVERITY_COUNT] = {
+	[VOX_INFO] = "success",
+	[VOX_WARNING] = "warning",
+	[VOX_CRITICAL] = "failure",
+};
+
+/* Problems of the verification itself, which say nothing about the backup. */
+static const char *const verifier_problems[] = {
+	"verifier_error", "verifier_timeout", "verifier_busy", "version_mismatch", "unknown_kind",
+};
+
+/*
+ * Judge a target's result.  The result is what run wrote, converted to the
+ * database's encoding; NULL if it wrote none.
+ */
+void
+voxanne_judge(const VoxQuestion *question, JsonbContainer *result, VoxVerdict *verdict)
+{
+	Judgement	judgement = {.verdict = verdict};
+	JsonbContainer *document = voxanne_json_child(result, "answer");
+	char	   *problem = voxanne_json_text(result, "problem");
+	VoxJson		details;
+
+	memset(verdict, 0, sizeof(*verdict));
+	verdict->finished_at = DT_NOBEGIN;
+	verdict->size_bytes = -1;
+	(void) voxanne_json_int64(result, "duration", &verdict->duration);
+	for (int i = 0; i < VOX_SEVERITY_COUNT; i++)
+		voxanne_json_start(&judgement.errors[i]);
+	voxanne_json_start(&judgement.checks);
+	voxanne_json_open(&judgement.checks, NULL, '[');
+
+	if (document != NULL && problem == NULL)
+		judge_document(&judgement, question, document);
+	else
+		take_check(&judgement, problem == NULL ? "verifier_error" : problem, "failed",
+				   voxanne_json_text(result, "detail"), NULL, NULL);
+
+	voxanne_json_close(&judgement.checks, ']');
+	voxanne_json_start(&details);
+	voxanne_json_open(&details, NULL, '{');
+	voxanne_json_put_container(&details, "backup", voxanne_json_child(document, "backup"));
+	voxanne_json_put_raw(&details, "checks", judgement.checks.text.data);
+	voxanne_json_put_text(&details, "agent_version", voxanne_json_text(document, "version"));
+	voxanne_json_close(&details, '}');
+
+	verdict->details = details.text.data;
+	if (verdict->severity > VOX_INFO)
+		verdict->errors = join_errors(&judgement);
+	verdict->message = judgement.worst_detail == NULL ? good_message(verdict, question) :
+		pstrdup(judgement.worst_detail);
+}
+
+/* Judge the agent's document. */
+static void
+judge_document(Judgement *judgement, const VoxQuestion *question, JsonbContainer *document)
+{
+	VoxVerdict *verdict = judgement->verdict;
+	char	   *result = voxanne_json_text(document, "result");
+	JsonbContainer *error = voxanne_json_child(document, "error");
+	const VoxKind *kind = voxanne_kind(question->kind);
+
+	read_backup(verdict, voxanne_json_child(document, "backup"));
+	judge_checks(judgement, voxanne_json_child(document, "checks"));
+	if (error != NULL)
+	{
+		char	   *code = voxanne_json_text(error, "code");
+
+		take_check(judgement, code == NULL ? "verifier_error" : code, "failed",
+				   voxanne_json_text(error, "message"), voxanne_json_text(error, "hint"), NULL);
+	}
+	else if (result == NULL || (verdict->severity < VOX_CRITICAL &&
+								strcmp(result, "success") != 0 && strcmp(result, "warning") != 0))
+		take_check(judgement, "verifier_error", "failed",
+				   "The agent reported a failure without naming a failed check.", NULL, NULL);
+
+	/* an old backup is intact all the same */
+	if (verdict->severity < VOX_CRITICAL && kind != NULL)
+		verdict->proof = voxanne_kind_proof(kind, question->level);
+	else if (verdict->backup_id != NULL)
+		verdict->proof = "listed";
+	judge_backup_age(judgement, question);
+}
+
+static void
+judge_checks(Judgement *judgement, JsonbContainer *checks)
+{
+	for (int i = 0; i < voxanne_json_length(checks); i++)
+	{
+		JsonbContainer *check = voxanne_json_element(checks, i);
+		char	   *name = voxanne_json_text(check, "name");
+		char	   *result = voxanne_json_text(check, "result");
+
+		if (name != NULL && result != NULL)
+			take_check(judgement, name, result, voxanne_json_text(check, "detail"), NULL, check);
+	}
+}
+
+/* Check backup_age, which is ours: the agent does not know what is too old. */
+static void
+judge_backup_age(Judgement *judgement, const VoxQuestion *question)
+{
+	static const char *const results[VOX_SEVERITY_COUNT] = {
+		[VOX_INFO] = "passed", [VOX_WARNING] = "warning", [VOX_CRITICAL] = "failed",
+	};
+	TimestampTz finished_at = judgement->verdict->finished_at;
+	int64		age = question->now - finished_at;
+	VoxSeverity severity;
+
+	if (TIMESTAMP_IS_NOBEGIN(finished_at))
+		return;
+	severity = voxanne_judge_age(age, question->max_age);
+	take_check(judgement, VOX_AGE_CHECK, results[severity],
+			   psprintf("The backup is %s old, %s the %s allowed.", voxanne_ago(age),
+						severity == VOX_INFO ? "within" : "past", voxanne_ago(question->max_age)),
+			   severity == VOX_INFO ? NULL : "Find out why no newer backup was taken.", NULL);
+}
+
+/* A backup past its maximum age is a warning; past twice that one was missed for certain. */
+VoxSeverity
+voxanne_judge_age(int64 age, int64 max_age)
+{
+	if (age <= max_age)
+		return VOX_INFO;
+	return age / 2 <= max_age ? VOX_WARNING : VOX_CRITICAL;
+}
+
+static void
+read_backup(VoxVerdict *verdict, JsonbContainer *backup)
+{
+	char	   *finished_at = voxanne_json_text(backup, "finished_at");
+
+	verdict->backup_id = voxanne_json_text(backup, "id");
+	if (!voxanne_parse_utc(finished_at, &verdict->finished_at))
+		verdict->finished_at = DT_NOBEGIN;
+	if (!voxanne_json_int64(backup, "size_bytes", &verdict->size_bytes) || verdict->size_bytes < 0)
+		verdict->size_bytes = -1;
+}
+
+/*
+ * Count a check and list it.  "check" is the agent's object, of which the
+ * items are kept, or NULL.  A skipped check follows from another one's failure.
+ */
+static void
+take_check(Judgement *judgement, const char *name, const char *result,
+		   const char *detail, const char *hint, JsonbContainer *check)
+{
+	VoxVerdict *verdict = judgement->verdict;
+	VoxSeverity severity = VOX_INFO;
+
+	if (strcmp(result, "failed") == 0)
+		severity = VOX_CRITICAL;
+	else if (strcmp(result, "warning") == 0)
+		severity = VOX_WARNING;
+	if (detail == NULL)
+		detail = psprintf("Check %s gave no detail.", name);
+
+	if (severity == VOX_CRITICAL)
+		verdict->failed++;
+	else if (strcmp(result, "skipped") != 0)
+		verdict->passed++;
+	put_check(&judgement->checks, name, result, detail, hint, check);
+	if (severity == VOX_INFO)
+		return;
+	put_check(&judgement->errors[severity], name, result, detail, hint, check);
+	if (severity > verdict->severity)
+	{
+		verdict->severity = severity;
+		judgement->worst_detail = detail;
+	}
+}
+
+static void
+put_check(VoxJson *json, const char *name, const char *result,
+		  const char *detail, const char *hint, JsonbContainer *check)
+{
+	JsonbContainer *items = voxanne_json_child(check, "items");
+	int64		more_items = 0;
+
+	voxanne_json_open(json, NULL, '{');
+	voxanne_json_put_text(json, "check", name);
+	voxanne_json_put_text(json, "result", result);
+	voxanne_json_put_text(json, "detail", detail);
+	if (hint != NULL)
+		voxanne_json_put_text(json, "hint", hint);
+	if (voxanne_json_length(items) > 0)
+		voxanne_json_put_container(json, "items", items);
+	if (voxanne_json_int64(check, "more_items", &more_items) && more_items > 0)
+		voxanne_json_put_int64(json, "more_items", more_items);
+	voxanne_json_close(json, '}');
+}
+
+/* One array, the worst first. */
+static char *
+join_errors(const Judgement *judgement)
+{
+	const char *failures = judgement->errors[VOX_CRITICAL].text.data;
+	const char *warnings = judgement->errors[VOX_WARNING].text.data;
+
+	return psprintf("[%s%s%s]", failures, *failures != '\0' && *warnings != '\0' ? "," : "", warnings);
+}
+
+static char *
+good_message(const VoxVerdict *verdict, const VoxQuestion *question)
+{
+	return psprintf("Backup %s is %s: %d checks passed%s%s.",
+					verdict->backup_id == NULL ? "(unnamed)" : verdict->backup_id,
+					verdict->proof == NULL ? "good" : verdict->proof, verdict->passed,
+					verdict->size_bytes < 0 ? "" : psprintf(", %s", voxanne_megabytes(verdict->size_bytes)),
+					TIMESTAMP_IS_NOBEGIN(verdict->finished_at) ? "" :
+					psprintf(", %s old", voxanne_ago(question->now - verdict->finished_at)));
+}
+
+/* The log's status for a severity; a constant. */
+const char *
+voxanne_severity_status(VoxSeverity severity)
+{
+	return statuses[severity];
+}
+
+/* The severity of a status of the log; critical for anything else. */
+VoxSeverity
+voxanne_status_severity(const char *status)
+{
+	for (int i = 0; i < VOX_SEVERITY_COUNT; i++)
+		if (strcmp(statuses[i], status) == 0)
+			return (VoxSeverity) i;
+	return VOX_CRITICAL;
+}
+
+/* Does a failed check of this name say that the verification, not the backup, is broken? */
+bool
+voxanne_is_verifier_problem(const char *check)
+{
+	for (int i = 0; check != NULL && i < (int) lengthof(verifier_problems); i++)
+		if (strcmp(verifier_problems[i], check) == 0)
+			return true;
+	return false;
+}

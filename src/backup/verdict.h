@@ -1,0 +1,46 @@
+/*
+ * src/backup/verdict.h
+ *		What one result of run says about its target.
+ */
+#ifndef VOXANNE_VERDICT_H
+#define VOXANNE_VERDICT_H
+
+#include "core/json.h"
+#include "core/severity.h"
+#include "datatype/timestamp.h"
+
+/* What run was asked about the target; from the plan and backup_target. */
+typedef struct VoxQuestion
+{
+	const char *kind;
+	const char *level;
+	int64		max_age;		/* microseconds */
+	TimestampTz now;
+} VoxQuestion;
+
+typedef struct VoxVerdict
+{
+	VoxSeverity severity;		/* info: success, warning, critical: failure */
+	const char *proof;			/* or NULL: nothing was shown */
+	char	   *backup_id;		/* or NULL */
+	TimestampTz finished_at;	/* the backup's end; DT_NOBEGIN: unknown */
+	int64		size_bytes;		/* -1: unknown */
+	int64		duration;		/* microseconds */
+	int			passed;
+	int			failed;
+	char	   *errors;			/* JSON array of what failed or warned, or NULL */
+	char	   *details;		/* JSON object */
+	char	   *message;		/* one sentence */
+} VoxVerdict;
+
+extern void voxanne_judge(const VoxQuestion *question, JsonbContainer *result, VoxVerdict *verdict);
+
+/* Name of the check of a backup's age, which is ours and not the agent's. */
+#define VOX_AGE_CHECK "backup_age"
+
+extern const char *voxanne_severity_status(VoxSeverity severity);
+extern VoxSeverity voxanne_status_severity(const char *status);
+extern bool voxanne_is_verifier_problem(const char *check);
+extern VoxSeverity voxanne_judge_age(int64 age, int64 max_age);
+
+#endif							/* VOXANNE_VERDICT_H */

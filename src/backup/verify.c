@@ -1,0 +1,98 @@
+/*
+ * src/backup/verify.c
+ *		CALL verify_backup(): one cycle in the user's own session.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "backup/assess.h"
+#include "backup/cycle.h"
+#include "backup/verdict.h"
+#include "core/compat.h"
+#include "core/json.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+static void check_can_commit(FunctionCallInfo fcinfo);
+static void report(const char *plan);
+
+VOXANNE_FUNCTION(voxanne_verify_backup);
+
+/*
+ * verify_backup(target text, level text)
+ *
+ * Three transactions: plan, record, and report; while the agent runs, the one
+ * that SPI_commit() has begun holds no snapshot, no transaction number and no
+ * lock, so that neither vacuum nor DDL has to wait for it.
+ */
+Datum
+voxanne_verify_backup(PG_FUNCTION_ARGS)
+{
+	char	   *only = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *level = PG_ARGISNULL(1) ? pstrdup("status") : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	char	   *plan;
+	char	   *results;
+	char	   *alerts;
+	TimestampTz next_due;
+
+	check_can_commit(fcinfo);
+	plan = voxanne_cycle_plan_now(only, level);
+
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	SPI_commit();
+	results = voxanne_cycle_run(plan);
+	alerts = voxanne_cycle_record(plan, results, GetCurrentTimestamp(), &next_due);
+	SPI_commit();
+	report(plan);
+	SPI_commit();
+	if (alerts != NULL)
+		voxanne_cycle_alert(alerts);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/* ERROR unless called by a CALL of its own, in a session that may write. */
+static void
+check_can_commit(FunctionCallInfo fcinfo)
+{
+	PreventCommandIfReadOnly("CALL verify_backup()");
+	if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
+		castNode(CallContext, fcinfo->context)->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("verify_backup() cannot run inside a transaction block"),
+				 errdetail("It commits before it reads the backup, so that no snapshot is held meanwhile."),
+				 errhint("Call it by itself, outside of BEGIN and of functions; or let the background worker do it: SELECT request_verification();")));
+}
+
+/* Say how the targets of the plan stand now that their verification is recorded. */
+static void
+report(const char *plan)
+{
+	JsonbContainer *planned = voxanne_json_child(voxanne_json_parse(plan), "targets");
+	TimestampTz now = GetCurrentTimestamp();
+	VoxStore	store;
+	List	   *targets;
+
+	voxanne_store_open(&store, AccessShareLock);
+	targets = voxanne_targets(&store, now);
+	voxanne_store_close(&store);
+	for (int i = 0; i < voxanne_json_length(planned); i++)
+	{
+		VoxTarget  *target = voxanne_find_target(targets, voxanne_json_text(voxanne_json_element(planned, i), "name"));
+		VoxState	state;
+
+		if (target == NULL || target->status == NULL)
+			continue;
+		voxanne_assess(target, now, &state);
+		ereport(state.severity == VOX_INFO ? NOTICE : WARNING,
+				(errmsg("backup target \"%s\": %s", target->name, target->status),
+				 errdetail("%s", state.detail),
+				 state.advice == NULL ? 0 : errhint("%s", state.advice)));
+	}
+}

@@ -1,0 +1,79 @@
+/*
+ * src/core/words.c
+ *		Small things about the words in messages.
+ */
+#include "postgres.h"
+
+#include "core/words.h"
+#include "datatype/timestamp.h"
+#include "utils/varlena.h"
+
+/* Longest word compared, in bytes; the server's function takes no longer ones. */
+#define MAX_WORD 255
+
+static char *one_decimal(double number);
+
+/*
+ * The candidate (char *) that the user probably meant, or NULL: at most three
+ * letters wrong and fewer than half of them.
+ */
+const char *
+voxanne_closest(const char *word, List *candidates)
+{
+	const char *best = NULL;
+	int			least = 4;
+	ListCell   *lc;
+
+	foreach(lc, candidates)
+	{
+		const char *candidate = lfirst(lc);
+		int			distance;
+
+		if (strlen(word) > MAX_WORD || strlen(candidate) > MAX_WORD)
+			continue;
+		distance = varstr_levenshtein_less_equal(word, strlen(word), candidate, strlen(candidate),
+												 1, 1, 1, least, true);
+		if (distance < least && distance * 2 < (int) strlen(candidate))
+		{
+			least = distance;
+			best = candidate;
+		}
+	}
+	return best;
+}
+
+/* A length of time for a reader in a hurry: "45 s", "12 min", "3.5 h", "2 days". */
+char *
+voxanne_ago(int64 microseconds)
+{
+	double		seconds = Max((double) microseconds / USECS_PER_SEC, 0);
+
+	if (seconds < 120)
+		return psprintf("%.0f s", seconds);
+	if (seconds < 60 * 60)
+		return psprintf("%.0f min", seconds / 60);
+	if (seconds < 48 * 3600)
+		return psprintf("%s h", one_decimal(seconds / 3600));
+	return psprintf("%s days", one_decimal(seconds / 86400));
+}
+
+/* "3.5", but "3" rather than "3.0". */
+static char *
+one_decimal(double number)
+{
+	char	   *text = psprintf("%.1f", number);
+	size_t		len = strlen(text);
+
+	if (strcmp(text + len - 2, ".0") == 0)
+		text[len - 2] = '\0';
+	return text;
+}
+
+/* A size in MB (10^6 bytes) or GB (10^9). */
+char *
+voxanne_megabytes(int64 bytes)
+{
+	if (bytes < INT64CONST(1000000000))
+		return psprintf("%.1f MB", (double) bytes / 1e6);
+	return psprintf("%.1f GB", (double) bytes / 1e9);
+}
