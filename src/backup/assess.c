@@ -39,7 +39,7 @@ static const Rule rules[] = {
 
 /* Judge a target by what the log holds of it. */
 void
-voxanne_assess(const VoxTarget *target, TimestampTz now, VoxState *state)
+voxanne_assess_target(const VoxTarget *target, TimestampTz now, VoxState *state)
 {
 	memset(state, 0, sizeof(*state));
 	state->check = "backup_ok";

@@ -19,6 +19,6 @@ typedef struct VoxState
 	bool		active;			/* neither paused nor suspended */
 } VoxState;
 
-extern void voxanne_assess(const VoxTarget *target, TimestampTz now, VoxState *state);
+extern void voxanne_assess_target(const VoxTarget *target, TimestampTz now, VoxState *state);
 
 #endif							/* VOXANNE_ASSESS_H */

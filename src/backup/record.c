@@ -93,7 +93,7 @@ record_target(Record *record, JsonbContainer *planned, JsonbContainer *result)
 	if (target == NULL)
 		return;
 	question.max_age = target->max_age;
-	voxanne_judge(&question, result, &verdict);
+	voxanne_verdict_reach(&question, result, &verdict);
 
 	row.target = name;
 	row.level = question.level;

@@ -96,7 +96,7 @@ add_target(VoxSink *sink, const VoxTarget *target, TimestampTz now)
 	VoxFinding	finding = {0};
 	VoxState	state;
 
-	voxanne_assess(target, now, &state);
+	voxanne_assess_target(target, now, &state);
 	finding.severity = state.severity;
 	finding.object = target->name;
 	finding.detail = state.detail;

@@ -77,7 +77,7 @@ add_target(Summary *summary, const VoxTarget *target)
 	VoxLogRow  *row = summary->row;
 	VoxState	state;
 
-	voxanne_assess(target, row->verified_at, &state);
+	voxanne_assess_target(target, row->verified_at, &state);
 	put_state(&summary->details, target, &state);
 	if (!state.active)
 		return;

@@ -49,7 +49,7 @@ static const char *const verifier_problems[] = {
  * database's encoding; NULL if it wrote none.
  */
 void
-voxanne_judge(const VoxQuestion *question, JsonbContainer *result, VoxVerdict *verdict)
+voxanne_verdict_reach(const VoxQuestion *question, JsonbContainer *result, VoxVerdict *verdict)
 {
 	Judgement	judgement = {.verdict = verdict};
 	JsonbContainer *document = voxanne_json_child(result, "answer");

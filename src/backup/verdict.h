@@ -33,7 +33,7 @@ typedef struct VoxVerdict
 	char	   *message;		/* one sentence */
 } VoxVerdict;
 
-extern void voxanne_judge(const VoxQuestion *question, JsonbContainer *result, VoxVerdict *verdict);
+extern void voxanne_verdict_reach(const VoxQuestion *question, JsonbContainer *result, VoxVerdict *verdict);
 
 /* Name of the check of a backup's age, which is ours and not the agent's. */
 #define VOX_AGE_CHECK "backup_age"

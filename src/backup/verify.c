@@ -89,7 +89,7 @@ report(const char *plan)
 
 		if (target == NULL || target->status == NULL)
 			continue;
-		voxanne_assess(target, now, &state);
+		voxanne_assess_target(target, now, &state);
 		ereport(state.severity == VOX_INFO ? NOTICE : WARNING,
 				(errmsg("backup target \"%s\": %s", target->name, target->status),
 				 errdetail("%s", state.detail),

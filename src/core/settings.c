@@ -18,21 +18,17 @@ char	   *voxanne_agent_path = NULL;
 bool		voxanne_allow_http = false;
 char	   *voxanne_backup_directories = NULL;
 char	   *voxanne_ca_file = NULL;
-int			voxanne_lock_wait_critical = 5 * 60 * 1000;
-int			voxanne_lock_wait_warning = 30 * 1000;
 int			voxanne_clock_offset = 0;
 char	   *voxanne_databases = NULL;
-int			voxanne_rescan_interval = 3600;
-
-static bool check_absolute(char **newval, void **extra, GucSource source);
-static bool check_databases(char **newval, void **extra, GucSource source);
 char	   *voxanne_instance_name = NULL;
 int			voxanne_lock_wait_critical = 5 * 60 * 1000;
 int			voxanne_lock_wait_warning = 30 * 1000;
 int			voxanne_log_retention = 90 * 24 * 60;
+int			voxanne_rescan_interval = 3600;
 char	   *voxanne_webhook_url_file = NULL;
 
 static bool check_absolute(char **newval, void **extra, GucSource source);
+static bool check_databases(char **newval, void **extra, GucSource source);
 
 /*
  * Define all settings; called once, when the library is loaded.
@@ -60,6 +56,17 @@ voxanne_define_settings(void)
 							   "Empty: those of the operating system.",
 							   &voxanne_ca_file, "",
 							   PGC_SUSET, 0, check_absolute, NULL, NULL);
+	DefineCustomIntVariable("voxanne_ops.clock_offset",
+							"Time added to the clock by which background workers see what is due.",
+							"For tests.",
+							&voxanne_clock_offset, 0, -1000000000, 1000000000,
+							PGC_SIGHUP, GUC_UNIT_S | GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE,
+							NULL, NULL, NULL);
+	DefineCustomStringVariable("voxanne_ops.databases",
+							   "Databases whose backup targets the background worker verifies, separated by commas.",
+							   "Names are compared exactly, as pg_database has them. Empty: none.",
+							   &voxanne_databases, "postgres",
+							   PGC_SIGHUP, GUC_LIST_INPUT, check_databases, NULL, NULL);
 	DefineCustomStringVariable("voxanne_ops.instance_name",
 							   "What alerts call this server.",
 							   "Empty: alerts name the database only.",
@@ -75,27 +82,16 @@ voxanne_define_settings(void)
 							"A queue behind waiting DDL that is this old is critical.",
 							&voxanne_lock_wait_warning, 30 * 1000, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
-	DefineCustomIntVariable("voxanne_ops.clock_offset",
-							"Time added to the clock by which background workers see what is due.",
-							"For tests.",
-							&voxanne_clock_offset, 0, -1000000000, 1000000000,
-							PGC_SIGHUP, GUC_UNIT_S | GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE,
-							NULL, NULL, NULL);
-	DefineCustomStringVariable("voxanne_ops.databases",
-							   "Databases whose backup targets the background worker verifies, separated by commas.",
-							   "Names are compared exactly, as pg_database has them. Empty: none.",
-							   &voxanne_databases, "postgres",
-							   PGC_SIGHUP, GUC_LIST_INPUT, check_databases, NULL, NULL);
-	DefineCustomIntVariable("voxanne_ops.rescan_interval",
-							"Time after which the background worker looks for changes of which nothing told it.",
-							"0: never.",
-							&voxanne_rescan_interval, 3600, 0, 7 * 24 * 3600,
-							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomIntVariable("voxanne_ops.log_retention",
 							"Age at which rows of backup_verification_log are deleted.",
 							"The latest row of a target is kept. 0: nothing is deleted.",
 							&voxanne_log_retention, 90 * 24 * 60, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MIN, NULL, NULL, NULL);
+	DefineCustomIntVariable("voxanne_ops.rescan_interval",
+							"Time after which the background worker looks for changes of which nothing told it.",
+							"0: never.",
+							&voxanne_rescan_interval, 3600, 0, 7 * 24 * 3600,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomStringVariable("voxanne_ops.webhook_url_file",
 							   "File that holds the URL to which alerts are posted.",
 							   "Readable for the server's user only, as the URL is a secret. Empty: no alerts are posted.",
