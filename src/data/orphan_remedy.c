@@ -18,9 +18,9 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "core/compat.h"
-#include "core/privileges.h"
 #include "core/query.h"
 #include "core/relation.h"
+#include "data/incoming.h"
 #include "data/orphan_remedy.h"
 #include "data/quarantine.h"
 #include "data/table.h"
@@ -28,7 +28,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 /* An inferred reference below this score is reported, but its rows are not touched. */
@@ -38,7 +37,6 @@ static List *clearable_columns(const VoxReference *reference, const VoxTable *ch
 static bool is_clearable(const VoxTable *child, AttrNumber attnum);
 static bool is_tenant_column(const VoxTable *child, AttrNumber attnum);
 static char *faulty_rows(const VoxReference *reference, VoxReferenceFault fault, const char *alias);
-static char *unreferenced(const VoxTable *child, const char *alias);
 static char *clear_rows(const VoxTable *child, List *columns, const char *key, const char *condition);
 static char *move_rows(const VoxTable *child, const char *key, const char *condition);
 static bool referenced_rows(const VoxTable *child, const char *condition);
@@ -155,26 +153,6 @@ faulty_rows(const VoxReference *reference, VoxReferenceFault fault, const char *
 	return strcmp(partial, "false") == 0 ? orphan : psprintf("((%s) OR (%s))", orphan, partial);
 }
 
-/* The condition that no other row references a row of the table, as far as foreign keys say. */
-static char *
-unreferenced(const VoxTable *child, const char *alias)
-{
-	StringInfoData buf;
-	ListCell   *lc;
-
-	initStringInfo(&buf);
-	foreach(lc, voxanne_references_to(child->relid))
-	{
-		const VoxReference *incoming = lfirst(lc);
-		VoxTable	other;
-
-		voxanne_table_describe(&other, incoming->child);
-		appendStringInfo(&buf, " AND NOT EXISTS (SELECT FROM %s AS r WHERE %s)", other.from,
-						 voxanne_reference_join(incoming, alias, "r"));
-	}
-	return buf.data;
-}
-
 /*
  * Does another row reference one of these?  Tables that cannot be read now
  * count as if they did.
@@ -182,26 +160,20 @@ unreferenced(const VoxTable *child, const char *alias)
 static bool
 referenced_rows(const VoxTable *child, const char *condition)
 {
-	char	   *guard;
+	VoxIncoming incoming;
 	bool		referenced;
-	ListCell   *lc;
 
-	foreach(lc, voxanne_references_to(child->relid))
-	{
-		const VoxReference *incoming = lfirst(lc);
-
-		if (voxanne_lock_to_read(incoming->child) != NULL ||
-			voxanne_unreadable(incoming->child, voxanne_reference_columns(incoming, false)) != NULL ||
-			voxanne_changed_since(incoming->child, GetActiveSnapshot()))
-			return true;
-	}
-	guard = unreferenced(child, "gone");
-	if (*guard == '\0')
+	voxanne_incoming_lock(&incoming, child->relid);
+	voxanne_incoming_check(&incoming);
+	if (incoming.unknown != NULL)
+		return true;
+	if (incoming.references == NIL)
 		return false;
 
 	SPI_connect();
 	referenced = voxanne_query_count(psprintf("SELECT pg_catalog.count(*) FROM %s AS gone WHERE %s AND NOT (true%s)",
-											  child->from, condition, guard)) > 0;
+											  child->from, condition,
+											  voxanne_unreferenced(incoming.references, "gone"))) > 0;
 	SPI_finish();
 	return referenced;
 }
@@ -228,7 +200,8 @@ static char *
 move_rows(const VoxTable *child, const char *key, const char *condition)
 {
 	return psprintf("WITH gone AS (DELETE FROM %s AS gone WHERE %s%s RETURNING gone.*)\n%s",
-					child->from, condition, unreferenced(child, "gone"),
+					child->from, condition,
+					voxanne_unreferenced(voxanne_references_to(child->relid), "gone"),
 					voxanne_quarantine_insert(child->name, key, "gone"));
 }
 

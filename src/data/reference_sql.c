@@ -141,7 +141,8 @@ voxanne_reference_sample_sql(const VoxReference *reference, VoxReferenceFault fa
 	foreach(lc, columns)
 		appendStringInfo(&pairs, "%s%s, %s", foreach_current_index(lc) > 0 ? ", " : "",
 						 quote_literal_cstr(get_attname(child.relid, lfirst_int(lc), false)),
-						 voxanne_json_value(child.relid, "c", lfirst_int(lc)));
+						 voxanne_json_value(voxanne_column_type(child.relid, lfirst_int(lc)),
+											voxanne_column_ref(child.relid, "c", lfirst_int(lc))));
 
 	query.sql = psprintf("SELECT coalesce(pg_catalog.jsonb_agg(row_object ORDER BY place), '[]')"
 						 " FROM (SELECT pg_catalog.jsonb_build_object(%s) AS row_object,"

@@ -76,6 +76,17 @@ voxanne_run_refusal(Oid relid, List *columns)
 }
 
 /*
+ * A table's name for a finding, even if it has just been dropped.
+ */
+char *
+voxanne_run_object(Oid relid)
+{
+	char	   *name = voxanne_relation_name(relid);
+
+	return name == NULL ? pstrdup("a dropped table") : name;
+}
+
+/*
  * An array argument as a list of strings.  ERROR 22004 for null elements and
  * 2202E for more than one dimension; NIL for an empty array.
  */

@@ -12,6 +12,7 @@ extern int	voxanne_run_begin(void);
 extern void voxanne_run_snapshot(void);
 extern void voxanne_run_end(int nestlevel);
 extern char *voxanne_run_refusal(Oid relid, List *columns);
+extern char *voxanne_run_object(Oid relid);
 
 extern List *voxanne_argument_names(FunctionCallInfo fcinfo, int argno, const char *argument);
 extern int	voxanne_argument_count(FunctionCallInfo fcinfo, int argno, const char *argument);

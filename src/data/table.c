@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -17,6 +18,7 @@
 #include "data/table.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 #include "utils/typcache.h"
 
 static const struct
@@ -148,6 +150,27 @@ voxanne_table_id(const VoxTable *table, const char *alias)
 }
 
 /*
+ * The condition that a row has the id "id", a text expression made by
+ * voxanne_table_id() before; in a form that can use the primary key.
+ */
+char *
+voxanne_table_id_equal(const VoxTable *table, const char *alias, const char *id)
+{
+	StringInfoData buf;
+	Oid			type;
+
+	if (list_length(table->pk) != 1)
+		return psprintf("%s OPERATOR(pg_catalog.=) %s", voxanne_table_id(table, alias), id);
+	type = getBaseType(voxanne_column_type(table->relid, linitial_int(table->pk)));
+	initStringInfo(&buf);
+	generate_operator_clause(&buf, voxanne_column_ref(table->relid, alias, linitial_int(table->pk)),
+							 voxanne_column_type(table->relid, linitial_int(table->pk)),
+							 voxanne_equality_operator(type),
+							 psprintf("%s::%s", id, voxanne_type_name(type)), type);
+	return buf.data;
+}
+
+/*
  * A row's primary key as it can stand in a statement, '17'::bigint; the text
  * NULL for a table without one.
  */
@@ -165,7 +188,7 @@ voxanne_table_id_literal(const VoxTable *table, const char *alias)
 	{
 		Oid			type = voxanne_column_type(table->relid, lfirst_int(lc));
 
-		appendStringInfo(&format, "%s%%L::%s", format.len > 0 ? ", " : "", format_type_be(type));
+		appendStringInfo(&format, "%s%%L::%s", format.len > 0 ? ", " : "", voxanne_type_name(type));
 	}
 	return psprintf("pg_catalog.format(%s, %s)",
 					quote_literal_cstr(list_length(table->pk) == 1 ? format.data : psprintf("(%s)", format.data)),
@@ -233,8 +256,8 @@ voxanne_table_live(const VoxTable *table, const char *alias)
 	{
 		const VoxSoftDelete *how = lfirst(lc);
 
-		appendStringInfo(&buf, "%s%s.%s %s", buf.len > 0 ? " AND " : "",
-						 alias, quote_identifier(how->column), how->live);
+		appendStringInfo(&buf, "%s%s%s%s %s", buf.len > 0 ? " AND " : "",
+						 alias, *alias == '\0' ? "" : ".", quote_identifier(how->column), how->live);
 	}
 	return buf.len > 0 ? buf.data : pstrdup("true");
 }
@@ -253,16 +276,36 @@ voxanne_not_null(Oid relid, const char *alias, AttrNumber attnum, bool not_null)
 					(not_null ? "NOT NULL" : "NULL"));
 }
 
-/* A column as jsonb: as to_jsonb() has it for the server's own types, else its text. */
+/*
+ * An expression, of which nothing but a column reference is expected, as jsonb:
+ * as to_jsonb() has it for the server's own types, else its text.
+ */
 char *
-voxanne_json_value(Oid relid, const char *alias, AttrNumber attnum)
+voxanne_json_value(Oid type, const char *expression)
 {
-	char	   *column = voxanne_column_ref(relid, alias, attnum);
+	if (type < FirstNormalObjectId)
+		return psprintf("pg_catalog.to_jsonb(%s)", expression);
+	return psprintf("CASE WHEN %s IS DISTINCT FROM NULL THEN pg_catalog.to_jsonb(pg_catalog.format('%%s', %s)) END",
+					expression, expression);
+}
 
-	if (voxanne_column_type(relid, attnum) < FirstNormalObjectId)
-		return psprintf("pg_catalog.to_jsonb(%s)", column);
-	return psprintf("CASE WHEN %s THEN pg_catalog.to_jsonb(pg_catalog.format('%%s', %s)) END",
-					voxanne_not_null(relid, alias, attnum, true), column);
+/*
+ * A type's name for a cast, with its schema.  Not what format_type() says:
+ * "character" and "bit" would cut values to length 1.
+ */
+char *
+voxanne_type_name(Oid type)
+{
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	Form_pg_type form;
+	char	   *name;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for type %u", type);
+	form = (Form_pg_type) GETSTRUCT(tuple);
+	name = quote_qualified_identifier(get_namespace_name(form->typnamespace), NameStr(form->typname));
+	ReleaseSysCache(tuple);
+	return name;
 }
 
 /*

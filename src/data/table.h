@@ -37,12 +37,14 @@ extern char *voxanne_column_ref(Oid relid, const char *alias, AttrNumber attnum)
 extern char *voxanne_column_list(Oid relid, const char *alias, List *columns);
 extern char *voxanne_table_id(const VoxTable *table, const char *alias);
 extern char *voxanne_table_id_literal(const VoxTable *table, const char *alias);
+extern char *voxanne_table_id_equal(const VoxTable *table, const char *alias, const char *id);
 extern char *voxanne_table_id_match(const VoxTable *table, const char *alias, List *literals);
 extern char *voxanne_table_created(const VoxTable *table, const char *alias);
 extern char *voxanne_table_seniority(const VoxTable *table, const char *alias);
 extern char *voxanne_table_live(const VoxTable *table, const char *alias);
 extern char *voxanne_not_null(Oid relid, const char *alias, AttrNumber attnum, bool not_null);
-extern char *voxanne_json_value(Oid relid, const char *alias, AttrNumber attnum);
+extern char *voxanne_json_value(Oid type, const char *expression);
+extern char *voxanne_type_name(Oid type);
 extern Oid	voxanne_equality_operator(Oid type);
 extern char *voxanne_equal_columns(Oid relid, const char *left, const char *right, AttrNumber attnum);
 extern Oid	voxanne_column_type(Oid relid, AttrNumber attnum);

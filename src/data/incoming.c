@@ -1,0 +1,171 @@
+/*
+ * src/data/incoming.c
+ *		What references a table's rows: foreign keys of other tables, and of itself.
+ *
+ * A row must not be deleted while something references it: with ON DELETE
+ * CASCADE the referencing rows would silently go as well.  So remedies move
+ * references first, through the key's own columns, whatever they are.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "core/compat.h"
+#include "core/query.h"
+#include "core/relation.h"
+#include "data/incoming.h"
+#include "data/run.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+static Datum text_array(List *strings);
+static Datum int_array(List *numbers);
+
+/*
+ * List the foreign keys to a table and lock their tables for reading, without
+ * waiting.
+ */
+void
+voxanne_incoming_lock(VoxIncoming *incoming, Oid relid)
+{
+	ListCell   *lc;
+
+	incoming->references = voxanne_references_to(relid);
+	incoming->unknown = NULL;
+	foreach(lc, incoming->references)
+		if (incoming->unknown == NULL)
+			incoming->unknown = voxanne_lock_to_read(((VoxReference *) lfirst(lc))->child);
+}
+
+/*
+ * See, once there is a snapshot, whether all the referencing columns can be
+ * read by the current user.
+ */
+void
+voxanne_incoming_check(VoxIncoming *incoming)
+{
+	ListCell   *lc;
+
+	foreach(lc, incoming->references)
+	{
+		const VoxReference *reference = lfirst(lc);
+
+		if (incoming->unknown == NULL)
+			incoming->unknown = voxanne_run_refusal(reference->child,
+													voxanne_reference_columns(reference, false));
+	}
+}
+
+/* The condition, beginning with AND, that nothing references a row; empty if nothing can. */
+char *
+voxanne_unreferenced(List *references, const char *alias)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, references)
+	{
+		const VoxReference *reference = lfirst(lc);
+		VoxTable	other;
+
+		voxanne_table_describe(&other, reference->child);
+		appendStringInfo(&buf, " AND NOT EXISTS (SELECT FROM %s AS r WHERE %s)", other.from,
+						 voxanne_reference_join(reference, alias, "r"));
+	}
+	return buf.data;
+}
+
+/*
+ * Count the rows that reference rows of "table" with these ids.  "owners", an
+ * integer list beside "ids", says to which element of counts[] each one adds.
+ */
+void
+voxanne_incoming_count(const VoxIncoming *incoming, const VoxTable *table,
+					   List *ids, List *owners, int64 *counts)
+{
+	ListCell   *lc;
+
+	if (ids == NIL)
+		return;
+	foreach(lc, incoming->references)
+	{
+		const VoxReference *reference = lfirst(lc);
+		VoxQuery	query = {0};
+		VoxTable	other;
+		char	   *id_array;
+		char	   *owner_array;
+		uint64		found;
+		bool		isnull;
+
+		SPI_connect();
+		voxanne_table_describe(&other, reference->child);
+		id_array = voxanne_query_argument(&query, TEXTARRAYOID, text_array(ids), false);
+		owner_array = voxanne_query_argument(&query, INT4ARRAYOID, int_array(owners), false);
+		query.sql = psprintf("SELECT d.owner::pg_catalog.int8, pg_catalog.count(*)"
+							 " FROM ROWS FROM (pg_catalog.unnest(%s), pg_catalog.unnest(%s)) AS d (id, owner)"
+							 " JOIN %s AS p ON %s JOIN %s AS r ON %s GROUP BY d.owner",
+							 id_array, owner_array,
+							 table->from, voxanne_table_id_equal(table, "p", "d.id"),
+							 other.from, voxanne_reference_join(reference, "p", "r"));
+		found = voxanne_query_run(&query);
+		for (uint64 row = 0; row < found; row++)
+			counts[voxanne_value_int64(row, 1, &isnull)] += voxanne_value_int64(row, 2, &isnull);
+		SPI_finish();
+	}
+}
+
+/*
+ * Statements that make whatever references the losers reference the keeper;
+ * rows are given by voxanne_table_id_literal().
+ */
+char *
+voxanne_incoming_move(const VoxIncoming *incoming, const VoxTable *table,
+					  const char *keeper, List *losers)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, incoming->references)
+	{
+		const VoxReference *reference = lfirst(lc);
+		VoxTable	other;
+
+		voxanne_table_describe(&other, reference->child);
+		appendStringInfo(&buf, "UPDATE %s AS r SET ", other.from);
+		for (int i = 0; i < reference->natts; i++)
+			appendStringInfo(&buf, "%s%s = k.%s", i > 0 ? ", " : "",
+							 voxanne_column_ref(reference->child, "", reference->child_atts[i]),
+							 voxanne_column_ref(reference->parent, "", reference->parent_atts[i]));
+		appendStringInfo(&buf, " FROM %s AS k, %s AS l WHERE %s AND %s AND %s;\n",
+						 table->from, table->from,
+						 voxanne_table_id_match(table, "k", list_make1(unconstify(char *, keeper))),
+						 voxanne_table_id_match(table, "l", losers),
+						 voxanne_reference_join(reference, "l", "r"));
+	}
+	return buf.data;
+}
+
+static Datum
+text_array(List *strings)
+{
+	Datum	   *elements = palloc_array(Datum, list_length(strings));
+	int			count = 0;
+	ListCell   *lc;
+
+	foreach(lc, strings)
+		elements[count++] = CStringGetTextDatum((char *) lfirst(lc));
+	return PointerGetDatum(construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+static Datum
+int_array(List *numbers)
+{
+	Datum	   *elements = palloc_array(Datum, list_length(numbers));
+	int			count = 0;
+	ListCell   *lc;
+
+	foreach(lc, numbers)
+		elements[count++] = Int32GetDatum(lfirst_int(lc));
+	return PointerGetDatum(construct_array(elements, count, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+}

@@ -1,0 +1,25 @@
+/*
+ * src/data/incoming.h
+ *		What references a table's rows: foreign keys of other tables, and of itself.
+ */
+#ifndef VOXANNE_INCOMING_H
+#define VOXANNE_INCOMING_H
+
+#include "data/reference.h"
+#include "data/table.h"
+
+typedef struct VoxIncoming
+{
+	List	   *references;		/* of VoxReference * */
+	const char *unknown;		/* why not all of them can be read, a sentence; or NULL */
+} VoxIncoming;
+
+extern void voxanne_incoming_lock(VoxIncoming *incoming, Oid relid);
+extern void voxanne_incoming_check(VoxIncoming *incoming);
+extern char *voxanne_unreferenced(List *references, const char *alias);
+extern void voxanne_incoming_count(const VoxIncoming *incoming, const VoxTable *table,
+								   List *ids, List *owners, int64 *counts);
+extern char *voxanne_incoming_move(const VoxIncoming *incoming, const VoxTable *table,
+								   const char *keeper, List *losers);
+
+#endif							/* VOXANNE_INCOMING_H */
