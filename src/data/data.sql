@@ -49,3 +49,30 @@ key_values: the key by column. rows: rows in the group. keep_id: the row to keep
 duplicate_ids: the other rows, 1000 at most. oldest, newest: created_at. references_to_move: rows that reference the others through foreign keys; NULL if not all of those can be read.
 remedy: merges the group in one transaction: makes what references the others reference the keeper, then soft-deletes the others or moves them to voxanne_quarantine.row_image; fails as a whole where a referencing table''s unique key is in the way. advice: the unique index that prevents it.
 A check_skipped row says why the table could not be read. Severity: warning. Locks tables in ACCESS SHARE mode without waiting.';
+
+CREATE FUNCTION @extschema@.find_duplicate_appointments(
+	relation regclass DEFAULT NULL,
+	tolerance interval DEFAULT '0',
+	overlapping boolean DEFAULT true,
+	same text[] DEFAULT '{contact,provider,org_without_provider}',
+	tenant text DEFAULT NULL,
+	since timestamptz DEFAULT NULL,
+	include_deleted boolean DEFAULT false,
+	max_groups int DEFAULT 1000)
+RETURNS TABLE (
+	severity @extschema@.voxanne_severity, object text, detail text, advice text, remedy text, key text,
+	kind text, tenant_id text, identity text, starts_at timestamptz, ends_at timestamptz, rows int,
+	keep_id text, duplicate_ids text[], references_to_move bigint)
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'voxanne_find_duplicate_appointments';
+COMMENT ON FUNCTION @extschema@.find_duplicate_appointments(regclass, interval, boolean, text[], text, timestamptz, boolean, int) IS
+'Double bookings (runbook 4.1): one row per group of appointments that take the same time of the same person, within one tenant; none if all is well.
+relation: the table; NULL: appointments on the search_path. Its columns are found by name and type: scheduled_at (starts_at, start_at, start_time); duration_minutes, duration or ends_at (end_at, end_time); org_id (tenant_id, organization_id); contact_id (patient_id, customer_id, client_id), phone, email; provider_id (staff_id, practitioner_id, employee_id); status; deleted_at, is_deleted, archived_at.
+tolerance: starts that close count as the same. overlapping: also times that overlap; a length of NULL is 30 minutes, one of 0 or less overlaps nothing; a time ends before its end, so 10:00-10:30 and 10:30-11:00 do not overlap.
+same: contact (without contact_id the phone number, without that the e-mail address on the row; without any a row is not compared), provider, org_without_provider (any two appointments of a tenant none of whose appointments has a provider: at most a warning, no remedy).
+tenant: one tenant only. since: leave out what starts earlier. include_deleted: compare soft-deleted rows as well; appointments with status cancelled or no_show are never compared.
+max_groups: how many groups are listed, the most urgent first; more of them give a check_skipped row.
+kind: exact (all start at the same time), near (all within tolerance), overlap. identity: whose time, e.g. contact:17. starts_at, ends_at: the first start and the last end. rows: appointments in the group, which conflicts join directly or through others.
+keep_id: the one with the oldest created_at, then the lowest primary key. duplicate_ids: those that conflict with an older one that stays, 1000 at most; the others need not go. references_to_move: rows that reference duplicate_ids through foreign keys; NULL if not all of those can be read.
+remedy: sets their status to cancelled, or without such a status soft-deletes them; never deletes. Times in detail are in the session''s time zone.
+Severity: critical if the group reaches into the future, warning for the last seven days, else info. Order: most severe, then earliest. Locks tables in ACCESS SHARE mode without waiting.';

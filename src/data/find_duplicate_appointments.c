@@ -1,0 +1,533 @@
+/*
+ * src/data/find_duplicate_appointments.c
+ *		find_duplicate_appointments(): double bookings.
+ *
+ * Which columns an appointments table has is a matter of names and types, in
+ * one table below.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_enum.h"
+#include "catalog/pg_type.h"
+#include "core/attempt.h"
+#include "core/compat.h"
+#include "core/finding.h"
+#include "core/relation.h"
+#include "data/booking.h"
+#include "data/duplicate.h"
+#include "data/incoming.h"
+#include "data/run.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_coerce.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+/* find_duplicate_appointments()'s own columns, after the finding's. */
+enum
+{
+	COL_KIND, COL_TENANT_ID, COL_IDENTITY, COL_STARTS_AT, COL_ENDS_AT, COL_ROWS, COL_KEEP_ID,
+	COL_DUPLICATE_IDS, COL_REFERENCES,
+	OWN_COLS
+};
+
+/* Appointments that a detail lists. */
+#define DETAIL_LISTED 4
+
+typedef struct BookingRun
+{
+	VoxSink		sink;
+	Oid			relid;
+	int			max_groups;
+	VoxBookingQuestion question;
+	VoxIncoming incoming;
+	const char *cancelled;		/* the status that cancels, or NULL */
+} BookingRun;
+
+typedef enum ColumnClass
+{
+	CLASS_ANY, CLASS_TIME, CLASS_NUMBER, CLASS_INTERVAL, CLASS_TEXT, CLASS_LABEL
+} ColumnClass;
+
+/* The names by which a role's column goes, the likeliest first. */
+static const struct
+{
+	ColumnClass class;
+	const char *names[5];
+}			roles[VOX_BOOKING_ROLES] =
+{
+	[VOX_ROLE_START] = {CLASS_TIME, {"scheduled_at", "starts_at", "start_at", "start_time"}},
+	[VOX_ROLE_END] = {CLASS_TIME, {"ends_at", "end_at", "end_time"}},
+	[VOX_ROLE_MINUTES] = {CLASS_NUMBER, {"duration_minutes"}},
+	[VOX_ROLE_LENGTH] = {CLASS_INTERVAL, {"duration"}},
+	[VOX_ROLE_TENANT] = {CLASS_ANY, {"org_id", "tenant_id", "organization_id"}},
+	[VOX_ROLE_CONTACT] = {CLASS_ANY, {"contact_id", "patient_id", "customer_id", "client_id"}},
+	[VOX_ROLE_PHONE] = {CLASS_TEXT, {"phone", "contact_phone", "customer_phone", "phone_number"}},
+	[VOX_ROLE_EMAIL] = {CLASS_TEXT, {"email", "contact_email", "customer_email"}},
+	[VOX_ROLE_PROVIDER] = {CLASS_ANY, {"provider_id", "staff_id", "practitioner_id", "employee_id"}},
+	[VOX_ROLE_STATUS] = {CLASS_LABEL, {"status"}},
+};
+
+static Oid	find_appointments(void);
+static void find_roles(VoxBookingQuestion *question, Oid relid);
+static bool has_class(Oid type, ColumnClass class);
+static void choose_axes(VoxBookingQuestion *question, Oid relid, List *same);
+static void read_filters(VoxBookingQuestion *question, Oid relid, FunctionCallInfo fcinfo);
+static const char *cancelling_status(const VoxBookingQuestion *question, Oid relid);
+static List *columns_read(const VoxBookingQuestion *question);
+static void check_bookings(void *state);
+static VoxSeverity group_severity(const VoxBookingGroup *group);
+static int	by_urgency(const ListCell *a, const ListCell *b);
+static int64 *count_references(BookingRun *run, List *groups);
+static void report_group(BookingRun *run, const VoxBookingGroup *group, int64 references);
+static char *describe(const VoxBookingGroup *group);
+static List *as_members(List *bookings);
+static void fill_treatment(const BookingRun *run, const VoxBookingGroup *group, VoxFinding *finding);
+
+VOXANNE_FUNCTION(voxanne_find_duplicate_appointments);
+
+/*
+ * find_duplicate_appointments(relation regclass, tolerance interval, overlapping boolean,
+ *							   same text[], tenant text, since timestamptz,
+ *							   include_deleted boolean, max_groups int)
+ *
+ * Locks (AccessShareLock, to the end of the transaction) the table and those
+ * that reference it, without waiting.
+ */
+Datum
+voxanne_find_duplicate_appointments(PG_FUNCTION_ARGS)
+{
+	BookingRun	run;
+	char	   *refusal;
+	int			nestlevel;
+
+	memset(&run, 0, sizeof(run));
+	run.relid = PG_ARGISNULL(0) ? find_appointments() : PG_GETARG_OID(0);
+	voxanne_require_table(run.relid, "relation");
+	find_roles(&run.question, run.relid);
+	read_filters(&run.question, run.relid, fcinfo);
+	run.max_groups = voxanne_argument_count(fcinfo, 7, "max_groups");
+	run.cancelled = cancelling_status(&run.question, run.relid);
+
+	voxanne_sink_open(&run.sink, fcinfo);
+	nestlevel = voxanne_run_begin();
+	refusal = voxanne_lock_to_read(run.relid);
+	if (refusal == NULL)
+		voxanne_incoming_lock(&run.incoming, run.relid);
+	voxanne_run_snapshot();
+	if (refusal == NULL)
+		refusal = voxanne_attempt(check_bookings, &run);
+	if (refusal != NULL)
+		voxanne_sink_skip(&run.sink, voxanne_run_object(run.relid), "appointments", refusal,
+						  "Call find_duplicate_appointments() again once that is settled: there may be double bookings.");
+	voxanne_run_end(nestlevel);
+	voxanne_sink_close_unsorted(&run.sink);
+	PG_RETURN_VOID();
+}
+
+/* The table "appointments" on the caller's search_path.  ERROR 42P01 without one. */
+static Oid
+find_appointments(void)
+{
+	Oid			relid = RangeVarGetRelid(makeRangeVar(NULL, pstrdup("appointments"), -1), NoLock, true);
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("there is no relation \"appointments\" on the search_path"),
+				 errdetail("That is the table looked at when argument \"relation\" is not given."),
+				 errhint("Name the table: SELECT * FROM find_duplicate_appointments(relation => 'schema.table');")));
+	return relid;
+}
+
+/* Find the column of each role.  ERROR 42703 where no column holds the start. */
+static void
+find_roles(VoxBookingQuestion *question, Oid relid)
+{
+	for (int role = 0; role < VOX_BOOKING_ROLES; role++)
+	{
+		question->columns[role] = InvalidAttrNumber;
+		for (int i = 0; i < (int) lengthof(roles[role].names) && roles[role].names[i] != NULL; i++)
+		{
+			AttrNumber	attnum = voxanne_find_column(relid, roles[role].names[i]);
+
+			if (attnum != InvalidAttrNumber &&
+				has_class(getBaseType(voxanne_column_type(relid, attnum)), roles[role].class))
+			{
+				question->columns[role] = attnum;
+				break;
+			}
+		}
+	}
+	if (question->columns[VOX_ROLE_START] == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("%s has no column for the start of an appointment", voxanne_relation_name(relid)),
+				 errdetail("Looked for scheduled_at, starts_at, start_at and start_time of type timestamp."),
+				 errhint("Name the table of appointments in argument \"relation\", or use find_duplicates().")));
+}
+
+static bool
+has_class(Oid type, ColumnClass class)
+{
+	switch (class)
+	{
+		case CLASS_TIME:
+			return type == TIMESTAMPTZOID || type == TIMESTAMPOID;
+		case CLASS_NUMBER:
+			return type == INT2OID || type == INT4OID || type == INT8OID || type == NUMERICOID;
+		case CLASS_INTERVAL:
+			return type == INTERVALOID;
+		case CLASS_TEXT:
+			return TypeCategory(type) == TYPCATEGORY_STRING;
+		case CLASS_LABEL:
+			return TypeCategory(type) == TYPCATEGORY_STRING || get_typtype(type) == TYPTYPE_ENUM;
+		case CLASS_ANY:
+			break;
+	}
+	return true;
+}
+
+/* Whose time to compare.  ERROR for unknown words, and where the table has none of the columns. */
+static void
+choose_axes(VoxBookingQuestion *question, Oid relid, List *same)
+{
+	const AttrNumber *columns = question->columns;
+	bool		any = false;
+	ListCell   *lc;
+
+	foreach(lc, same)
+	{
+		const char *word = lfirst(lc);
+
+		if (strcmp(word, "contact") == 0)
+		{
+			question->axes[VOX_AXIS_CONTACT] = columns[VOX_ROLE_CONTACT] != InvalidAttrNumber;
+			question->axes[VOX_AXIS_PHONE] = columns[VOX_ROLE_PHONE] != InvalidAttrNumber;
+			question->axes[VOX_AXIS_EMAIL] = columns[VOX_ROLE_EMAIL] != InvalidAttrNumber;
+		}
+		else if (strcmp(word, "provider") == 0)
+			question->axes[VOX_AXIS_PROVIDER] = columns[VOX_ROLE_PROVIDER] != InvalidAttrNumber;
+		else if (strcmp(word, "org_without_provider") == 0)
+			question->axes[VOX_AXIS_ORG] = columns[VOX_ROLE_TENANT] != InvalidAttrNumber;
+		else
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("unknown word \"%s\" in argument \"same\"", word),
+					 errhint("Valid words are contact, provider and org_without_provider.")));
+	}
+	for (int axis = 0; axis < VOX_BOOKING_AXES; axis++)
+		any |= question->axes[axis];
+	if (!any)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("%s has no column that says whose time its appointments take", voxanne_relation_name(relid)),
+				 errdetail("Argument \"same\" asks for contact (contact_id, phone, email), provider (provider_id) or org_without_provider (org_id)."),
+				 errhint("Name the table of appointments in argument \"relation\", or ask for columns that it has in \"same\".")));
+}
+
+/* The arguments that say which appointments to compare, and how. */
+static void
+read_filters(VoxBookingQuestion *question, Oid relid, FunctionCallInfo fcinfo)
+{
+	Interval	zero;
+
+	memset(&zero, 0, sizeof(zero));
+	voxanne_argument_required(fcinfo, 1, "tolerance");
+	question->tolerance = PG_GETARG_DATUM(1);
+	if (DatumGetBool(DirectFunctionCall2(interval_lt, question->tolerance, IntervalPGetDatum(&zero))))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"tolerance\" must not be negative")));
+	question->overlapping = voxanne_argument_bool(fcinfo, 2, "overlapping");
+	voxanne_argument_required(fcinfo, 3, "same");
+	choose_axes(question, relid, voxanne_argument_names(fcinfo, 3, "same"));
+	question->one_tenant = !PG_ARGISNULL(4);
+	if (question->one_tenant)
+	{
+		AttrNumber	column = question->columns[VOX_ROLE_TENANT];
+		Oid			input;
+		Oid			param;
+
+		if (column == InvalidAttrNumber)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("%s has no tenant column, so argument \"tenant\" cannot be used", voxanne_relation_name(relid)),
+					 errhint("Tenant columns are org_id, tenant_id and organization_id.")));
+		question->tenant_type = getBaseType(voxanne_column_type(relid, column));
+		getTypeInputInfo(question->tenant_type, &input, &param);
+		question->tenant = OidInputFunctionCall(input, text_to_cstring(PG_GETARG_TEXT_PP(4)), param, -1);
+	}
+	question->has_since = !PG_ARGISNULL(5);
+	if (question->has_since)
+		question->since = PG_GETARG_TIMESTAMPTZ(5);
+	question->live_only = !voxanne_argument_bool(fcinfo, 6, "include_deleted");
+}
+
+/* The value of the status column that cancels; NULL without column or label. */
+static const char *
+cancelling_status(const VoxBookingQuestion *question, Oid relid)
+{
+	static const char *const labels[] = {"cancelled", "canceled"};
+	AttrNumber	column = question->columns[VOX_ROLE_STATUS];
+	Oid			type;
+
+	if (column == InvalidAttrNumber)
+		return NULL;
+	type = getBaseType(voxanne_column_type(relid, column));
+	if (get_typtype(type) != TYPTYPE_ENUM)
+		return labels[0];
+	for (int i = 0; i < (int) lengthof(labels); i++)
+		if (SearchSysCacheExists2(ENUMTYPOIDNAME, ObjectIdGetDatum(type), CStringGetDatum(labels[i])))
+			return labels[i];
+	return NULL;
+}
+
+static List *
+columns_read(const VoxBookingQuestion *question)
+{
+	List	   *columns = voxanne_table_id_columns(&question->table);
+
+	for (int role = 0; role < VOX_BOOKING_ROLES; role++)
+		if (question->columns[role] != InvalidAttrNumber)
+			columns = list_append_unique_int(columns, question->columns[role]);
+	return columns;
+}
+
+static void
+check_bookings(void *state)
+{
+	BookingRun *run = state;
+	VoxBookingQuestion *question = &run->question;
+	List	   *groups;
+	int			count;
+	int64	   *references;
+	char	   *refusal;
+	bool		told = false;
+
+	voxanne_table_describe(&question->table, run->relid);
+	refusal = voxanne_run_refusal(run->relid, columns_read(question));
+	if (refusal != NULL)
+	{
+		voxanne_sink_skip(&run->sink, question->table.name, "appointments", refusal,
+						  "Call find_duplicate_appointments() as a role that may read the whole table.");
+		return;
+	}
+
+	groups = voxanne_booking_groups(voxanne_booking_ask_sql(question), question->overlapping);
+	list_sort(groups, by_urgency);
+	count = list_length(groups);
+	groups = list_truncate(groups, run->max_groups);
+	references = count_references(run, groups);
+	for (int i = 0; i <= list_length(groups); i++)
+	{
+		const VoxBookingGroup *group = i < list_length(groups) ? list_nth(groups, i) : NULL;
+
+		if (!told && count > list_length(groups) && (group == NULL || group_severity(group) < VOX_CRITICAL))
+		{
+			voxanne_sink_skip(&run->sink, question->table.name, "max_groups",
+							  psprintf("%d more groups of double bookings are not listed.", count - list_length(groups)),
+							  "Raise max_groups, or call find_duplicate_appointments() again after the remedies.");
+			told = true;
+		}
+		if (group != NULL)
+			report_group(run, group, references[i]);
+	}
+}
+
+/* Upcoming ones can still be prevented; those of the last week may still have to be explained. */
+static VoxSeverity
+group_severity(const VoxBookingGroup *group)
+{
+	TimestampTz now = GetCurrentTransactionStartTimestamp();
+
+	if (group->last_start >= now)
+		return group->org_only ? VOX_WARNING : VOX_CRITICAL;
+	return group->last_start >= now - 7 * USECS_PER_DAY ? VOX_WARNING : VOX_INFO;
+}
+
+/* Most severe first, then the earliest, then by the keeper's age. */
+static int
+by_urgency(const ListCell *a, const ListCell *b)
+{
+	const VoxBookingGroup *left = lfirst(a);
+	const VoxBookingGroup *right = lfirst(b);
+	VoxSeverity left_severity = group_severity(left);
+	VoxSeverity right_severity = group_severity(right);
+	int64		left_age = ((VoxBooking *) linitial(left->members))->seniority;
+	int64		right_age = ((VoxBooking *) linitial(right->members))->seniority;
+
+	if (left_severity != right_severity)
+		return left_severity > right_severity ? -1 : 1;
+	if (left->first_start != right->first_start)
+		return left->first_start < right->first_start ? -1 : 1;
+	if (left_age != right_age)
+		return left_age < right_age ? -1 : 1;
+	return (int) left->org_only - (int) right->org_only;
+}
+
+/* How many rows reference the duplicates of each group. */
+static int64 *
+count_references(BookingRun *run, List *groups)
+{
+	int64	   *references = palloc0_array(int64, list_length(groups) + 1);
+	List	   *ids = NIL;
+	List	   *owners = NIL;
+	ListCell   *lc;
+
+	voxanne_incoming_check(&run->incoming);
+	if (run->incoming.unknown != NULL)
+		return references;
+	foreach(lc, groups)
+	{
+		ListCell   *lc2;
+
+		foreach(lc2, ((VoxBookingGroup *) lfirst(lc))->losers)
+		{
+			ids = lappend(ids, ((VoxBooking *) lfirst(lc2))->id);
+			owners = lappend_int(owners, foreach_current_index(lc));
+		}
+	}
+	voxanne_incoming_count(&run->incoming, &run->question.table, ids, owners, references);
+	return references;
+}
+
+static void
+report_group(BookingRun *run, const VoxBookingGroup *group, int64 references)
+{
+	static const char *const kinds[] = {
+		[VOX_BOOKING_EXACT] = "exact",
+		[VOX_BOOKING_NEAR] = "near",
+		[VOX_BOOKING_OVERLAP] = "overlap",
+	};
+	const VoxTable *table = &run->question.table;
+	const VoxBooking *keeper = linitial(group->members);
+	Datum		own[OWN_COLS];
+	bool		own_null[OWN_COLS] = {false};
+	VoxFinding	finding = {
+		.severity = group_severity(group),
+		.object = table->name,
+		.detail = describe(group),
+		.key = voxanne_finding_key(group->org_only ? "overlapping_appointments" : "duplicate_appointments",
+								   table->name, keeper->id),
+	};
+
+	fill_treatment(run, group, &finding);
+	own[COL_KIND] = CStringGetTextDatum(kinds[group->kind]);
+	own_null[COL_TENANT_ID] = keeper->tenant == NULL;
+	own[COL_TENANT_ID] = keeper->tenant == NULL ? (Datum) 0 : CStringGetTextDatum(keeper->tenant);
+	own[COL_IDENTITY] = CStringGetTextDatum(group->identity);
+	own[COL_STARTS_AT] = TimestampTzGetDatum(group->first_start);
+	own[COL_ENDS_AT] = TimestampTzGetDatum(group->last_end);
+	own[COL_ROWS] = Int32GetDatum(list_length(group->members));
+	own[COL_KEEP_ID] = CStringGetTextDatum(keeper->id);
+	own[COL_DUPLICATE_IDS] = voxanne_member_ids(lcons(NULL, as_members(group->losers)));
+	own[COL_REFERENCES] = Int64GetDatum(references);
+	own_null[COL_REFERENCES] = run->incoming.unknown != NULL;
+	voxanne_sink_add(&run->sink, &finding, own, own_null);
+}
+
+/* One sentence with the appointments' ids and times, in the session's time zone. */
+static char *
+describe(const VoxBookingGroup *group)
+{
+	static const char *const verbs[] = {
+		[VOX_BOOKING_EXACT] = "start at the same time",
+		[VOX_BOOKING_NEAR] = "start at almost the same time",
+		[VOX_BOOKING_OVERLAP] = "overlap",
+	};
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "%d appointments of %s %s: ", list_length(group->members),
+					 group->identity, verbs[group->kind]);
+	foreach(lc, group->members)
+	{
+		const VoxBooking *booking = lfirst(lc);
+
+		if (foreach_current_index(lc) == DETAIL_LISTED)
+		{
+			appendStringInfo(&buf, " and %d more", list_length(group->members) - DETAIL_LISTED);
+			break;
+		}
+		appendStringInfo(&buf, "%s%s at %s", foreach_current_index(lc) > 0 ? ", " : "",
+						 booking->id, timestamptz_to_str(booking->start));
+		if (booking->has_end)
+			appendStringInfo(&buf, " for %g min", (double) (booking->end - booking->start) / USECS_PER_MINUTE);
+	}
+	appendStringInfoChar(&buf, '.');
+	return buf.data;
+}
+
+/* Bookings in the shape of find_duplicates(); at most VOX_GROUP_LISTED of them. */
+static List *
+as_members(List *bookings)
+{
+	List	   *members = NIL;
+	ListCell   *lc;
+
+	foreach(lc, bookings)
+	{
+		const VoxBooking *booking = lfirst(lc);
+		VoxMember  *member = palloc_object(VoxMember);
+
+		if (foreach_current_index(lc) == VOX_GROUP_LISTED)
+			break;
+		member->id = booking->id;
+		member->literal = booking->literal;
+		members = lappend(members, member);
+	}
+	return members;
+}
+
+/* Advice and remedy: cancel the later bookings, or hide them; an appointment is never deleted. */
+static void
+fill_treatment(const BookingRun *run, const VoxBookingGroup *group, VoxFinding *finding)
+{
+	const VoxBookingQuestion *question = &run->question;
+	const VoxTable *table = &question->table;
+	const char *calendar = voxanne_find_column(table->relid, "calendar_link") == InvalidAttrNumber ? "" :
+		", and take them out of the calendar that calendar_link names";
+	const char *match;
+
+	if (group->org_only)
+	{
+		finding->advice = "Check whether one provider is meant to do both: no appointment of this tenant names a provider, so this may be fine.";
+		return;
+	}
+	if (table->pk == NIL)
+	{
+		finding->advice = "Give the table a primary key first: without one its rows are named by ctid here, which changes with every update.";
+		return;
+	}
+
+	match = voxanne_table_id_match(table, "gone", voxanne_member_literals(as_members(group->losers)));
+	if (run->cancelled != NULL)
+	{
+		const char *status = voxanne_column_ref(table->relid, "", question->columns[VOX_ROLE_STATUS]);
+
+		finding->advice = psprintf("Ask which booking is meant; the remedy keeps the oldest and sets the %s of %d to %s%s.",
+								   status, list_length(group->losers), run->cancelled, calendar);
+		finding->remedy = psprintf("UPDATE %s AS gone SET %s = '%s' WHERE %s AND %s;", table->from, status,
+								   run->cancelled, match, voxanne_booking_active(question, "gone"));
+	}
+	else if (question->live_only && table->soft_delete != NIL)
+	{
+		const VoxSoftDelete *how = linitial(table->soft_delete);
+
+		finding->advice = psprintf("Ask which booking is meant; the remedy keeps the oldest and soft-deletes %d%s.",
+								   list_length(group->losers), calendar);
+		finding->remedy = psprintf("UPDATE %s AS gone SET %s = %s WHERE %s AND %s;", table->from,
+								   quote_identifier(how->column), how->deleted, match,
+								   voxanne_table_live(table, "gone"));
+	}
+	else
+		finding->advice = psprintf("Ask which booking is meant and move the other%s; the table has neither a status that cancels nor a deleted_at, so there is no automatic remedy.",
+								   calendar);
+}
