@@ -209,7 +209,8 @@ CREATE TABLE user_org_roles (user_id uuid, org_id uuid NOT NULL);
 ALTER TABLE user_org_roles ENABLE ROW LEVEL SECURITY;
 GRANT SELECT ON user_org_roles TO authenticated;
 CREATE POLICY own ON user_org_roles FOR SELECT USING (user_id = (SELECT auth.uid()));
-ALTER POLICY tenant ON appointments USING (org_id IN (SELECT r.org_id FROM user_org_roles r WHERE r.user_id = (SELECT auth.uid())));
+DROP POLICY tenant ON appointments;
+CREATE POLICY tenant ON appointments USING (org_id IN (SELECT r.org_id FROM user_org_roles r WHERE r.user_id = (SELECT auth.uid())));
 ALTER POLICY tenant ON call_logs USING (true);
 SELECT remedy FROM findings;
 SELECT remedy FROM findings \gexec

@@ -80,19 +80,18 @@ static char *
 test_text(Node *caller, Oid type)
 {
 	caller = of_type(caller, type);
-	if (caller == NULL || voxanne_has_escaping_var(caller))
+	if (caller == NULL)
 		return NULL;
 	if (IsA(caller, SubLink))
 	{
 		SubLink    *sublink = copyObject((SubLink *) caller);
-		const char *word = "=";
+		const char *word = sublink->subLinkType == ANY_SUBLINK ? "IN" : "=";
 
-		if (sublink->subLinkType == ANY_SUBLINK)
-			word = "IN";
-		else if (sublink->subLinkType != EXPR_SUBLINK)
-			return NULL;
+		/* deparsed without its left side */
 		sublink->subLinkType = EXPR_SUBLINK;
 		sublink->testexpr = NULL;
+		if (voxanne_has_escaping_var((Node *) sublink))
+			return NULL;
 		return psprintf("%s %s", word, deparse_expression((Node *) sublink, NIL, false, false));
 	}
 	return psprintf("= (SELECT %s)", deparse_expression(caller, NIL, false, false));
@@ -102,6 +101,8 @@ test_text(Node *caller, Oid type)
 static Node *
 of_type(Node *caller, Oid type)
 {
+	if (IsA(caller, SubLink) && ((SubLink *) caller)->subLinkType == EXISTS_SUBLINK)
+		return NULL;
 	if (IsA(caller, SubLink) && ((SubLink *) caller)->subLinkType == ANY_SUBLINK)
 	{
 		Query	   *query = (Query *) ((SubLink *) caller)->subselect;
