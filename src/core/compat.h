@@ -138,6 +138,13 @@
 #define VOXANNE_MAY_SET_ROLE "MEMBER"
 #endif
 
+/* 18 speaks of the index access methods that order, of which btree is one */
+#if PG18_GE
+#define voxanne_is_ordering_operator(opno) (get_op_index_interpretation(opno) != NIL)
+#else
+#define voxanne_is_ordering_operator(opno) (get_op_btree_interpretation(opno) != NIL)
+#endif
+
 /* 18 has NOT NULL constraints that were never validated */
 #if PG18_GE
 #define voxanne_column_not_null(desc, attnum) \

@@ -15,6 +15,7 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "core/compat.h"
 #include "core/trees.h"
 #include "expression.h"
 #include "nodes/makefuncs.h"
@@ -203,7 +204,7 @@ is_safe_comparison(Oid opno, Oid lefttype, Oid righttype)
 	RegProcedure function = get_opcode(opno);
 
 	if (opno >= FirstNormalObjectId || !RegProcedureIsValid(function) ||
-		function >= FirstNormalObjectId || get_op_btree_interpretation(opno) == NIL ||
+		function >= FirstNormalObjectId || !voxanne_is_ordering_operator(opno) ||
 		func_volatile(function) != PROVOLATILE_IMMUTABLE || !func_strict(function))
 		return false;
 	op_input_types(opno, &declared_left, &declared_right);
