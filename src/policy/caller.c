@@ -9,13 +9,9 @@
 #include "postgres.h"
 
 #include "access/transam.h"
-#include "catalog/pg_collation.h"
 #include "catalog/pg_proc.h"
-#include "catalog/pg_type.h"
 #include "core/trees.h"
 #include "expression.h"
-#include "nodes/makefuncs.h"
-#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
@@ -33,12 +29,6 @@ static bool escaping_walker(Node *node, int *depth);
 static bool caller_walker(Node *node, void *context);
 static bool is_session_function(Oid funcid, void *context);
 static bool is_session_value(Node *node);
-static bool is_auth_function(Node *node, const char *name);
-static bool is_claims(Node *node);
-static bool is_role_claim(Node *node);
-static bool is_user_claim(Node *node);
-static bool is_setting(Node *node, const char *name);
-static char *constant_text(Node *node);
 
 /*
  * What occurs in an expression of the policy's own query level.
@@ -210,148 +200,4 @@ voxanne_operand(Node *node, AttrNumber tenant)
 	if (contents.row || contents.foreign_code || contents.subselect || contents.changing)
 		return VOX_OTHER;
 	return VOX_CONSTANT;
-}
-
-/*
- * Is this Supabase's role for requests without a user?  Its claims are those of
- * the public key: no user, no tenant.
- */
-bool
-voxanne_is_anonymous(const char *role)
-{
-	return role != NULL && strcmp(role, "anon") == 0;
-}
-
-/*
- * The value that an expression is bound to have while "role" asks, or NULL: the
- * name of the current user; by PostgREST's contract, which sets the database
- * role from it, the claim "role"; and null for what only a user's claims have.
- */
-Const *
-voxanne_known_of_role(Node *node, const char *role)
-{
-	Oid			type = exprType(node);
-	Node	   *inner = voxanne_peel_casts(node);
-
-	if (role == NULL)
-		return NULL;
-	if (voxanne_is_anonymous(role) && (is_auth_function(inner, "uid") || is_user_claim(inner)))
-		return makeNullConst(type, -1, exprCollation(node));
-	if (!is_role_claim(inner))
-		return NULL;
-	if (type == NAMEOID)
-		return makeConst(NAMEOID, -1, C_COLLATION_OID, NAMEDATALEN,
-						 DirectFunctionCall1(namein, CStringGetDatum(role)), false, false);
-	if (type != TEXTOID)
-		return NULL;
-	return makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1, CStringGetTextDatum(role), false, false);
-}
-
-static bool
-is_role_claim(Node *node)
-{
-	if (IsA(node, SQLValueFunction))
-		return is_session_value(node) && ((SQLValueFunction *) node)->op != SVFOP_SESSION_USER;
-	if (IsA(node, FuncExpr) && ((FuncExpr *) node)->funcid == F_CURRENT_USER)
-		return true;
-	if (IsA(node, OpExpr) && list_length(((OpExpr *) node)->args) == 2)
-	{
-		Oid			function = get_opcode(((OpExpr *) node)->opno);
-		char	   *key = constant_text(lsecond(((OpExpr *) node)->args));
-
-		return (function == F_JSON_OBJECT_FIELD_TEXT || function == F_JSONB_OBJECT_FIELD_TEXT) &&
-			key != NULL && strcmp(key, "role") == 0 && is_claims(linitial(((OpExpr *) node)->args));
-	}
-	return is_auth_function(node, "role") || is_setting(node, "request.jwt.claim.role") ||
-		is_setting(node, "role");
-}
-
-/*
- * Is it known whether the expression is null while "role" asks?
- */
-bool
-voxanne_known_null(Node *node, const char *role, bool *is_null)
-{
-	Const	   *known = voxanne_known_of_role(node, role);
-
-	if (known != NULL)
-		*is_null = known->constisnull;
-	else if (role != NULL && strcmp(role, "authenticated") == 0 &&
-			 is_auth_function(voxanne_peel_casts(node), "uid"))
-		*is_null = false;
-	else
-		return false;
-	return true;
-}
-
-/* A value out of the claims, by any number of keys, that the public key does not have. */
-static bool
-is_user_claim(Node *node)
-{
-	static const char *const public_claims[] = {"role", "iss", "ref", "aud", "iat", "exp"};
-	Oid			function;
-	char	   *key;
-
-	node = voxanne_peel_casts(node);
-	if (!IsA(node, OpExpr) || list_length(((OpExpr *) node)->args) != 2)
-		return false;
-	function = get_opcode(((OpExpr *) node)->opno);
-	if (function != F_JSON_OBJECT_FIELD_TEXT && function != F_JSONB_OBJECT_FIELD_TEXT &&
-		function != F_JSON_OBJECT_FIELD && function != F_JSONB_OBJECT_FIELD)
-		return false;
-	if (!is_claims(linitial(((OpExpr *) node)->args)))
-		return is_user_claim(linitial(((OpExpr *) node)->args));
-	key = constant_text(lsecond(((OpExpr *) node)->args));
-	if (key == NULL)
-		return false;
-	for (int i = 0; i < (int) lengthof(public_claims); i++)
-		if (strcmp(key, public_claims[i]) == 0)
-			return false;
-	return true;
-}
-
-/* A call of auth.NAME() without arguments, a user's function. */
-static bool
-is_auth_function(Node *node, const char *name)
-{
-	Oid			funcid;
-	char	   *schema;
-
-	if (!IsA(node, FuncExpr) || ((FuncExpr *) node)->args != NIL)
-		return false;
-	funcid = ((FuncExpr *) node)->funcid;
-	if (funcid < FirstNormalObjectId || strcmp(get_func_name(funcid), name) != 0)
-		return false;
-	schema = get_namespace_name(get_func_namespace(funcid));
-	return schema != NULL && strcmp(schema, "auth") == 0;
-}
-
-/* The claims as a whole: auth.jwt(), or the setting that PostgREST makes of them. */
-static bool
-is_claims(Node *node)
-{
-	node = voxanne_peel_casts(node);
-	return is_auth_function(node, "jwt") || is_setting(node, "request.jwt.claims");
-}
-
-static bool
-is_setting(Node *node, const char *name)
-{
-	char	   *setting;
-
-	if (!IsA(node, FuncExpr) || (((FuncExpr *) node)->funcid != F_CURRENT_SETTING_TEXT &&
-								 ((FuncExpr *) node)->funcid != F_CURRENT_SETTING_TEXT_BOOL))
-		return false;
-	setting = constant_text(linitial(((FuncExpr *) node)->args));
-	return setting != NULL && pg_strcasecmp(setting, name) == 0;
-}
-
-static char *
-constant_text(Node *node)
-{
-	Const	   *value = voxanne_fold(node);
-
-	if (value == NULL || value->constisnull || value->consttype != TEXTOID)
-		return NULL;
-	return TextDatumGetCString(value->constvalue);
 }

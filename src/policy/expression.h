@@ -31,19 +31,24 @@ typedef struct VoxContents
 	bool		changing;		/* a built-in function that is not immutable */
 } VoxContents;
 
+/* fold.c */
 extern Node *voxanne_peel_subselects(Node *node);
 extern Node *voxanne_peel_casts(Node *node);
 extern Const *voxanne_fold(Node *node);
 extern bool voxanne_is_equality(Oid opno);
 extern bool voxanne_is_inequality(Oid opno);
 
+/* caller.c */
 extern bool voxanne_has_escaping_var(Node *node);
 extern bool voxanne_caller_derived(Node *node);
 extern VoxOperand voxanne_operand(Node *node, AttrNumber tenant);
+extern void voxanne_contents(Node *node, AttrNumber tenant, VoxContents *contents);
+
+/* claims.c */
 extern bool voxanne_is_anonymous(const char *role);
+extern bool voxanne_claim_path(Node *node, List **keys);
 extern Const *voxanne_known_of_role(Node *node, const char *role);
 extern bool voxanne_known_null(Node *node, const char *role, bool *is_null);
-extern void voxanne_contents(Node *node, AttrNumber tenant, VoxContents *contents);
 
 /* subselect.c */
 typedef enum VoxTie
