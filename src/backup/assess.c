@@ -14,15 +14,15 @@
 /* A target counts as overdue when it is late by its interval, and by this at least. */
 #define LEAST_LATENESS (10 * USECS_PER_MINUTE)
 
-typedef void (*Rule) (const VoxTarget *target, TimestampTz now, VoxState *state);
+typedef void (*Rule) (const VoxTarget *target, TimestampTz now, VoxTargetState *state);
 
-static void rule_suspended(const VoxTarget *target, TimestampTz now, VoxState *state);
-static void rule_paused(const VoxTarget *target, TimestampTz now, VoxState *state);
-static void rule_never_verified(const VoxTarget *target, TimestampTz now, VoxState *state);
-static void rule_last_verification(const VoxTarget *target, TimestampTz now, VoxState *state);
-static void rule_age(const VoxTarget *target, TimestampTz now, VoxState *state);
-static void rule_overdue(const VoxTarget *target, TimestampTz now, VoxState *state);
-static void note(VoxState *state, VoxSeverity severity, const char *check, char *detail,
+static void rule_suspended(const VoxTarget *target, TimestampTz now, VoxTargetState *state);
+static void rule_paused(const VoxTarget *target, TimestampTz now, VoxTargetState *state);
+static void rule_never_verified(const VoxTarget *target, TimestampTz now, VoxTargetState *state);
+static void rule_last_verification(const VoxTarget *target, TimestampTz now, VoxTargetState *state);
+static void rule_age(const VoxTarget *target, TimestampTz now, VoxTargetState *state);
+static void rule_overdue(const VoxTarget *target, TimestampTz now, VoxTargetState *state);
+static void note(VoxTargetState *state, VoxSeverity severity, const char *check, char *detail,
 				 const char *advice, char *remedy);
 static char *call_on(const char *command, const VoxTarget *target);
 static char *good_detail(const VoxTarget *target, TimestampTz now);
@@ -39,7 +39,7 @@ static const Rule rules[] = {
 
 /* Judge a target by what the log holds of it. */
 void
-voxanne_assess_target(const VoxTarget *target, TimestampTz now, VoxState *state)
+voxanne_assess_target(const VoxTarget *target, TimestampTz now, VoxTargetState *state)
 {
 	memset(state, 0, sizeof(*state));
 	state->check = "backup_ok";
@@ -51,7 +51,7 @@ voxanne_assess_target(const VoxTarget *target, TimestampTz now, VoxState *state)
 }
 
 static void
-rule_suspended(const VoxTarget *target, TimestampTz now, VoxState *state)
+rule_suspended(const VoxTarget *target, TimestampTz now, VoxTargetState *state)
 {
 	if (voxanne_target_suspended(target))
 		note(state, VOX_WARNING, "backup_suspended",
@@ -63,7 +63,7 @@ rule_suspended(const VoxTarget *target, TimestampTz now, VoxState *state)
 }
 
 static void
-rule_paused(const VoxTarget *target, TimestampTz now, VoxState *state)
+rule_paused(const VoxTarget *target, TimestampTz now, VoxTargetState *state)
 {
 	if (!TIMESTAMP_IS_NOBEGIN(target->paused_at))
 		note(state, VOX_WARNING, "backup_paused",
@@ -74,7 +74,7 @@ rule_paused(const VoxTarget *target, TimestampTz now, VoxState *state)
 }
 
 static void
-rule_never_verified(const VoxTarget *target, TimestampTz now, VoxState *state)
+rule_never_verified(const VoxTarget *target, TimestampTz now, VoxTargetState *state)
 {
 	if (state->active && TIMESTAMP_IS_NOBEGIN(target->verified_at))
 		note(state, VOX_WARNING, "backup_never_verified",
@@ -84,7 +84,7 @@ rule_never_verified(const VoxTarget *target, TimestampTz now, VoxState *state)
 }
 
 static void
-rule_last_verification(const VoxTarget *target, TimestampTz now, VoxState *state)
+rule_last_verification(const VoxTarget *target, TimestampTz now, VoxTargetState *state)
 {
 	VoxSeverity severity;
 	bool		verifier;
@@ -106,7 +106,7 @@ rule_last_verification(const VoxTarget *target, TimestampTz now, VoxState *state
 }
 
 static void
-rule_age(const VoxTarget *target, TimestampTz now, VoxState *state)
+rule_age(const VoxTarget *target, TimestampTz now, VoxTargetState *state)
 {
 	VoxSeverity severity;
 	int64		age = now - target->finished_at;
@@ -125,7 +125,7 @@ rule_age(const VoxTarget *target, TimestampTz now, VoxState *state)
 }
 
 static void
-rule_overdue(const VoxTarget *target, TimestampTz now, VoxState *state)
+rule_overdue(const VoxTarget *target, TimestampTz now, VoxTargetState *state)
 {
 	TimestampTz due;
 
@@ -144,7 +144,7 @@ rule_overdue(const VoxTarget *target, TimestampTz now, VoxState *state)
 
 /* Take a problem: the worst, or the first of the worst, gives its name, advice and remedy. */
 static void
-note(VoxState *state, VoxSeverity severity, const char *check, char *detail,
+note(VoxTargetState *state, VoxSeverity severity, const char *check, char *detail,
 	 const char *advice, char *remedy)
 {
 	if (state->detail == NULL || severity > state->severity)

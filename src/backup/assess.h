@@ -9,7 +9,7 @@
 #include "core/severity.h"
 
 /* backup_status() and the row "*" of a cycle say the same, so they ask the same. */
-typedef struct VoxState
+typedef struct VoxTargetState
 {
 	VoxSeverity severity;
 	const char *check;			/* name of the worst problem, or "backup_ok" */
@@ -17,8 +17,8 @@ typedef struct VoxState
 	const char *advice;			/* or NULL */
 	char	   *remedy;			/* or NULL */
 	bool		active;			/* neither paused nor suspended */
-} VoxState;
+} VoxTargetState;
 
-extern void voxanne_assess_target(const VoxTarget *target, TimestampTz now, VoxState *state);
+extern void voxanne_assess_target(const VoxTarget *target, TimestampTz now, VoxTargetState *state);
 
 #endif							/* VOXANNE_ASSESS_H */

@@ -27,7 +27,7 @@ typedef struct Summary
 } Summary;
 
 static void add_target(Summary *summary, const VoxTarget *target);
-static void put_state(VoxJson *json, const VoxTarget *target, const VoxState *state);
+static void put_state(VoxJson *json, const VoxTarget *target, const VoxTargetState *state);
 static int	proof_rank(const char *proof);
 
 static const char *const proofs[] = {"listed", "present", "checksummed", "restored"};
@@ -75,7 +75,7 @@ static void
 add_target(Summary *summary, const VoxTarget *target)
 {
 	VoxLogRow  *row = summary->row;
-	VoxState	state;
+	VoxTargetState	state;
 
 	voxanne_assess_target(target, row->verified_at, &state);
 	put_state(&summary->details, target, &state);
@@ -99,7 +99,7 @@ add_target(Summary *summary, const VoxTarget *target)
 }
 
 static void
-put_state(VoxJson *json, const VoxTarget *target, const VoxState *state)
+put_state(VoxJson *json, const VoxTarget *target, const VoxTargetState *state)
 {
 	voxanne_json_open(json, NULL, '{');
 	voxanne_json_put_text(json, "target", target->name);
