@@ -71,6 +71,8 @@ post_request(const char *body)
 	voxanne_json_put_text(&json, "body", body);
 	voxanne_json_put_text(&json, "content_type", "application/json");
 	voxanne_json_put_int64(&json, "timeout_ms", POST_TIMEOUT);
+	if (voxanne_ca_file[0] != '\0')
+		voxanne_json_put_text(&json, "ca_file", voxanne_ca_file);
 	voxanne_json_put_raw(&json, "allow_http", voxanne_allow_http ? "true" : "false");
 	voxanne_json_close(&json, '}');
 	return json.text.data;

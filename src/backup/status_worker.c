@@ -5,22 +5,30 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
+#include "backup/slots.h"
 #include "backup/status.h"
 #include "commands/dbcommands.h"
+#include "core/settings.h"
+#include "core/words.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/timestamp.h"
 #include "utils/varlena.h"
 
 static void add(VoxSink *sink, VoxSeverity severity, const char *check, const char *detail,
 				const char *advice, const char *remedy);
-static bool is_preloaded(void);
+static void add_running(VoxSink *sink, const VoxWorkerStatus *worker);
 static char *preload_statement(void);
+static char *watch_statement(const char *database);
 
 void
 voxanne_status_worker(VoxSink *sink)
 {
-	if (!is_preloaded())
+	char	   *database = get_database_name(MyDatabaseId);
+	VoxWorkerStatus worker;
+
+	if (!voxanne_worker_status(MyDatabaseId, &worker))
 		add(sink, VOX_WARNING, "preload_missing",
 			"The library is not in shared_preload_libraries, so no background worker verifies backups.",
 			"Run the statement, which keeps the libraries that are there, and restart the server; CALL verify_backup() works meanwhile.",
@@ -28,29 +36,38 @@ voxanne_status_worker(VoxSink *sink)
 	else if (RecoveryInProgress())
 		add(sink, VOX_INFO, "worker_standby",
 			"This is a standby: the background worker starts when it is promoted.", NULL, NULL);
+	else if (!worker.watched)
+		add(sink, VOX_WARNING, "database_not_watched",
+			psprintf("Database \"%s\" is not in voxanne_ops.databases, so the background worker does not verify its targets.",
+					 database),
+			"Add it to the setting; no restart is needed.",
+			watch_statement(database));
+	else if (worker.scheduler_pid == 0)
+		add(sink, VOX_WARNING, "worker_not_running",
+			"The background worker that schedules verifications does not run.",
+			"The server log says why it ended; the server starts it again by itself. CALL verify_backup() works meanwhile.",
+			NULL);
 	else
-		add(sink, VOX_INFO, "worker_ok", "The library is preloaded.", NULL, NULL);
+		add_running(sink, &worker);
 }
 
-/* Did this server start with the library in shared_preload_libraries? */
-static bool
-is_preloaded(void)
+/* The worker runs; what it has done last. */
+static void
+add_running(VoxSink *sink, const VoxWorkerStatus *worker)
 {
-	List	   *libraries = NIL;
-	ListCell   *lc;
+	TimestampTz now = GetCurrentTimestamp();
+	const char *last = worker->end == NULL ? "no cycle has ended since the server started" :
+		psprintf("the last cycle ended %s ago (%s)", voxanne_ago(now - worker->last_end), worker->end);
 
-	if (!SplitDirectoriesString(pstrdup(GetConfigOption("shared_preload_libraries", false, false)), ',', &libraries))
-		return false;
-	foreach(lc, libraries)
-	{
-		const char *library = lfirst(lc);
-		const char *name = last_dir_separator(library);
-
-		name = name == NULL ? library : name + 1;
-		if (strcmp(name, "voxanne_ops") == 0 || strcmp(name, "voxanne_ops" DLSUFFIX) == 0)
-			return true;
-	}
-	return false;
+	if (worker->failed)
+		add(sink, VOX_WARNING, "worker_failing",
+			psprintf("The background worker's cycle failed %s: %s", worker->failures == 1 ? "once" :
+					 psprintf("%d times in a row", worker->failures), worker->error),
+			"Repair what the message names; the worker tries again by itself, CALL verify_backup() shows the same error at once.",
+			NULL);
+	else
+		add(sink, VOX_INFO, "worker_ok",
+			psprintf("The background worker runs: %s; %s.", worker->phase, last), NULL, NULL);
 }
 
 /*
@@ -70,6 +87,21 @@ preload_statement(void)
 		foreach(lc, libraries)
 			appendStringInfo(&statement, "%s, ", quote_literal_cstr(lfirst(lc)));
 	appendStringInfoString(&statement, "'voxanne_ops';");
+	return statement.data;
+}
+
+/* The statements that add a database to the list, in which a name may need quotes of its own. */
+static char *
+watch_statement(const char *database)
+{
+	StringInfoData statement;
+	ListCell   *lc;
+
+	initStringInfo(&statement);
+	appendStringInfoString(&statement, "ALTER SYSTEM SET voxanne_ops.databases = ");
+	foreach(lc, voxanne_watched_names())
+		appendStringInfo(&statement, "%s, ", quote_literal_cstr(quote_identifier(lfirst(lc))));
+	appendStringInfo(&statement, "%s; SELECT pg_reload_conf();", quote_literal_cstr(quote_identifier(database)));
 	return statement.data;
 }
 
