@@ -29,10 +29,10 @@ sub worker_node
 #!/bin/sh
 echo \$\$ >>$dir/runs
 if [ -p $dir/gate ]; then read line <$dir/gate; fi
-cat <<'JSON'
+/bin/cat <<JSON
 {"protocol": 1, "version": "0", "command": "verify-backup", "result": "success", "error": null,
  "checks": [{"name": "manifest", "result": "passed", "detail": "It is there.", "items": [], "more_items": 0}],
- "backup": {"id": "base", "path": "/base", "finished_at": "2020-01-01T00:00:00Z", "age_seconds": 60,
+ "backup": {"id": "base", "path": "/base", "finished_at": "\$(/bin/date -u +%Y-%m-%dT%H:%M:%SZ)", "age_seconds": 60,
   "size_bytes": 1048576, "files": 1, "system_identifier": "1", "manifest_version": 1, "timeline": 1,
   "start_lsn": "0/1000028", "end_lsn": "0/1000100"}}
 JSON

@@ -131,3 +131,52 @@ LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'voxanne_backup_status';
 GRANT EXECUTE ON FUNCTION @extschema@.backup_status() TO pg_monitor;
 COMMENT ON FUNCTION @extschema@.backup_status() IS
 'State of the backups: a row for each target with what was last shown of it, one for WAL archiving (object wal_archive) and one for the background worker (object worker). last_backup: when the backup that was last verified ended; age: since then; last_verified, last_status, proof: of the last verification; next_due: when the worker verifies it again. Without any target a critical row says how to add one. Read-only; works on a standby and without preload. Severities: a backup older than max_age is a warning, than twice that critical; a failed last verification is critical; never or no longer verified is a warning.';
+
+-- The workers.
+
+CREATE FUNCTION @extschema@._voxanne_backup_target_changed() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'voxanne_backup_target_changed';
+COMMENT ON FUNCTION @extschema@._voxanne_backup_target_changed() IS
+'Trigger of backup_target: wakes the background worker once the change has been committed. Not for use elsewhere.';
+CREATE TRIGGER backup_target_changed
+	AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON @extschema@.backup_target
+	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@._voxanne_backup_target_changed();
+
+CREATE PROCEDURE @extschema@.await_verification()
+LANGUAGE C AS 'MODULE_PATHNAME', 'voxanne_await_verification';
+COMMENT ON PROCEDURE @extschema@.await_verification() IS
+'Have the background worker verify what is due in this database and return when the results are in backup_verification_log, after request_verification() for example. Holds no snapshot while it waits; statement_timeout bounds the wait. ERROR 25001 inside a transaction block; 55000 without preload, on a standby, or if voxanne_ops.databases does not list this database; 58000 if the cycle itself failed, which says nothing about the backups.';
+
+CREATE FUNCTION @extschema@._voxanne_verification_progress()
+RETURNS TABLE (
+	database text, phase text, pid integer, last_start timestamptz, last_end timestamptz, last_result text,
+	last_error text, next_due timestamptz, cycles bigint, scheduler_pid integer, scheduler_wakeups bigint)
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'voxanne_verification_progress';
+GRANT EXECUTE ON FUNCTION @extschema@._voxanne_verification_progress() TO pg_monitor;
+COMMENT ON FUNCTION @extschema@._voxanne_verification_progress() IS
+'Rows of the view backup_verification_progress.';
+
+CREATE VIEW @extschema@.backup_verification_progress AS
+SELECT * FROM @extschema@._voxanne_verification_progress();
+GRANT SELECT ON @extschema@.backup_verification_progress TO pg_monitor;
+COMMENT ON VIEW @extschema@.backup_verification_progress IS
+'What the background worker does: a row for each database of voxanne_ops.databases, of whatever database it is asked. ERROR 55000 without preload; no rows where the scheduler does not run, as on a standby.';
+COMMENT ON COLUMN @extschema@.backup_verification_progress.database IS 'name, as in voxanne_ops.databases';
+COMMENT ON COLUMN @extschema@.backup_verification_progress.phase IS
+'idle; starting; planning (connected to the database, reads what is due); running (verifies; nobody is connected); recording (connected, writes the log); alerting';
+COMMENT ON COLUMN @extschema@.backup_verification_progress.pid IS 'of the verifier, as in pg_stat_activity; null when idle';
+COMMENT ON COLUMN @extschema@.backup_verification_progress.last_start IS 'when the present or last cycle began; null: none since the server started';
+COMMENT ON COLUMN @extschema@.backup_verification_progress.last_end IS 'when the last cycle ended';
+COMMENT ON COLUMN @extschema@.backup_verification_progress.last_result IS
+'recorded; nothing due; no such database; database allows no connections; extension not installed; failed (the cycle itself; what it found of the backups is in backup_verification_log)';
+COMMENT ON COLUMN @extschema@.backup_verification_progress.last_error IS 'why the last cycle failed; null if it did not';
+COMMENT ON COLUMN @extschema@.backup_verification_progress.next_due IS 'when the next cycle begins if nothing changes; null: only when something does, or after voxanne_ops.rescan_interval';
+COMMENT ON COLUMN @extschema@.backup_verification_progress.cycles IS 'that ended since the server started';
+COMMENT ON COLUMN @extschema@.backup_verification_progress.scheduler_pid IS 'of the scheduler, the same in all rows; null: it does not run';
+COMMENT ON COLUMN @extschema@.backup_verification_progress.scheduler_wakeups IS 'how often it woke since the server started, the same in all rows';
+
+-- The last statement of this part: what a new installation holds is due.
+CREATE FUNCTION @extschema@._voxanne_extension_created() RETURNS void
+LANGUAGE C AS 'MODULE_PATHNAME', 'voxanne_extension_created';
+SELECT @extschema@._voxanne_extension_created();
+DROP FUNCTION @extschema@._voxanne_extension_created();

@@ -37,7 +37,7 @@ typedef struct Scheduler
 	MemoryContext context;		/* of one tick */
 	bool		stale;			/* the slots may not match setting and pg_database */
 	instr_time	looked;			/* when all databases were last looked at */
-	BackgroundWorkerHandle *handles[VOX_SLOT_COUNT];	/* of verifiers not yet come */
+	BackgroundWorkerHandle *handles[VOX_SLOT_COUNT];	/* of verifiers not yet gone */
 
 	/* pauses; no slot is the cause of either */
 	int			failures;		/* ticks in a row that failed */
@@ -59,7 +59,8 @@ static VoxSlot *slot_named(const char *name);
 static void unwatch_others(List *names);
 static void reap(Scheduler *scheduler);
 static void start_wanted(Scheduler *scheduler, TimestampTz now);
-static int	choose(TimestampTz now, VoxVerifierOrder *order, NameData *name);
+static bool is_before_others(const Scheduler *scheduler, int index);
+static int	choose(const Scheduler *scheduler, TimestampTz now, VoxVerifierOrder *order, NameData *name);
 static long sleep_time(const Scheduler *scheduler, TimestampTz now);
 static long floor_time(const Scheduler *scheduler);
 
@@ -369,26 +370,20 @@ unwatch_others(List *names)
 	LWLockRelease(&voxanne_slots->lock);
 }
 
-/* A verifier that was asked for but could not come, as when fork() failed, counts as a failed cycle. */
+/* Forget verifiers that are gone.  One that never came, as when fork() failed, is a cycle that failed. */
 static void
 reap(Scheduler *scheduler)
 {
 	for (int i = 0; i < VOX_SLOT_COUNT; i++)
 	{
 		VoxSlot    *slot = &voxanne_slots->slots[i];
-		BgwHandleStatus status;
 		pid_t		pid;
 
-		if (scheduler->handles[i] == NULL)
+		if (scheduler->handles[i] == NULL ||
+			GetBackgroundWorkerPid(scheduler->handles[i], &pid) != BGWH_STOPPED)
 			continue;
-		status = GetBackgroundWorkerPid(scheduler->handles[i], &pid);
-		if (status != BGWH_NOT_YET_STARTED)
-		{
-			pfree(scheduler->handles[i]);
-			scheduler->handles[i] = NULL;
-		}
-		if (status != BGWH_STOPPED)
-			continue;
+		pfree(scheduler->handles[i]);
+		scheduler->handles[i] = NULL;
 
 		LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
 		if (slot->phase == VOX_SLOT_STARTING)
@@ -403,9 +398,8 @@ reap(Scheduler *scheduler)
 }
 
 /*
- * Start what is wanted, one at a time: the next one after this one has its
- * plan.  A verifier needs a second process for that, and if all were started
- * together they could take each other's.
+ * Start what is wanted, one at a time.  A verifier needs a second process for
+ * its plan, and if all were started together they could take each other's.
  */
 static void
 start_wanted(Scheduler *scheduler, TimestampTz now)
@@ -418,15 +412,13 @@ start_wanted(Scheduler *scheduler, TimestampTz now)
 
 	if (now < scheduler->hold_until)
 		return;
-	index = choose(now, &order, &name);
+	index = choose(scheduler, now, &order, &name);
 	if (index < 0)
 		return;
 
 	voxanne_worker_describe(&worker, VOX_VERIFIER_TYPE, "voxanne_verifier_main");
 	memcpy(worker.bgw_extra, &order, sizeof(order));
 	old = MemoryContextSwitchTo(TopMemoryContext);
-	if (scheduler->handles[index] != NULL)
-		pfree(scheduler->handles[index]);
 	scheduler->handles[index] = voxanne_worker_start(&worker, NameStr(name));
 	MemoryContextSwitchTo(old);
 
@@ -442,9 +434,23 @@ start_wanted(Scheduler *scheduler, TimestampTz now)
 		TimestampTzPlusMilliseconds(now, voxanne_backoff(++scheduler->starvations));
 }
 
+/*
+ * Is a verifier of this slot one that others have to wait for: does it not have
+ * its plan yet, or is it leaving and has not given its process back?  The caller
+ * holds the lock.
+ */
+static bool
+is_before_others(const Scheduler *scheduler, int index)
+{
+	VoxSlotPhase phase = voxanne_slots->slots[index].phase;
+
+	return phase == VOX_SLOT_STARTING || phase == VOX_SLOT_PLANNING ||
+		(phase == VOX_SLOT_IDLE && scheduler->handles[index] != NULL);
+}
+
 /* Pick the slot that has waited longest and mark it as starting; -1 if there is none or one is before it. */
 static int
-choose(TimestampTz now, VoxVerifierOrder *order, NameData *name)
+choose(const Scheduler *scheduler, TimestampTz now, VoxVerifierOrder *order, NameData *name)
 {
 	int			chosen = -1;
 
@@ -453,7 +459,7 @@ choose(TimestampTz now, VoxVerifierOrder *order, NameData *name)
 	{
 		VoxSlot    *slot = &voxanne_slots->slots[i];
 
-		if (slot->phase == VOX_SLOT_STARTING || slot->phase == VOX_SLOT_PLANNING)
+		if (is_before_others(scheduler, i))
 		{
 			chosen = -1;
 			break;
@@ -476,8 +482,8 @@ choose(TimestampTz now, VoxVerifierOrder *order, NameData *name)
 }
 
 /*
- * Milliseconds until something is due, -1 if only a wake-up can make it so.  A
- * slot that waits for another one's plan is woken for by that one.
+ * Milliseconds until something is due, -1 if only a wake-up can make it so.
+ * Whoever is before others sets our latch when it no longer is.
  */
 static long
 sleep_time(const Scheduler *scheduler, TimestampTz now)
@@ -491,7 +497,7 @@ sleep_time(const Scheduler *scheduler, TimestampTz now)
 	{
 		const VoxSlot *slot = &voxanne_slots->slots[i];
 
-		busy |= slot->phase == VOX_SLOT_STARTING || slot->phase == VOX_SLOT_PLANNING;
+		busy |= is_before_others(scheduler, i);
 		if (is_wanted(slot, now))
 			next = now;
 		else if (slot->used && slot->watched && slot->phase == VOX_SLOT_IDLE)
