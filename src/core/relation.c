@@ -29,14 +29,15 @@ static char *lock_one_to_read(Oid relid, const char *name);
 static char *lock_indexes_to_read(Oid relid);
 
 /*
- * Quoted identity "schema.relation", always with the schema.  NULL if the
- * relation does not exist (any more).
+ * Quoted identity "schema.relation", always with the schema; pg_temp for the
+ * session's temporary relations.  NULL if the relation does not exist (any
+ * more).
  */
 char *
 voxanne_relation_name(Oid relid)
 {
 	char	   *name = get_rel_name(relid);
-	char	   *schema = get_namespace_name(get_rel_namespace(relid));
+	char	   *schema = get_namespace_name_or_temp(get_rel_namespace(relid));
 
 	if (name == NULL || schema == NULL)
 		return NULL;

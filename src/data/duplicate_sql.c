@@ -98,20 +98,21 @@ groups_by_hash(const VoxKeyQuestion *question, char **join)
 	initStringInfo(&on);
 	foreach(lc, question->columns)
 	{
-		char	   *equal = voxanne_equal_columns(relid, "t", "g", lfirst_int(lc));
+		Oid			type = voxanne_column_type(relid, lfirst_int(lc));
+		char	   *key = psprintf("g.k%d", foreach_current_index(lc));
 
-		appendStringInfoString(&on, on.len > 0 ? " AND " : "");
-		if (question->nulls_distinct)
-			appendStringInfoString(&on, equal);
-		else
-			appendStringInfo(&on, "(%s OR (%s AND %s))", equal,
-							 voxanne_not_null(relid, "t", lfirst_int(lc), false),
-							 voxanne_not_null(relid, "g", lfirst_int(lc), false));
+		appendStringInfoString(&on, on.len > 0 ? " AND (" : "(");
+		generate_operator_clause(&on, voxanne_column_ref(relid, "t", lfirst_int(lc)), type,
+								 voxanne_equality_operator(type), key, type);
+		if (!question->nulls_distinct)
+			appendStringInfo(&on, " OR (%s AND %s IS NOT DISTINCT FROM NULL)",
+							 voxanne_not_null(relid, "t", lfirst_int(lc), false), key);
+		appendStringInfoChar(&on, ')');
 	}
 	*join = on.data;
 	return psprintf("SELECT %s, pg_catalog.count(*) AS vox_rows, pg_catalog.row_number() OVER () AS vox_group"
 					" FROM %s AS t WHERE %s GROUP BY %s HAVING pg_catalog.count(*) > 1",
-					voxanne_column_list(relid, "t", question->columns), question->table.from,
+					numbered_columns(question), question->table.from,
 					conditions(question), voxanne_column_list(relid, "t", question->columns));
 }
 

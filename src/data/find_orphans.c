@@ -52,7 +52,7 @@ static const struct
 {
 	[VOX_FAULT_ORPHAN] = {"orphan", "orphan_rows", "that is not in"},
 	[VOX_FAULT_MALFORMED] = {"malformed_reference", "malformed_reference", "that is no uuid and so cannot be in"},
-	[VOX_FAULT_PARTIAL] = {"match_full", "match_full", "that is null in part, which MATCH FULL forbids, and refers to"},
+	[VOX_FAULT_PARTIAL] = {"match_full", "match_full", "null in part, which MATCH FULL forbids, to"},
 };
 
 static List *resolve_schemas(FunctionCallInfo fcinfo, int argno);
