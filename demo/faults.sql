@@ -2,8 +2,8 @@
 --
 --   psql -d DATABASE [-v today=2026-01-31] -f demo/faults.sql
 --
--- "-- finds: FUNCTION SEVERITY KEY" under a fault is a finding that it must produce, with * for any text;
--- "-- finds nothing" stands where something looks like a fault and is none.  t/demo.pl holds the
+-- "-- finds: FUNCTION SEVERITY KEY" under a fault is a finding that it must produce, with * for any text
+-- and {tag} for the id of an appointment that book() made; "-- finds nothing" stands where something looks like a fault and is none.  t/demo.pl holds the
 -- functions to these lines, in both directions: all of them, and nothing else.
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
@@ -11,9 +11,9 @@ SET client_min_messages = warning;
 \else
   SELECT (now() AT TIME ZONE 'UTC')::date AS today \gset
 \endif
--- Nobody works on Saturdays, so what is booked there meets nothing else.
+-- Nobody works on Saturdays or in the evening, so what is booked there meets nothing else.
 SELECT (date_trunc('week', :'today'::timestamp) + interval '12 days')::date AS upcoming,
-       (date_trunc('week', :'today'::timestamp) - interval '9 days')::date AS recent,
+       :'today'::date - 2 AS recent,
        (date_trunc('week', :'today'::timestamp) - interval '282 days')::date AS old
 \gset
 
@@ -33,28 +33,36 @@ $$;
 \echo '  duplicate and overlapping appointments'
 
 -- A retried webhook booked twice, next week.
+-- finds: find_duplicate_appointments critical duplicate_appointments:public.appointments:{retry}
 SELECT pg_temp.book('retry', 1, 1, 1, :'upcoming', '09:00'), pg_temp.book('retry again', 1, 1, 1, :'upcoming', '09:00') \g /dev/null
 
 -- The same, a few days ago: two records of one visit.
-SELECT pg_temp.book('visit', 1, 2, 1, :'recent', '09:00', 30, 'completed'), pg_temp.book('visit again', 1, 2, 1, :'recent', '09:00', 30, 'completed') \g /dev/null
+-- finds: find_duplicate_appointments warning duplicate_appointments:public.appointments:{visit}
+SELECT pg_temp.book('visit', 1, 2, 1, :'recent', '20:00', 30, 'completed'), pg_temp.book('visit again', 1, 2, 1, :'recent', '20:00', 30, 'completed') \g /dev/null
 
 -- The same, most of a year ago.
+-- finds: find_duplicate_appointments info duplicate_appointments:public.appointments:{old}
 SELECT pg_temp.book('old', 1, 3, 1, :'old', '09:00', 30, 'completed'), pg_temp.book('old again', 1, 3, 1, :'old', '09:00', 30, 'completed') \g /dev/null
 
 -- One contact with two providers at once: the application locks the start of a slot, not its length.
+-- finds: find_duplicate_appointments critical duplicate_appointments:public.appointments:{contact}
 SELECT pg_temp.book('contact', 1, 4, 1, :'upcoming', '10:00', 45), pg_temp.book('contact too', 1, 4, 2, :'upcoming', '10:15', 45) \g /dev/null
 
 -- One provider with two contacts at once.
+-- finds: find_duplicate_appointments critical duplicate_appointments:public.appointments:{provider}
 SELECT pg_temp.book('provider', 1, 5, 3, :'upcoming', '10:00', 45), pg_temp.book('provider too', 1, 6, 3, :'upcoming', '10:30', 45) \g /dev/null
 
 -- A long appointment over two short ones that are hours apart: each pair counts, not only neighbours.
+-- finds: find_duplicate_appointments critical duplicate_appointments:public.appointments:{long}
 SELECT pg_temp.book('long', 1, 7, 1, :'upcoming', '12:00', 240), pg_temp.book('long one', 1, 7, 2, :'upcoming', '13:00', 60),
        pg_temp.book('long two', 1, 7, 3, :'upcoming', '15:00', 60) \g /dev/null
 
 -- Nobody has a provider in this organization: two contacts at once may be right, or not.
+-- finds: find_duplicate_appointments warning overlapping_appointments:public.appointments:{walk}
 SELECT pg_temp.book('walk', 0, 1, NULL, :'upcoming', '09:00'), pg_temp.book('walk too', 0, 2, NULL, :'upcoming', '09:15') \g /dev/null
 
 -- Two bookings by phone, contact not known yet, at the same hour with the same provider.
+-- finds: find_duplicate_appointments critical duplicate_appointments:public.appointments:{phone}
 SELECT pg_temp.book('phone', 1, NULL, 4, :'upcoming', '09:00'), pg_temp.book('phone too', 1, NULL, 4, :'upcoming', '09:00') \g /dev/null
 
 -- Two such bookings at the same hour with different providers.
@@ -64,6 +72,14 @@ SELECT pg_temp.book('phones', 1, NULL, 1, :'upcoming', '17:00'), pg_temp.book('p
 -- Cancelled and booked again at the same hour.
 -- finds nothing
 SELECT pg_temp.book('cancelled', 1, 8, 2, :'upcoming', '09:00', 30, 'cancelled'), pg_temp.book('booked again', 1, 8, 2, :'upcoming', '09:00') \g /dev/null
+
+-- A contact entered twice; the unique index that would have prevented it was dropped for an import.
+-- finds: find_duplicates warning duplicate_rows:public.contacts:*
+DROP INDEX public.contacts_org_id_phone_idx;
+CREATE INDEX ON public.contacts (org_id, phone);
+INSERT INTO public.contacts (id, org_id, name, phone, created_at)
+SELECT md5('fault contact')::uuid, org_id, name, phone, created_at + interval '1 day'
+  FROM public.contacts WHERE id = pg_temp.demo_id('contact', 1000009);
 
 \echo '  references to nothing'
 
