@@ -151,7 +151,9 @@ BEGIN;
 CALL verify_backup();
 ROLLBACK;
 CREATE FUNCTION pg_temp.in_function() RETURNS void LANGUAGE plpgsql AS $$ BEGIN CALL verify_backup(); END $$;
+\set SHOW_CONTEXT never
 SELECT pg_temp.in_function();
+\set SHOW_CONTEXT errors
 -- but in a procedure's own transaction it can
 DO $$ BEGIN CALL verify_backup(); END $$;
 CALL verify_backup('nightly', 'deep');

@@ -28,7 +28,7 @@ typedef struct ArchiverStatistics
 } ArchiverStatistics;
 
 static void add(VoxSink *sink, VoxSeverity severity, const char *check, const char *detail,
-				const char *advice, const char *remedy);
+				const char *advice);
 static void add_activity(VoxSink *sink);
 static void read_statistics(ArchiverStatistics *statistics);
 static bool is_empty(const char *setting);
@@ -41,16 +41,15 @@ voxanne_status_archive(VoxSink *sink)
 	if (RecoveryInProgress() && strcmp(mode, "always") != 0)
 		add(sink, VOX_INFO, "wal_archive_standby",
 			"This is a standby, which does not archive: whether WAL is archived is not known here.",
-			"Ask the primary.", NULL);
+			"Ask the primary.");
 	else if (strcmp(mode, "off") == 0)
 		add(sink, VOX_WARNING, "wal_archive_off",
 			"WAL is not archived (archive_mode is off): a restore ends at the time of the last base backup.",
-			"Set archive_command to a program that stores WAL elsewhere, then turn on archive_mode and restart.",
-			"ALTER SYSTEM SET archive_mode = 'on';");
+			"Set archive_command to a program that stores WAL elsewhere and archive_mode to on (with wal_level replica or higher), then restart.");
 	else if (is_empty("archive_command") && is_empty("archive_library"))
 		add(sink, VOX_CRITICAL, "wal_archive_not_configured",
 			"archive_mode is on but neither archive_command nor archive_library is set: WAL is archived nowhere and fills the disk.",
-			"Set archive_command, or turn off archive_mode and restart.", NULL);
+			"Set archive_command, or turn off archive_mode and restart.");
 	else
 		add_activity(sink);
 }
@@ -68,16 +67,15 @@ add_activity(VoxSink *sink)
 			psprintf("Archiving fails: %s failed %s ago, %s.",
 					 s.last_failed, voxanne_ago(now - s.failed_at), s.last_archived == NULL ? "and none has succeeded" :
 					 psprintf("the last success was %s %s ago", s.last_archived, voxanne_ago(now - s.archived_at))),
-			"Read the server log for what archive_command said; until it works WAL fills the disk and restores lose data.",
-			NULL);
+			"Read the server log for what archive_command said; until it works WAL fills the disk and restores lose data.");
 	else if (TIMESTAMP_IS_NOBEGIN(s.archived_at))
 		add(sink, VOX_INFO, "wal_archive_ok",
-			"WAL archiving is on; no segment has been due for it since the statistics were reset.", NULL, NULL);
+			"WAL archiving is on; no segment has been due for it since the statistics were reset.", NULL);
 	else
 		add(sink, VOX_INFO, "wal_archive_ok",
 			psprintf("WAL is archived: " INT64_FORMAT " files, the last one, %s, %s ago; " INT64_FORMAT " attempts failed.",
 					 s.archived, s.last_archived, voxanne_ago(now - s.archived_at), s.failed),
-			NULL, NULL);
+			NULL);
 }
 
 static void
@@ -113,16 +111,16 @@ is_empty(const char *setting)
 	return value == NULL || *value == '\0';
 }
 
+/* What to archive with is for the administrator to say, so there is never a remedy to paste. */
 static void
 add(VoxSink *sink, VoxSeverity severity, const char *check, const char *detail,
-	const char *advice, const char *remedy)
+	const char *advice)
 {
 	VoxFinding	finding = {
 		.severity = severity,
 		.object = "wal_archive",
 		.detail = detail,
 		.advice = advice,
-		.remedy = remedy,
 		.key = voxanne_finding_key(check, "wal_archive", NULL),
 	};
 
