@@ -88,7 +88,8 @@ open_tablespace(const Options *options, int tblspc, Tablespace *tablespace)
 {
 	char		target[PATH_MAX];
 	ssize_t		len = readlinkat(tblspc, tablespace->oid, target, sizeof(target) - 1);
-	int			fd;
+	int			place;
+	int			fd = -1;
 
 	if (len <= 0)
 	{
@@ -97,17 +98,21 @@ open_tablespace(const Options *options, int tblspc, Tablespace *tablespace)
 	}
 	target[len] = '\0';
 	tablespace->location = xstrdup(target);
-	fd = openat(tblspc, target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
+	place = openat(tblspc, target, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (place < 0)
 		tablespace->problem = errno == ELOOP || errno == ENOTDIR ?
 			xstrdup("it does not lead to a directory in one step") :
 			format("what it leads to cannot be opened: %s", describe_errno(errno));
-	else if (!is_within(options, fd))
-	{
+	else if (!is_within(options, place))
 		tablespace->problem = xstrdup("it leads out of the allowed directories");
-		close(fd);
-		fd = -1;
+	else
+	{
+		fd = openat(place, ".", O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC);
+		if (fd < 0)
+			tablespace->problem = format("what it leads to cannot be opened: %s", describe_errno(errno));
 	}
+	if (place >= 0)
+		close(place);
 	return fd;
 }
 
