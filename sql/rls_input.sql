@@ -20,7 +20,7 @@ SELECT key, metadata FROM rls_audit('{rls_input}', '{}') WHERE relation IS NOT N
 -- Another tenant column; a column that no table has.
 ALTER TABLE rls_input.leads ENABLE ROW LEVEL SECURITY;
 ALTER TABLE rls_input.leads ADD "Mandant" int;
-CREATE POLICY "by ""Mandant" ON rls_input.leads USING ("Mandant" = current_setting('app.mandant')::int OR true);
+CREATE POLICY "by ""Mandant" ON rls_input.leads USING ("Mandant" = nullif(current_setting('app.mandant', true), '')::int OR true);
 SELECT key, policy, detail, remedy FROM rls_audit('{rls_input}', '{public}', 'Mandant') WHERE relation IS NOT NULL;
 SELECT key FROM rls_audit('{rls_input}', '{public}', 'nothing') WHERE relation IS NOT NULL;
 DROP POLICY "by ""Mandant" ON rls_input.leads;
@@ -54,7 +54,7 @@ CREATE POLICY "p'""; --" ON "rls.Odd ""s"."t; DROP" USING (true);
 CREATE TABLE "rls.Odd ""s".aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffggg ("org id" uuid NOT NULL);
 CREATE POLICY aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffggg
 	ON "rls.Odd ""s".aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffggg
-	USING ("org id" = current_setting('app.org')::uuid);
+	USING ("org id" = nullif(current_setting('app.org', true), '')::uuid);
 GRANT SELECT ON "rls.Odd ""s".aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffggg TO regress_rls_user;
 SELECT key, policy, remedy FROM rls_audit('{"rls.Odd \"s"}', '{regress_rls_user}', 'org id') WHERE relation IS NOT NULL \gx
 SELECT remedy FROM rls_audit('{"rls.Odd \"s"}', '{regress_rls_user}', 'org id') WHERE relation IS NOT NULL \gexec

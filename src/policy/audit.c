@@ -265,6 +265,7 @@ check_table(VoxAudit *audit, VoxTable *table)
 		voxanne_check_lockout(audit, table);
 	}
 	voxanne_check_dead_policies(audit, table);
+	voxanne_check_principal(audit, table);
 	voxanne_check_text_comparison(audit, table);
 }
 

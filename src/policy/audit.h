@@ -100,18 +100,22 @@ extern void voxanne_effective(Relation rel, Oid role, CmdType command, AclMode p
 							  List **old_row, List **new_row);
 extern VoxBinding voxanne_binding_of(const char *role, VoxBinding binding);
 
-/* switch.c, exposure.c, lockout.c, upkeep.c, roles.c */
+/* one file for each group of checks */
 extern void voxanne_check_switched_off(VoxAudit *audit, VoxTable *table);
 extern void voxanne_check_owner(VoxAudit *audit, VoxTable *table);
 extern void voxanne_check_exposure(VoxAudit *audit, VoxTable *table);
 extern void voxanne_check_lockout(VoxAudit *audit, VoxTable *table);
 extern void voxanne_check_dead_policies(VoxAudit *audit, VoxTable *table);
 extern void voxanne_check_text_comparison(VoxAudit *audit, VoxTable *table);
+extern void voxanne_check_principal(VoxAudit *audit, VoxTable *table);
+extern Node *voxanne_guard_settings(Node *node);
+extern bool voxanne_is_user_written(Node *node);
 extern void voxanne_check_roles(VoxAudit *audit);
 
 /* helper.c */
 extern void voxanne_helper_vote(VoxAudit *audit, VoxTable *table);
 extern char *voxanne_helper_predicate(VoxAudit *audit, VoxTable *table);
+extern bool voxanne_helper_is_usual(VoxAudit *audit, VoxTable *table, const char **claim);
 
 /* words.c */
 extern char *voxanne_privilege_words(AclMode privileges);

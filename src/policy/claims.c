@@ -15,6 +15,7 @@
 #include "catalog/pg_type.h"
 #include "core/trees.h"
 #include "expression.h"
+#include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -84,6 +85,25 @@ voxanne_claim_path(Node *node, List **keys)
 		return inner != NIL;
 	}
 	return false;
+}
+
+/*
+ * The way to the claim that the expression reads, keys joined by dots; NULL if
+ * it reads none.
+ */
+char *
+voxanne_claim_name(Node *node)
+{
+	StringInfoData buf;
+	List	   *keys;
+	ListCell   *lc;
+
+	if (!voxanne_claim_path(node, &keys) || keys == NIL)
+		return NULL;
+	initStringInfo(&buf);
+	foreach(lc, keys)
+		appendStringInfo(&buf, "%s%s", buf.len > 0 ? "." : "", (char *) lfirst(lc));
+	return buf.data;
 }
 
 /* The keys that ->, ->>, #> or #>> goes down by; NIL if they are not constant. */

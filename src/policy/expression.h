@@ -47,6 +47,7 @@ extern void voxanne_contents(Node *node, AttrNumber tenant, VoxContents *content
 /* claims.c */
 extern bool voxanne_is_anonymous(const char *role);
 extern bool voxanne_claim_path(Node *node, List **keys);
+extern char *voxanne_claim_name(Node *node);
 extern Const *voxanne_known_of_role(Node *node, const char *role);
 extern bool voxanne_known_null(Node *node, const char *role, bool *is_null);
 

@@ -4,8 +4,9 @@
  *
  * Each policy that binds the tenant column votes for the value it compares it
  * with, be it a function, a claim or a membership subselect; the majority
- * among columns of one type is what remedies use.  A database that shows none
- * gets none.
+ * among columns of one type is what remedies use.  Spellings of one claim
+ * count together.  What users write themselves does not count.  A database
+ * that shows none gets none.
  */
 #include "postgres.h"
 
@@ -23,13 +24,15 @@ typedef struct TenantHelper
 {
 	Oid			type;			/* of the tenant columns that it fits */
 	char	   *test;			/* what follows the column: "= (SELECT ...)" */
+	char	   *claim;			/* way to the claim, keys joined by dots; or NULL */
 	int			votes;
 } TenantHelper;
 
 static void vote_by_clause(VoxAudit *audit, VoxTable *table, Node *clause);
 static char *test_text(Node *caller, Oid type);
 static Node *of_type(Node *caller, Oid type);
-static void count_vote(VoxAudit *audit, Oid type, const char *test);
+static void count_vote(VoxAudit *audit, Oid type, const char *test, const char *claim);
+static TenantHelper *best_helper(VoxAudit *audit, VoxTable *table);
 
 /*
  * Count the votes of the table's permissive policies.
@@ -64,10 +67,11 @@ vote_by_clause(VoxAudit *audit, VoxTable *table, Node *clause)
 	(void) voxanne_judge(&judge, clause);
 	foreach(lc, judge.callers)
 	{
-		char	   *test = test_text(lfirst(lc), type);
+		Node	   *caller = lfirst(lc);
+		char	   *test = voxanne_is_user_written(caller) ? NULL : test_text(caller, type);
 
 		if (test != NULL)
-			count_vote(audit, type, test);
+			count_vote(audit, type, test, voxanne_claim_name(caller));
 	}
 }
 
@@ -82,6 +86,7 @@ test_text(Node *caller, Oid type)
 	caller = of_type(caller, type);
 	if (caller == NULL)
 		return NULL;
+	caller = voxanne_guard_settings(caller);
 	if (IsA(caller, SubLink))
 	{
 		SubLink    *sublink = copyObject((SubLink *) caller);
@@ -129,7 +134,7 @@ of_type(Node *caller, Oid type)
 }
 
 static void
-count_vote(VoxAudit *audit, Oid type, const char *test)
+count_vote(VoxAudit *audit, Oid type, const char *test, const char *claim)
 {
 	MemoryContext old;
 	TenantHelper *helper;
@@ -137,17 +142,24 @@ count_vote(VoxAudit *audit, Oid type, const char *test)
 
 	foreach(lc, audit->helpers)
 	{
+		bool		same;
+
 		helper = lfirst(lc);
-		if (helper->type == type && strcmp(helper->test, test) == 0)
-		{
-			helper->votes++;
-			return;
-		}
+		if (helper->type != type)
+			continue;
+		same = strcmp(helper->test, test) == 0;
+		if (!same && !(claim != NULL && helper->claim != NULL && strcmp(helper->claim, claim) == 0))
+			continue;
+		helper->votes++;
+		if (strcmp(test, helper->test) < 0)
+			helper->test = MemoryContextStrdup(audit->context, test);
+		return;
 	}
 	old = MemoryContextSwitchTo(audit->context);
 	helper = palloc_object(TenantHelper);
 	helper->type = type;
 	helper->test = pstrdup(test);
+	helper->claim = claim == NULL ? NULL : pstrdup(claim);
 	helper->votes = 1;
 	audit->helpers = lappend(audit->helpers, helper);
 	MemoryContextSwitchTo(old);
@@ -155,29 +167,61 @@ count_vote(VoxAudit *audit, Oid type, const char *test)
 
 /*
  * The predicate that ties the table's tenant column to the caller, as SQL, or
- * NULL if the database does not show how.  Of several ways the most frequent,
- * then the first in byte order.
+ * NULL if the database does not show how.
  */
 char *
 voxanne_helper_predicate(VoxAudit *audit, VoxTable *table)
 {
-	TenantHelper *best = NULL;
-	Form_pg_attribute column;
+	TenantHelper *best = best_helper(audit, table);
+
+	if (best == NULL)
+		return NULL;
+	return psprintf("%s %s",
+					quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(table->rel), table->tenant - 1)->attname)),
+					best->test);
+}
+
+/*
+ * Do more policies use that predicate than any other?  *claim is the claim
+ * from which it takes the tenant, keys joined by dots; NULL if it takes it from
+ * elsewhere.
+ */
+bool
+voxanne_helper_is_usual(VoxAudit *audit, VoxTable *table, const char **claim)
+{
+	TenantHelper *best = best_helper(audit, table);
 	ListCell   *lc;
 
-	if (table->tenant == InvalidAttrNumber)
-		return NULL;
-	column = TupleDescAttr(RelationGetDescr(table->rel), table->tenant - 1);
+	if (best == NULL)
+		return false;
 	foreach(lc, audit->helpers)
 	{
 		TenantHelper *helper = lfirst(lc);
 
-		if (helper->type == column->atttypid &&
+		if (helper != best && helper->type == best->type && helper->votes == best->votes)
+			return false;
+	}
+	*claim = best->claim;
+	return true;
+}
+
+/* Of several ways the most frequent, then the first in byte order. */
+static TenantHelper *
+best_helper(VoxAudit *audit, VoxTable *table)
+{
+	TenantHelper *best = NULL;
+	ListCell   *lc;
+
+	if (table->tenant == InvalidAttrNumber)
+		return NULL;
+	foreach(lc, audit->helpers)
+	{
+		TenantHelper *helper = lfirst(lc);
+
+		if (helper->type == TupleDescAttr(RelationGetDescr(table->rel), table->tenant - 1)->atttypid &&
 			(best == NULL || helper->votes > best->votes ||
 			 (helper->votes == best->votes && strcmp(helper->test, best->test) < 0)))
 			best = helper;
 	}
-	if (best == NULL)
-		return NULL;
-	return psprintf("%s %s", quote_identifier(NameStr(column->attname)), best->test);
+	return best;
 }
