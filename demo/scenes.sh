@@ -50,6 +50,7 @@ tour_scene() {
     step "what an engineer sees"
     show "SELECT severity, object, detail FROM find_duplicate_appointments()"
     show '\x on' "SELECT * FROM find_duplicate_appointments() LIMIT 1"
+    show "SELECT severity, object, detail FROM find_duplicates('contacts', '{org_id,phone}')"
     show "SELECT severity, object, detail FROM find_orphans()"
     show '\x on' "SELECT * FROM find_orphans() LIMIT 1"
     show "SELECT severity, object, detail FROM rls_audit()"
