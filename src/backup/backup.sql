@@ -63,6 +63,8 @@ CREATE INDEX backup_verification_log_target ON @extschema@.backup_verification_l
 ALTER TABLE @extschema@.backup_verification_log ENABLE ROW LEVEL SECURITY;
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.backup_verification_log', '');
 GRANT SELECT ON @extschema@.backup_verification_log TO pg_monitor;
+-- Without a policy row security would show a reader an empty log.  pg_dump leaves an extension's policies to its script.
+CREATE POLICY voxanne_readers ON @extschema@.backup_verification_log FOR SELECT TO pg_monitor USING (true);
 
 COMMENT ON TABLE @extschema@.backup_verification_log IS
 'What each verification of a backup target showed. Each cycle ends with a row for target "*", the worst of all targets, so that ORDER BY verified_at DESC LIMIT 1 answers for all. Rows older than voxanne_ops.log_retention are deleted, but never the latest of a target. Included in dumps.';

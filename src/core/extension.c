@@ -27,6 +27,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+static void read_extension(Oid *schema, Oid *owner, char **version);
 static void check_name(Oid schema, const char *kind, const char *name);
 static bool routine_exists(Oid schema, const char *name);
 static void run_script_command(const char *command);
@@ -41,25 +42,54 @@ VOXANNE_FUNCTION(voxanne_reset_privileges);
 Oid
 voxanne_extension_schema(Oid *owner)
 {
+	Oid			schema;
+
+	read_extension(&schema, owner, NULL);
+	return schema;
+}
+
+/*
+ * Version of the SQL objects in this database; NULL where there are none.
+ */
+char *
+voxanne_extension_version(void)
+{
+	char	   *version;
+
+	read_extension(NULL, NULL, &version);
+	return version;
+}
+
+/* Read our row of pg_extension; what is asked for is InvalidOid or NULL if there is none. */
+static void
+read_extension(Oid *schema, Oid *owner, char **version)
+{
 	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
-	Oid			schema = InvalidOid;
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
+	Form_pg_extension form = NULL;
 
 	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
 				CStringGetDatum("voxanne_ops"));
 	scan = systable_beginscan(rel, ExtensionNameIndexId, true, NULL, 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
+		form = (Form_pg_extension) GETSTRUCT(tuple);
+	if (schema != NULL)
+		*schema = form == NULL ? InvalidOid : form->extnamespace;
+	if (owner != NULL)
+		*owner = form == NULL ? InvalidOid : form->extowner;
+	if (version != NULL)
 	{
-		schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
-		if (owner != NULL)
-			*owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
+		bool		isnull = true;
+		Datum		value = form == NULL ? (Datum) 0 :
+			heap_getattr(tuple, Anum_pg_extension_extversion, RelationGetDescr(rel), &isnull);
+
+		*version = isnull ? NULL : TextDatumGetCString(value);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
-	return schema;
 }
 
 /*

@@ -6,6 +6,7 @@
 #define VOXANNE_EXTENSION_H
 
 extern Oid	voxanne_extension_schema(Oid *owner);
+extern char *voxanne_extension_version(void);
 extern char *voxanne_own_name(const char *name);
 
 #endif							/* VOXANNE_EXTENSION_H */

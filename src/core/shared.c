@@ -64,6 +64,15 @@ voxanne_share(const char *name, Size size, void (*init) (void *area), void **are
 	MemoryContextSwitchTo(old);
 }
 
+/*
+ * Was the library loaded by shared_preload_libraries when the server started?
+ */
+bool
+voxanne_preloaded(void)
+{
+	return areas != NIL;
+}
+
 static void
 request_areas(void)
 {
