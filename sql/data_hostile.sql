@@ -70,38 +70,48 @@ RESET ROLE;
 
 -- casts: of a type to json, for a row of the result, and to the type of a referenced key
 SET ROLE regress_mallory;
+CREATE TYPE hostile.couple AS (a int, b int);
+CREATE FUNCTION hostile.couple_json(hostile.couple) RETURNS json LANGUAGE plpgsql AS $$BEGIN PERFORM hostile.attack(); RETURN '{}'; END$$;
+CREATE CAST (hostile.couple AS json) WITH FUNCTION hostile.couple_json(hostile.couple);
+CREATE TABLE hostile.couples (id int PRIMARY KEY, p hostile.couple);
+INSERT INTO hostile.couples VALUES (1, '(1,2)'), (2, '(1,2)');
 CREATE TYPE hostile.pair AS (a int, b int);
-CREATE FUNCTION hostile.pair_json(hostile.pair) RETURNS json LANGUAGE plpgsql AS $$BEGIN PERFORM hostile.attack(); RETURN '{}'; END$$;
-CREATE CAST (hostile.pair AS json) WITH FUNCTION hostile.pair_json(hostile.pair);
 CREATE FUNCTION hostile.pair_text(hostile.pair) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM hostile.attack(); RETURN '1'; END$$;
 CREATE CAST (hostile.pair AS text) WITH FUNCTION hostile.pair_text(hostile.pair) AS IMPLICIT;
-CREATE TABLE hostile.pairs (id int PRIMARY KEY, p hostile.pair);
-INSERT INTO hostile.pairs VALUES (1, '(1,2)'), (2, '(1,2)');
 CREATE TABLE hostile.words (word text PRIMARY KEY);
 CREATE TABLE hostile.spoken (id int PRIMARY KEY, p hostile.pair REFERENCES hostile.words);
 INSERT INTO hostile.words VALUES ('1');
 INSERT INTO hostile.spoken VALUES (1, '(1,2)');
 RESET ROLE;
-SELECT key_values FROM find_duplicates('hostile.pairs', '{p}');
+SELECT rows, key_values FROM find_duplicates('hostile.couples', '{p}');
 SET session_replication_role = replica;
 DELETE FROM hostile.words;
 RESET session_replication_role;
 SELECT object, orphans, sample FROM find_orphans('hostile.spoken', '{hostile}');
 
 -- an operator class whose function belongs to somebody else
-CREATE TYPE hostile.kind AS ENUM ('x', 'y');
 SET ROLE regress_mallory;
-CREATE FUNCTION hostile.kind_eq(hostile.pair, hostile.pair) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS
+CREATE FUNCTION hostile.couple_eq(hostile.couple, hostile.couple) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS
 	$$BEGIN PERFORM hostile.attack(); RETURN ($1).a = ($2).a; END$$;
 RESET ROLE;
-CREATE FUNCTION hostile.pair_hash(hostile.pair) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT ($1).a';
-CREATE OPERATOR hostile.= (LEFTARG = hostile.pair, RIGHTARG = hostile.pair, FUNCTION = hostile.kind_eq, HASHES);
-CREATE OPERATOR CLASS hostile.pair_ops DEFAULT FOR TYPE hostile.pair USING hash AS OPERATOR 1 hostile.=, FUNCTION 1 hostile.pair_hash(hostile.pair);
-INSERT INTO hostile.pairs VALUES (3, '(1,9)');
-SELECT rows, keep_id FROM find_duplicates('hostile.pairs', '{p}');
--- the same table, owned by somebody who did not let that code in, is no exception: it runs as its owner
-ALTER TABLE hostile.pairs OWNER TO CURRENT_USER;
-SELECT rows, keep_id FROM find_duplicates('hostile.pairs', '{p}');
+CREATE FUNCTION hostile.couple_lt(hostile.couple, hostile.couple) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN ($1).a < ($2).a; END';
+CREATE FUNCTION hostile.couple_le(hostile.couple, hostile.couple) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN ($1).a <= ($2).a; END';
+CREATE FUNCTION hostile.couple_cmp(hostile.couple, hostile.couple) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN btint4cmp(($1).a, ($2).a); END';
+CREATE OPERATOR hostile.= (LEFTARG = hostile.couple, RIGHTARG = hostile.couple, FUNCTION = hostile.couple_eq, MERGES);
+CREATE OPERATOR hostile.< (LEFTARG = hostile.couple, RIGHTARG = hostile.couple, FUNCTION = hostile.couple_lt, COMMUTATOR = OPERATOR(hostile.>));
+CREATE OPERATOR hostile.<= (LEFTARG = hostile.couple, RIGHTARG = hostile.couple, FUNCTION = hostile.couple_le, COMMUTATOR = OPERATOR(hostile.>=));
+CREATE FUNCTION hostile.couple_gt(hostile.couple, hostile.couple) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN ($1).a > ($2).a; END';
+CREATE FUNCTION hostile.couple_ge(hostile.couple, hostile.couple) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN ($1).a >= ($2).a; END';
+CREATE OPERATOR hostile.> (LEFTARG = hostile.couple, RIGHTARG = hostile.couple, FUNCTION = hostile.couple_gt, COMMUTATOR = OPERATOR(hostile.<));
+CREATE OPERATOR hostile.>= (LEFTARG = hostile.couple, RIGHTARG = hostile.couple, FUNCTION = hostile.couple_ge, COMMUTATOR = OPERATOR(hostile.<=));
+CREATE OPERATOR CLASS hostile.couple_ops DEFAULT FOR TYPE hostile.couple USING btree AS
+	OPERATOR 1 hostile.<, OPERATOR 2 hostile.<=, OPERATOR 3 hostile.=, OPERATOR 4 hostile.>=, OPERATOR 5 hostile.>,
+	FUNCTION 1 hostile.couple_cmp(hostile.couple, hostile.couple);
+INSERT INTO hostile.couples VALUES (3, '(1,9)');
+SELECT rows, keep_id, duplicate_ids FROM find_duplicates('hostile.couples', '{p}');
+-- a superuser's table that brings such code: nobody runs it
+ALTER TABLE hostile.couples OWNER TO CURRENT_USER;
+SELECT detail, rows FROM find_duplicates('hostile.couples', '{p}');
 
 SELECT rolsuper FROM pg_roles WHERE rolname = 'regress_mallory';
 DROP SCHEMA hostile CASCADE;

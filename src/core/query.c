@@ -97,10 +97,10 @@ voxanne_query_run(VoxQuery *query)
 		(void) expose_walker((Node *) ((CachedPlanSource *) lfirst(lc))->query_list, &exposure);
 	userid = choose_user(&exposure);
 
-	if (userid != exposure.caller)
+	if (OidIsValid(userid))
 		voxanne_become(userid, &identity);
 	result = SPI_execute_plan(plan, query->values, query->nulls, true, 0);
-	if (userid != exposure.caller)
+	if (OidIsValid(userid))
 		voxanne_become_again(&identity);
 	if (result != SPI_OK_SELECT)
 		elog(ERROR, "could not run \"%s\": %s", query->sql, SPI_result_code_string(result));
@@ -280,9 +280,10 @@ expose_text(int cache, Oid key, AttrNumber attnum, Exposure *exposure)
 }
 
 /*
- * The user to run the query as: the caller, unless it meets foreign code; then
- * the owner of the tables that bring it (of all tables, if the query itself
- * does), provided that there is one such owner and he can read all the tables.
+ * The user to run the query as, restricted: InvalidOid for the caller, as he
+ * is, unless the query meets foreign code.  Then it is the owner of the tables
+ * that bring it (of all tables, if the query itself does), provided that there
+ * is one such owner, that he can read all the tables and is no superuser.
  */
 static Oid
 choose_user(Exposure *exposure)
@@ -292,7 +293,7 @@ choose_user(Exposure *exposure)
 	ListCell   *lc;
 
 	if (!exposure->query_foreign && exposure->hosts == NIL)
-		return exposure->caller;
+		return InvalidOid;
 
 	foreach(lc, hosts)
 	{
@@ -305,6 +306,8 @@ choose_user(Exposure *exposure)
 		if (!OidIsValid(owner))
 			break;
 	}
+	if (OidIsValid(owner) && superuser_arg(owner))
+		owner = InvalidOid;
 	foreach(lc, exposure->relations)
 	{
 		if (!OidIsValid(owner))
@@ -315,6 +318,6 @@ choose_user(Exposure *exposure)
 	if (!OidIsValid(owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("reading these tables would run functions of other users, and no single owner of theirs can read all of them")));
+				 errmsg("reading these tables would run functions of other users, and they have no single owner as whom that could be done")));
 	return owner;
 }
