@@ -37,7 +37,8 @@ typedef struct Options
 	const char *path;			/* the one operand, or NULL */
 	const char *level;
 	uint64_t	system_identifier;	/* 0: unknown */
-	const char **within;		/* real paths of directories that must hold what is read */
+	const char **within;		/* real paths of directories that must hold
+								 * what is read */
 	int			n_within;
 } Options;
 
@@ -46,7 +47,8 @@ typedef struct Command
 	const char *name;
 	const char *operand;		/* as the usage shows it, or NULL: takes none */
 	const char *summary;
-	const char *const *options; /* names that it takes besides --format and --parent */
+	const char *const *options; /* names that it takes besides --format and
+								 * --parent */
 	ExitStatus	(*run) (const Options *options);
 } Command;
 
@@ -59,7 +61,7 @@ extern const char *describe_errno(int error);
 /* in memory.c */
 extern void *xmalloc(size_t size);
 extern void *xrealloc(void *old, size_t size);
-extern char *xstrdup(const char *text);
+extern char *xstrdup(const char *str);
 extern char *format(const char *fmt,...) __attribute__((format(printf, 1, 2)));
 extern char *vformat(const char *fmt, va_list args) __attribute__((format(printf, 1, 0)));
 

@@ -86,19 +86,19 @@ read_small(int dir, const char *name, void *data, size_t size, char **problem)
 static char *
 server_version(int dir)
 {
-	char		text[16];
+	char		str[16];
 	char	   *problem;
-	ssize_t		got = read_small(dir, "PG_VERSION", text, sizeof(text) - 1, &problem);
+	ssize_t		got = read_small(dir, "PG_VERSION", str, sizeof(str) - 1, &problem);
 	size_t		len;
 
 	if (got <= 0)
 		return NULL;
-	text[got] = '\0';
-	len = strspn(text, "0123456789");
-	if (len == 0 || len > 3 || text[len] != '\n')
+	str[got] = '\0';
+	len = strspn(str, "0123456789");
+	if (len == 0 || len > 3 || str[len] != '\n')
 		return NULL;
-	text[len] = '\0';
-	return xstrdup(text);
+	str[len] = '\0';
+	return xstrdup(str);
 }
 
 /* Check pg_control_readable. */

@@ -14,11 +14,11 @@
 const char *
 describe_errno(int error)
 {
-	static char text[128];
-	
-	snprintf(text, sizeof(text), "%s", strerror(error));
+	static char str[128];
+
+	snprintf(str, sizeof(str), "%s", strerror(error));
 	/* "Is a directory", but "RPC struct is bad" */
-	if (text[0] >= 'A' && text[0] <= 'Z' && !(text[1] >= 'A' && text[1] <= 'Z'))
-		text[0] = (char) (text[0] - 'A' + 'a');
-	return text;
+	if (str[0] >= 'A' && str[0] <= 'Z' && !(str[1] >= 'A' && str[1] <= 'Z'))
+		str[0] = (char) (str[0] - 'A' + 'a');
+	return str;
 }

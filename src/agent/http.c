@@ -32,7 +32,8 @@ typedef struct Transfer
 {
 	Request		request;
 	bool		post;
-	const char *origin;			/* scheme://host:port, all of the URL that may be shown */
+	const char *origin;			/* scheme://host:port, all of the URL that may
+								 * be shown */
 	uint16_t	port;
 	CURL	   *curl;
 	struct curl_slist *headers;
@@ -172,9 +173,9 @@ take_header(char *data, size_t size, size_t count, void *arg)
 static char *
 url_part(CURLU *url, CURLUPart part)
 {
-	char	   *text = NULL;
+	char	   *str = NULL;
 
-	return curl_url_get(url, part, &text, CURLU_DEFAULT_PORT) == CURLUE_OK ? text : NULL;
+	return curl_url_get(url, part, &str, CURLU_DEFAULT_PORT) == CURLUE_OK ? str : NULL;
 }
 
 /*
@@ -349,7 +350,11 @@ report_transfer_error(Report *report, const Transfer *transfer, CURLcode result)
 		{
 			code = transfer_errors[i].code;
 			what = transfer_errors[i].what;
-			/* libcurl's own words about these hold no more than host and certificate */
+
+			/*
+			 * libcurl's own words about these hold no more than host and
+			 * certificate
+			 */
 			words = strcmp(code, "tls") == 0 && transfer->words[0] != '\0';
 		}
 	}
@@ -450,7 +455,7 @@ print_members(JsonWriter *w, const void *subject)
 }
 
 static void
-print_text(FILE *out, const void *subject)
+print_summary(FILE *out, const void *subject)
 {
 	const Transfer *transfer = subject;
 
@@ -467,7 +472,7 @@ transfer_command(const Options *options, const char *command, bool is_post)
 
 	report.command = command;
 	report.members = print_members;
-	report.text = print_text;
+	report.summary = print_summary;
 	report.subject = &transfer;
 	transfer.post = is_post;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)

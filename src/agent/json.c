@@ -93,13 +93,13 @@ json_boolean(JsonWriter *w, const char *key, bool value)
 }
 
 /*
- * Length of the valid UTF-8 character at the start of "text", at most "len"
+ * Length of the valid UTF-8 character at the start of "str", at most "len"
  * bytes; 0 for NUL, for what is overlong, a surrogate, beyond U+10FFFF or cut.
  */
 int
-utf8_character(const char *text, size_t len)
+utf8_character(const char *str, size_t len)
 {
-	const unsigned char *s = (const unsigned char *) text;
+	const unsigned char *s = (const unsigned char *) str;
 	int			width;
 	unsigned char low = 0x80;
 	unsigned char high = 0xbf;

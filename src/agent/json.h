@@ -14,7 +14,8 @@
 typedef struct JsonWriter
 {
 	FILE	   *out;
-	bool		first;			/* nothing yet in the innermost object or array */
+	bool		first;			/* nothing yet in the innermost object or
+								 * array */
 } JsonWriter;
 
 extern void json_open(JsonWriter *w, const char *key, char bracket);
@@ -24,8 +25,8 @@ extern void json_bytes(JsonWriter *w, const char *key, const char *value, size_t
 extern void json_integer(JsonWriter *w, const char *key, int64_t value);
 extern void json_boolean(JsonWriter *w, const char *key, bool value);
 
-/* Bytes of the valid UTF-8 character (U+0001 and up) that "text" begins with, or 0. */
-extern int	utf8_character(const char *text, size_t len);
+/* Bytes of the valid UTF-8 character (U+0001 and up) that "str" begins with, or 0. */
+extern int	utf8_character(const char *str, size_t len);
 
 typedef enum JsonToken
 {
@@ -35,8 +36,9 @@ typedef enum JsonToken
 	JSON_ARRAY, JSON_ARRAY_END,
 	JSON_COMMA,
 	JSON_COLON,
-	JSON_STRING,				/* text: the value, without escapes, no NUL inside */
-	JSON_NUMBER,				/* text: as written */
+	JSON_STRING,				/* str: the value, without escapes, no NUL
+								 * inside */
+	JSON_NUMBER,				/* str: as written */
 	JSON_TRUE, JSON_FALSE, JSON_NULL
 } JsonToken;
 
@@ -53,9 +55,9 @@ typedef struct JsonReader
 	size_t		max_text;		/* longest string or number */
 	unsigned long line;
 	const char *error;
-	char	   *text;
-	size_t		text_len;
-	size_t		text_size;
+	char	   *str;
+	size_t		str_len;
+	size_t		str_size;
 	char	   *buffer;
 	size_t		pos;
 	size_t		len;

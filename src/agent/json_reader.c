@@ -29,8 +29,8 @@ json_reader_open(JsonReader *r, int fd, off_t offset, uint64_t max_bytes, size_t
 	r->max_text = max_text;
 	r->line = 1;
 	r->buffer = xmalloc(BUFFER_SIZE);
-	r->text_size = 256;
-	r->text = xmalloc(r->text_size);
+	r->str_size = 256;
+	r->str = xmalloc(r->str_size);
 }
 
 /* Free its memory, which may have held a secret.  The descriptor stays open. */
@@ -38,9 +38,9 @@ void
 json_reader_close(JsonReader *r)
 {
 	explicit_bzero(r->buffer, BUFFER_SIZE);
-	explicit_bzero(r->text, r->text_size);
+	explicit_bzero(r->str, r->str_size);
 	free(r->buffer);
-	free(r->text);
+	free(r->str);
 }
 
 /* Record an error, the first only, and stop there. */
@@ -102,23 +102,23 @@ take(JsonReader *r)
 static bool
 keep(JsonReader *r, int c)
 {
-	if (r->text_len == r->max_text)
+	if (r->str_len == r->max_text)
 	{
 		json_fail(r, "a text is too long");
 		return false;
 	}
-	if (r->text_len + 1 >= r->text_size)
+	if (r->str_len + 1 >= r->str_size)
 	{
 		/* not realloc(): it may leave a copy of a secret behind */
-		char	   *larger = xmalloc(r->text_size * 2);
+		char	   *larger = xmalloc(r->str_size * 2);
 
-		memcpy(larger, r->text, r->text_len);
-		explicit_bzero(r->text, r->text_size);
-		free(r->text);
-		r->text = larger;
-		r->text_size *= 2;
+		memcpy(larger, r->str, r->str_len);
+		explicit_bzero(r->str, r->str_size);
+		free(r->str);
+		r->str = larger;
+		r->str_size *= 2;
 	}
-	r->text[r->text_len++] = (char) c;
+	r->str[r->str_len++] = (char) c;
 	return true;
 }
 
@@ -214,10 +214,10 @@ string(JsonReader *r)
 		if (!(c == '\\' ? escape(r) : keep(r, c)))
 			return JSON_ERROR;
 	}
-	r->text[r->text_len] = '\0';
-	for (size_t i = 0; i < r->text_len;)
+	r->str[r->str_len] = '\0';
+	for (size_t i = 0; i < r->str_len;)
 	{
-		int			width = utf8_character(r->text + i, r->text_len - i);
+		int			width = utf8_character(r->str + i, r->str_len - i);
 
 		if (width == 0)
 			return json_fail(r, "a string is not valid UTF-8");
@@ -262,7 +262,7 @@ number(JsonReader *r)
 	}
 	if (!ok || (peek(r) >= '0' && peek(r) <= '9'))
 		return json_fail(r, "invalid number");
-	r->text[r->text_len] = '\0';
+	r->str[r->str_len] = '\0';
 	return JSON_NUMBER;
 }
 
@@ -275,15 +275,15 @@ word(JsonReader *r)
 		JsonToken	token;
 	}			words[] = {{"true", JSON_TRUE}, {"false", JSON_FALSE}, {"null", JSON_NULL}};
 
-	while (peek(r) >= 'a' && peek(r) <= 'z' && r->text_len < 6)
+	while (peek(r) >= 'a' && peek(r) <= 'z' && r->str_len < 6)
 	{
 		if (!keep(r, take(r)))
 			return JSON_ERROR;
 	}
-	r->text[r->text_len] = '\0';
+	r->str[r->str_len] = '\0';
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 	{
-		if (strcmp(r->text, words[i].name) == 0)
+		if (strcmp(r->str, words[i].name) == 0)
 			return words[i].token;
 	}
 	return json_fail(r, "unexpected character");
@@ -315,7 +315,7 @@ json_next(JsonReader *r)
 	const char *mark;
 	int			c;
 
-	r->text_len = 0;
+	r->str_len = 0;
 	c = r->error == NULL ? skip_space(r) : -1;
 	if (c < 0)
 		return r->error != NULL ? JSON_ERROR : JSON_END;
@@ -345,7 +345,7 @@ json_expect(JsonReader *r, JsonToken wanted, const char *error)
 
 /*
  * The next member of an object whose brace was taken: true with its name in
- * r->text and the colon taken; false at the end of the object or after an
+ * r->str and the colon taken; false at the end of the object or after an
  * error.  "first" is true before the first call.
  */
 bool
@@ -410,9 +410,9 @@ json_unsigned(const JsonReader *r, uint64_t *value)
 {
 	char	   *end;
 
-	if (r->text_len == 0 || strspn(r->text, "0123456789") != r->text_len)
+	if (r->str_len == 0 || strspn(r->str, "0123456789") != r->str_len)
 		return false;
 	errno = 0;
-	*value = strtoull(r->text, &end, 10);
+	*value = strtoull(r->str, &end, 10);
 	return errno == 0;
 }

@@ -194,12 +194,12 @@ time_of_backup(int dir)
 	tail[got > 0 ? got : 0] = '\0';
 	for (char *at = strstr(tail, name); at != NULL; at = strstr(at, name))
 	{
-		char		text[TIME_LENGTH + 1];
+		char		str[TIME_LENGTH + 1];
 		int64_t		time;
 
 		at += sizeof(name) - 1;
-		snprintf(text, sizeof(text), "%s", at);
-		time = manifest_time(text);
+		snprintf(str, sizeof(str), "%s", at);
+		time = manifest_time(str);
 		if (time > newest)
 			newest = time;
 	}

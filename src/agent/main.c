@@ -62,8 +62,7 @@ usage(FILE *out)
 		  out);
 }
 
-static ExitStatus
-wrong_usage(const char *fmt,...) __attribute__((format(printf, 1, 2)));
+static ExitStatus wrong_usage(const char *fmt,...) __attribute__((format(printf, 1, 2)));
 
 static ExitStatus
 wrong_usage(const char *fmt,...)
@@ -80,12 +79,12 @@ wrong_usage(const char *fmt,...)
 
 /* A whole decimal number in [1, max]. */
 static bool
-parse_number(const char *text, uint64_t max, uint64_t *value)
+parse_number(const char *str, uint64_t max, uint64_t *value)
 {
-	if (*text == '\0' || strspn(text, "0123456789") != strlen(text))
+	if (*str == '\0' || strspn(str, "0123456789") != strlen(str))
 		return false;
 	errno = 0;
-	*value = strtoull(text, NULL, 10);
+	*value = strtoull(str, NULL, 10);
 	return errno == 0 && *value > 0 && *value <= max;
 }
 

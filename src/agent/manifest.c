@@ -93,14 +93,14 @@ hex_digit(char c)
 
 /* Decode "len" hex digits; false if they are not. */
 static bool
-decode_hex(const char *text, size_t len, unsigned char *bytes)
+decode_hex(const char *str, size_t len, unsigned char *bytes)
 {
 	if (len % 2 != 0)
 		return false;
 	for (size_t i = 0; i < len; i += 2)
 	{
-		int			high = hex_digit(text[i]);
-		int			low = hex_digit(text[i + 1]);
+		int			high = hex_digit(str[i]);
+		int			low = hex_digit(str[i + 1]);
 
 		if (high < 0 || low < 0)
 			return false;
@@ -180,13 +180,13 @@ manifest_checksum_ok(int fd, char **problem)
  * NO_TIME for anything else, which is no error: a restore does not need it.
  */
 int64_t
-manifest_time(const char *text)
+manifest_time(const char *str)
 {
 	struct tm	tm = {0};
 	int			end = -1;
 
-	if (sscanf(text, "%4d-%2d-%2d %2d:%2d:%2d GMT%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-			   &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &end) != 6 || end < 0 || text[end] != '\0')
+	if (sscanf(str, "%4d-%2d-%2d %2d:%2d:%2d GMT%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+			   &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &end) != 6 || end < 0 || str[end] != '\0')
 		return NO_TIME;
 	if (tm.tm_year < 1970 || tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 ||
 		tm.tm_hour < 0 || tm.tm_hour > 23 || tm.tm_min < 0 || tm.tm_min > 59 ||
@@ -226,12 +226,12 @@ read_path(JsonReader *r, FileMembers *file, int64_t *newest)
 		return false;
 	if (file->path_len > 0)
 		json_fail(r, "a file has both a path and an encoded path");
-	else if (!path_is_safe(r->text, r->text_len))
+	else if (!path_is_safe(r->str, r->str_len))
 		json_fail(r, "a path leads out of the backup or is malformed");
 	if (r->error != NULL)
 		return false;
-	memcpy(file->path, r->text, r->text_len + 1);
-	file->path_len = r->text_len;
+	memcpy(file->path, r->str, r->str_len + 1);
+	file->path_len = r->str_len;
 	return true;
 }
 
@@ -242,10 +242,10 @@ read_encoded_path(JsonReader *r, FileMembers *file, int64_t *newest)
 
 	if (!json_expect(r, JSON_STRING, "an encoded path is not a string"))
 		return false;
-	len = r->text_len / 2;
+	len = r->str_len / 2;
 	if (file->path_len > 0)
 		json_fail(r, "a file has both a path and an encoded path");
-	else if (len > MAX_PATH_BYTES || !decode_hex(r->text, r->text_len, (unsigned char *) file->path))
+	else if (len > MAX_PATH_BYTES || !decode_hex(r->str, r->str_len, (unsigned char *) file->path))
 		json_fail(r, "an encoded path is malformed");
 	if (r->error != NULL)
 		return false;
@@ -273,7 +273,7 @@ read_last_modified(JsonReader *r, FileMembers *file, int64_t *newest)
 
 	if (!json_expect(r, JSON_STRING, "a time is not a string"))
 		return false;
-	time = manifest_time(r->text);
+	time = manifest_time(r->str);
 	if (time > *newest)
 		*newest = time;
 	return true;
@@ -286,7 +286,7 @@ read_algorithm(JsonReader *r, FileMembers *file, int64_t *newest)
 		return false;
 	for (int i = 0; i < N_ALGORITHMS; i++)
 	{
-		if (strcasecmp(r->text, algorithms[i].name) == 0)
+		if (strcasecmp(r->str, algorithms[i].name) == 0)
 			file->algorithm = i;
 	}
 	if (file->algorithm < 0)
@@ -299,9 +299,9 @@ read_checksum(JsonReader *r, FileMembers *file, int64_t *newest)
 {
 	if (!json_expect(r, JSON_STRING, "a checksum is not a string"))
 		return false;
-	if (strspn(r->text, "0123456789abcdefABCDEF") != r->text_len)
+	if (strspn(r->str, "0123456789abcdefABCDEF") != r->str_len)
 		json_fail(r, "a checksum is not hexadecimal");
-	file->checksum_digits = (int) r->text_len;
+	file->checksum_digits = (int) r->str_len;
 	return r->error == NULL;
 }
 
@@ -325,14 +325,17 @@ static const struct
 static bool
 read_file(JsonReader *r, Manifest *manifest)
 {
-	FileMembers file = {.algorithm = -1, .checksum_digits = -1};
+	FileMembers file = {
+		.algorithm = -1,
+		.checksum_digits = -1,
+	};
 	bool		first = true;
 
 	while (json_member(r, &first))
 	{
 		size_t		i = 0;
 
-		while (i < N_FILE_MEMBERS && strcmp(r->text, file_members[i].name) != 0)
+		while (i < N_FILE_MEMBERS && strcmp(r->str, file_members[i].name) != 0)
 			i++;
 		if (i == N_FILE_MEMBERS)
 			json_fail(r, "a file has an unknown member");
@@ -375,17 +378,17 @@ read_files(JsonReader *r, Manifest *manifest)
 
 /* "XXXXXXXX/XXXXXXXX", hexadecimal, each half at most eight digits */
 static bool
-parse_lsn(const char *text, uint64_t *lsn)
+parse_lsn(const char *str, uint64_t *lsn)
 {
-	size_t		high = strspn(text, "0123456789abcdefABCDEF");
+	size_t		high = strspn(str, "0123456789abcdefABCDEF");
 	size_t		low;
 
-	if (high < 1 || high > 8 || text[high] != '/')
+	if (high < 1 || high > 8 || str[high] != '/')
 		return false;
-	low = strspn(text + high + 1, "0123456789abcdefABCDEF");
-	if (low < 1 || low > 8 || text[high + 1 + low] != '\0')
+	low = strspn(str + high + 1, "0123456789abcdefABCDEF");
+	if (low < 1 || low > 8 || str[high + 1 + low] != '\0')
 		return false;
-	*lsn = (uint64_t) strtoul(text, NULL, 16) << 32 | strtoul(text + high + 1, NULL, 16);
+	*lsn = (uint64_t) strtoul(str, NULL, 16) << 32 | strtoul(str + high + 1, NULL, 16);
 	return true;
 }
 
@@ -400,9 +403,9 @@ read_wal_range(JsonReader *r, Manifest *manifest)
 
 	while (json_member(r, &first))
 	{
-		unsigned int bit = strcmp(r->text, "Timeline") == 0 ? 1 :
-			strcmp(r->text, "Start-LSN") == 0 ? 2 :
-			strcmp(r->text, "End-LSN") == 0 ? 4 : 0;
+		unsigned int bit = strcmp(r->str, "Timeline") == 0 ? 1 :
+			strcmp(r->str, "Start-LSN") == 0 ? 2 :
+			strcmp(r->str, "End-LSN") == 0 ? 4 : 0;
 
 		if (bit == 0 || seen & bit)
 			json_fail(r, "a WAL range has an unknown member or one twice");
@@ -410,7 +413,7 @@ read_wal_range(JsonReader *r, Manifest *manifest)
 				 (!json_unsigned(r, &timeline) || timeline == 0 || timeline > UINT32_MAX))
 			json_fail(r, "a timeline is out of range");
 		else if (bit > 1 && json_expect(r, JSON_STRING, "a WAL position is not a string") &&
-				 !parse_lsn(r->text, &lsn[bit / 4]))
+				 !parse_lsn(r->str, &lsn[bit / 4]))
 			json_fail(r, "a WAL position is malformed");
 		if (r->error != NULL)
 			return false;
@@ -483,6 +486,7 @@ static const struct
 	bool		(*read) (JsonReader *r, Manifest *manifest);
 	bool		required;
 }			manifest_members[] = {
+
 	/* the first member and the last one have their places */
 	{"PostgreSQL-Backup-Manifest-Version", read_version, true},
 	{"System-Identifier", read_system_identifier, false},
@@ -505,7 +509,7 @@ read_members(JsonReader *r, Manifest *manifest)
 	{
 		size_t		i = 0;
 
-		while (i < N_MANIFEST_MEMBERS && strcmp(r->text, manifest_members[i].name) != 0)
+		while (i < N_MANIFEST_MEMBERS && strcmp(r->str, manifest_members[i].name) != 0)
 			i++;
 		if ((seen == 0) != (i == 0))
 			json_fail(r, "it does not begin with its version");

@@ -19,9 +19,13 @@ typedef struct Manifest
 {
 	int			version;
 	uint64_t	system_identifier;	/* version 2 only, else 0 */
-	int64_t		newest;			/* latest Last-Modified, seconds since 1970, or NO_TIME */
+	int64_t		newest;			/* latest Last-Modified, seconds since 1970,
+								 * or NO_TIME */
 
-	/* WAL that a restore needs: from the oldest range's start to the newest's end */
+	/*
+	 * WAL that a restore needs: from the oldest range's start to the newest's
+	 * end
+	 */
 	uint32_t	timeline;		/* 0: the manifest lists none */
 	uint64_t	start_lsn;
 	uint64_t	end_lsn;
@@ -32,7 +36,8 @@ typedef struct Manifest
 	ManifestFile **blocks;		/* each of FILES_PER_BLOCK */
 	uint32_t   *slots;			/* hash table of file numbers + 1; 0: free */
 	uint32_t	n_slots;		/* a power of two */
-	uint64_t	seed;			/* of the hash, so that nobody can prepare collisions */
+	uint64_t	seed;			/* of the hash, so that nobody can prepare
+								 * collisions */
 	char	   *arena;			/* where the next path goes */
 	size_t		arena_left;
 } Manifest;
@@ -44,7 +49,7 @@ extern bool manifest_checksum_ok(int fd, char **problem);
 extern bool manifest_read(Manifest *manifest, int fd, char **problem);
 extern ManifestFile *manifest_file(const Manifest *manifest, uint32_t number);
 extern ManifestFile *manifest_find(const Manifest *manifest, const char *path);
-extern int64_t manifest_time(const char *text);
+extern int64_t manifest_time(const char *str);
 
 /* in manifest_files.c */
 extern bool manifest_add(Manifest *manifest, const char *path, size_t len, uint64_t size);

@@ -41,7 +41,7 @@ find_slot(const Manifest *manifest, const char *path)
 	uint32_t	at = (uint32_t) hash_path(manifest, path) & mask;
 
 	while (manifest->slots[at] != 0 &&
-		   strcmp(manifest_file(manifest, manifest->slots[at] - 1)->path, path) != 0)
+		   strcmp(manifest_file (manifest, manifest->slots[at] - 1)->path, path) != 0)
 		at = (at + 1) & mask;
 	return &manifest->slots[at];
 }
@@ -55,7 +55,7 @@ manifest_find(const Manifest *manifest, const char *path)
 	if (manifest->n_slots == 0)
 		return NULL;
 	number = *find_slot(manifest, path);
-	return number == 0 ? NULL : manifest_file(manifest, number - 1);
+	return number == 0 ? NULL : manifest_file (manifest, number - 1);
 }
 
 static void
@@ -69,7 +69,7 @@ grow_slots(Manifest *manifest)
 	manifest->slots = xmalloc(manifest->n_slots * sizeof(uint32_t));
 	memset(manifest->slots, 0, manifest->n_slots * sizeof(uint32_t));
 	for (uint32_t i = 0; i < manifest->n_files; i++)
-		*find_slot(manifest, manifest_file(manifest, i)->path) = i + 1;
+		*find_slot(manifest, manifest_file (manifest, i)->path) = i + 1;
 }
 
 static const char *
@@ -113,7 +113,8 @@ manifest_add(Manifest *manifest, const char *path, size_t len, uint64_t size)
 	}
 	*slot = ++manifest->n_files;
 	manifest->total_size += size;
-	file = manifest_file(manifest, manifest->n_files - 1);
+	file = manifest_file (manifest, manifest->n_files - 1);
+
 	file->path = store_path(manifest, path, len);
 	file->size = size;
 	file->found = false;

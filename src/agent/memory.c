@@ -43,11 +43,11 @@ xrealloc(void *old, size_t size)
 }
 
 char *
-xstrdup(const char *text)
+xstrdup(const char *str)
 {
-	size_t		size = strlen(text) + 1;
+	size_t		size = strlen(str) + 1;
 
-	return memcpy(xmalloc(size), text, size);
+	return memcpy(xmalloc(size), str, size);
 }
 
 /* printf into memory of its own. */

@@ -170,13 +170,13 @@ print_json(const Report *report, const char *result)
 
 /* A text for a terminal: no byte of a stranger's file name can move the cursor. */
 static void
-print_plain(const char *text)
+print_plain(const char *str)
 {
-	for (; *text != '\0'; text++)
+	for (; *str != '\0'; str++)
 	{
-		unsigned char c = (unsigned char) *text;
+		unsigned char c = (unsigned char) *str;
 
-		if (c < 0x20 || c == 0x7f || (c == 0xc2 && ((unsigned char) text[1] & 0xe0) == 0x80))
+		if (c < 0x20 || c == 0x7f || (c == 0xc2 && ((unsigned char) str[1] & 0xe0) == 0x80))
 			printf("\\x%02x", c);
 		else
 			putchar(c);
@@ -194,8 +194,8 @@ print_text(const Report *report, const char *result)
 		if (report->error_hint != NULL)
 			printf("%s\n", report->error_hint);
 	}
-	if (report->text != NULL)
-		report->text(stdout, report->subject);
+	if (report->summary != NULL)
+		report->summary(stdout, report->subject);
 	for (int i = 0; i < report->n_checks; i++)
 	{
 		const Check *check = &report->checks[i];

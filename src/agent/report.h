@@ -27,7 +27,8 @@ typedef struct Check
 	const char *name;
 	CheckResult result;
 	char	   *detail;			/* one sentence */
-	Item		items[MAX_ITEMS];	/* those that sort first, so that two runs compare */
+	Item		items[MAX_ITEMS];	/* those that sort first, so that two runs
+									 * compare */
 	int			n_items;
 	uint64_t	n_problems;		/* all of them */
 } Check;
@@ -35,7 +36,7 @@ typedef struct Check
 #define MAX_CHECKS 20
 
 /*
- * What a run found.  "members" and "text" print what only this command has,
+ * What a run found.  "members" and "summary" print what only this command has,
  * from "subject".
  */
 typedef struct Report
@@ -44,12 +45,13 @@ typedef struct Report
 	const char *error_code;		/* not NULL: result "error" */
 	char	   *error_message;
 	char	   *error_hint;
-	bool		failed;			/* result "failure" even without a failed check */
+	bool		failed;			/* result "failure" even without a failed
+								 * check */
 	Check		checks[MAX_CHECKS];
 	int			n_checks;
 	Sandbox		sandbox;
 	void		(*members) (JsonWriter *w, const void *subject);
-	void		(*text) (FILE *out, const void *subject);
+	void		(*summary) (FILE *out, const void *subject);
 	const void *subject;
 } Report;
 

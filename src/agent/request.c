@@ -38,7 +38,7 @@ read_text(JsonReader *r, Request *request, const Member *member)
 {
 	if (!json_expect(r, JSON_STRING, "a member that must be a string is not"))
 		return false;
-	*(char **) ((char *) request + member->offset) = xstrdup(r->text);
+	*(char **) ((char *) request + member->offset) = xstrdup(r->str);
 	return true;
 }
 
@@ -113,16 +113,16 @@ read_headers(JsonReader *r, Request *request, const Member *member)
 		return false;
 	while (json_member(r, &first))
 	{
-		char	   *name = xstrdup(r->text);
+		char	   *name = xstrdup(r->str);
 
 		if (request->n_headers == MAX_HEADERS)
 			json_fail(r, "there are too many headers");
 		else if (!is_header_name(name))
 			json_fail(r, "a header has a name that is not allowed");
-		else if (json_expect(r, JSON_STRING, "a header is not a string") && !is_header_value(r->text))
+		else if (json_expect(r, JSON_STRING, "a header is not a string") && !is_header_value(r->str))
 			json_fail(r, "a header holds a control character");
 		if (r->error == NULL)
-			request->headers[request->n_headers++] = format("%s: %s", name, r->text);
+			request->headers[request->n_headers++] = format("%s: %s", name, r->str);
 		free(name);
 		if (r->error != NULL)
 			return false;
@@ -157,7 +157,7 @@ read_members(JsonReader *r, Request *request)
 	{
 		size_t		i = 0;
 
-		while (i < N_MEMBERS && strcmp(r->text, members[i].name) != 0)
+		while (i < N_MEMBERS && strcmp(r->str, members[i].name) != 0)
 			i++;
 		if (i == N_MEMBERS)
 			json_fail(r, "it has an unknown member");
@@ -178,12 +178,12 @@ read_members(JsonReader *r, Request *request)
 static char *
 read_secret_line(int fd, const char **problem)
 {
-	char		text[MAX_URL + 2];
+	char		str[MAX_URL + 2];
 	char	   *line = NULL;
-	ssize_t		got = read(fd, text, sizeof(text));
+	ssize_t		got = read(fd, str, sizeof(str));
 	size_t		len = got > 0 ? (size_t) got : 0;
 
-	while (len > 0 && strchr(" \t\r\n", text[len - 1]) != NULL && text[len - 1] != '\0')
+	while (len > 0 && strchr(" \t\r\n", str[len - 1]) != NULL && str[len - 1] != '\0')
 		len--;
 	if (got < 0)
 		*problem = describe_errno(errno);
@@ -191,15 +191,15 @@ read_secret_line(int fd, const char **problem)
 		*problem = "it is empty";
 	else if (len > MAX_URL)
 		*problem = "it is too long";
-	else if (memchr(text, '\n', len) != NULL || memchr(text, '\0', len) != NULL)
+	else if (memchr(str, '\n', len) != NULL || memchr(str, '\0', len) != NULL)
 		*problem = "it holds more than one line";
 	else
 	{
 		line = xmalloc(len + 1);
-		memcpy(line, text, len);
+		memcpy(line, str, len);
 		line[len] = '\0';
 	}
-	explicit_bzero(text, sizeof(text));
+	explicit_bzero(str, sizeof(str));
 	return line;
 }
 
@@ -253,11 +253,11 @@ read_request(Report *report, Request *request, int fd)
 }
 
 static void
-forget_text(char *text)
+forget_text(char *str)
 {
-	if (text != NULL)
-		explicit_bzero(text, strlen(text));
-	free(text);
+	if (str != NULL)
+		explicit_bzero(str, strlen(str));
+	free(str);
 }
 
 /* Overwrite and free all texts of a request. */

@@ -46,7 +46,7 @@ typedef struct LandlockPath
 {
 	uint64_t	allowed;
 	int32_t		parent_fd;
-} __attribute__((packed)) LandlockPath;
+}			__attribute__((packed)) LandlockPath;
 
 typedef struct LandlockPort
 {
@@ -109,7 +109,8 @@ sandbox_prepare(pid_t parent)
 	{
 		(void) prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
-			return false;		/* it ended before the request above could notice */
+			return false;		/* it ended before the request above could
+								 * notice */
 	}
 	close_inherited();
 	umask(077);
@@ -145,7 +146,10 @@ static void
 allow_path(int ruleset, int fd)
 {
 	struct stat st;
-	LandlockPath rule = {.allowed = LL_FS_READ_FILE, .parent_fd = fd};
+	LandlockPath rule = {
+		.allowed = LL_FS_READ_FILE,
+		.parent_fd = fd,
+	};
 
 	if (fstat(fd, &st) != 0)
 		return;
@@ -157,7 +161,10 @@ allow_path(int ruleset, int fd)
 static void
 allow_port(int ruleset, uint16_t port)
 {
-	LandlockPort rule = {.allowed = LL_NET_CONNECT_TCP, .port = port};
+	LandlockPort rule = {
+		.allowed = LL_NET_CONNECT_TCP,
+		.port = port,
+	};
 
 	(void) syscall(SYS_landlock_add_rule, ruleset, LL_RULE_NET_PORT, &rule, 0u);
 }
@@ -180,7 +187,8 @@ landlock_enter(const SandboxPlan *plan)
 		return 0;
 	attr.fs = fs_rights[abi < 6 ? abi : 6];
 	attr.net = abi >= 4 ? 3 : 0;
-	attr.scoped = abi >= 6 ? 3 : 0; /* abstract sockets and signals to the outside */
+	attr.scoped = abi >= 6 ? 3 : 0; /* abstract sockets and signals to the
+									 * outside */
 	ruleset = (int) syscall(SYS_landlock_create_ruleset, &attr,
 							abi >= 6 ? sizeof(attr) : abi >= 4 ? 2 * sizeof(uint64_t) : sizeof(uint64_t),
 							0u);

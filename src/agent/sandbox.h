@@ -17,7 +17,8 @@ typedef struct Sandbox
 /* What is left to a run after sandbox_enter(). */
 typedef struct SandboxPlan
 {
-	int		   *readable;		/* descriptors of directories or files, with all below them */
+	int		   *readable;		/* descriptors of directories or files, with
+								 * all below them */
 	int			n_readable;
 	bool		network;		/* may connect, to ... */
 	uint16_t	port;			/* ... this TCP port, and may resolve names */

@@ -133,7 +133,10 @@ emit(Program *p, unsigned short code, unsigned int k, unsigned char jt, unsigned
 	if (p->len == MAX_INSTRUCTIONS)
 		p->overflow = true;
 	else
-		p->code[p->len++] = (struct sock_filter) {code, jt, jf, k};
+		p->code[p->len++] = (struct sock_filter)
+	{
+		code, jt, jf, k
+	};
 }
 
 static void
@@ -248,7 +251,7 @@ seccomp_enter(bool network)
 	prog.len = program.len;
 	prog.filter = program.code;
 #ifdef VOXANNE_AGENT_COVERAGE
-	return true;					/* counters are written at exit */
+	return true;				/* counters are written at exit */
 #else
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0) == 0;
 #endif

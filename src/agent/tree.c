@@ -165,7 +165,10 @@ visit_link(Walk *walk, int dir, const char *name)
 	backup->tablespaces = xrealloc(backup->tablespaces,
 								   (size_t) (backup->n_tablespaces + 1) * sizeof(Tablespace));
 	tablespace = &backup->tablespaces[backup->n_tablespaces++];
-	*tablespace = (Tablespace) {.oid = xstrdup(name)};
+	*tablespace = (Tablespace)
+	{
+		.oid = xstrdup(name)
+	};
 	fd = open_tablespace(walk->options, dir, tablespace);
 	if (fd < 0)
 	{
@@ -304,7 +307,7 @@ check_presence(Report *report, const Walk *walk)
 
 	for (uint32_t i = 0; i < manifest->n_files; i++)
 	{
-		const ManifestFile *file = manifest_file(manifest, i);
+		const ManifestFile *file = manifest_file (manifest, i);
 
 		if (file->found || !is_compared(file->path))
 			continue;

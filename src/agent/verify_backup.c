@@ -36,11 +36,11 @@ iso_time(int64_t when)
 {
 	time_t		seconds = (time_t) when;
 	struct tm	tm;
-	char		text[64];
+	char		str[64];
 
-	if (gmtime_r(&seconds, &tm) == NULL || strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+	if (gmtime_r(&seconds, &tm) == NULL || strftime(str, sizeof(str), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
 		return NULL;
-	return xstrdup(text);
+	return xstrdup(str);
 }
 
 /* Seconds since the backup was made, a clock in the past aside. */
@@ -102,7 +102,7 @@ print_members(JsonWriter *w, const void *subject)
 }
 
 static void
-print_text(FILE *out, const void *subject)
+print_summary(FILE *out, const void *subject)
 {
 	const Backup *backup = subject;
 	const Manifest *manifest = &backup->manifest;
@@ -215,7 +215,7 @@ verify_backup(const Options *options)
 
 	report.command = verify_backup_command.name;
 	report.members = print_members;
-	report.text = print_text;
+	report.summary = print_summary;
 	report.subject = &backup;
 	backup.now = time(NULL);
 	/* what OpenSSL would load later on cannot be opened any more by then */

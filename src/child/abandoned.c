@@ -77,7 +77,10 @@ void
 voxanne_abandoned_remember(pid_t pid, const char *purpose)
 {
 	AbandonedChildren *all = children();
-	AbandonedChild child = {.pid = pid, .start_time = start_time_of(pid)};
+	AbandonedChild child = {
+		.pid = pid,
+		.start_time = start_time_of(pid),
+	};
 	bool		stored = false;
 
 	if (child.start_time == 0)
@@ -120,7 +123,11 @@ voxanne_abandoned_find(const char *purpose)
 	{
 		if (copy[i].pid == 0)
 			continue;
-		/* if it was this process's child, take it; of another's the parent or init does */
+
+		/*
+		 * if it was this process's child, take it; of another's the parent or
+		 * init does
+		 */
 		(void) waitpid(copy[i].pid, NULL, WNOHANG);
 		if (start_time_of(copy[i].pid) != copy[i].start_time)
 			forget(&copy[i]);
@@ -152,7 +159,7 @@ static uint64
 start_time_of(pid_t pid)
 {
 	char		path[32];
-	char		text[1024];
+	char		line[1024];
 	unsigned long long start_time;
 	char		state;
 	char	   *behind_name;
@@ -163,14 +170,14 @@ start_time_of(pid_t pid)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return 0;
-	got = read(fd, text, sizeof(text) - 1);
+	got = read(fd, line, sizeof(line) - 1);
 	close(fd);
 	if (got <= 0)
 		return 0;
-	text[got] = '\0';
+	line[got] = '\0';
 
 	/* the program's name, in parentheses, may contain anything */
-	behind_name = strrchr(text, ')');
+	behind_name = strrchr(line, ')');
 	if (behind_name == NULL ||
 		sscanf(behind_name + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
 			   &state, &start_time) != 2 || state == 'Z' || state == 'X')

@@ -163,6 +163,7 @@ understand(const VoxChildResult *result, VoxAgentAnswer *answer)
 
 	text = to_server(&result->output);
 	answer->document = text == NULL ? NULL : parse_json(text);
+
 	if (answer->document == NULL)
 		set_problem(answer, "verifier_error",
 					psprintf("voxanne_agent ended with exit status %d and without an answer.%s",
@@ -269,8 +270,10 @@ last_words(const VoxChildResult *result)
 			*c = '?';
 	}
 	for (int len = strlen(text); len > 0 && text[len - 1] == '\n'; len--)
-		text[len - 1] = '\0';
+		text[		len - 1] = '\0';
+
 	line = strrchr(text, '\n');
 	line = line == NULL ? text : line + 1;
+
 	return *line == '\0' ? line : psprintf(" It said: %s", line);
 }

@@ -14,8 +14,10 @@ typedef enum VoxChildEnd
 	VOX_CHILD_EXITED,			/* by itself; see exit_code */
 	VOX_CHILD_SIGNALED,			/* by a signal that was not ours; see signal */
 	VOX_CHILD_TIMED_OUT,		/* past the deadline; it was ended */
-	VOX_CHILD_ABANDONED,		/* past the deadline and could not be ended; it is remembered */
-	VOX_CHILD_BUSY,				/* not started: an abandoned child of the same purpose still lives */
+	VOX_CHILD_ABANDONED,		/* past the deadline and could not be ended;
+								 * it is remembered */
+	VOX_CHILD_BUSY,				/* not started: an abandoned child of the same
+								 * purpose still lives */
 	VOX_CHILD_NOT_STARTED,		/* could not be executed; see error */
 	VOX_CHILD_OVERFLOWED		/* printed more than max_output; it was ended */
 } VoxChildEnd;
@@ -23,10 +25,13 @@ typedef enum VoxChildEnd
 typedef struct VoxChildRequest
 {
 	const char *const *argv;	/* argv[0]: absolute path; NULL-terminated */
-	const char *purpose;		/* what an abandoned child blocks: "verify nightly" */
-	const char *input;			/* standard input, or NULL; secrets travel here, never in argv */
+	const char *purpose;		/* what an abandoned child blocks: "verify
+								 * nightly" */
+	const char *input;			/* standard input, or NULL; secrets travel
+								 * here, never in argv */
 	int			deadline_ms;	/* > 0 */
-	Size		max_output;		/* bytes of standard output kept; more fails the run */
+	Size		max_output;		/* bytes of standard output kept; more fails
+								 * the run */
 } VoxChildRequest;
 
 typedef struct VoxChildResult
@@ -37,7 +42,8 @@ typedef struct VoxChildResult
 	bool		output_truncated;
 	StringInfoData output;		/* standard output */
 	StringInfoData errors;		/* last 4 kB of standard error */
-	char	   *error;			/* a sentence for everything but VOX_CHILD_EXITED; else NULL */
+	char	   *error;			/* a sentence for everything but
+								 * VOX_CHILD_EXITED; else NULL */
 } VoxChildResult;
 
 extern void voxanne_child_init(void);
@@ -50,7 +56,9 @@ extern void voxanne_child_run(const VoxChildRequest *request, VoxChildResult *re
 typedef struct VoxAgentAnswer
 {
 	Jsonb	   *document;
-	const char *problem;		/* check name: verifier_error, version_mismatch, verifier_timeout, verifier_busy */
+	const char *problem;		/* check name: verifier_error,
+								 * version_mismatch, verifier_timeout,
+								 * verifier_busy */
 	char	   *detail;			/* a sentence */
 } VoxAgentAnswer;
 

@@ -12,7 +12,8 @@ typedef struct VoxProcess
 	int			input;
 	int			output;
 	int			errors;
-	int			exit_fd;		/* becomes readable when it exits; -1 where the kernel has no such thing */
+	int			exit_fd;		/* becomes readable when it exits; -1 where
+								 * the kernel has no such thing */
 	int			reserved;		/* descriptors reported to fd.c */
 } VoxProcess;
 

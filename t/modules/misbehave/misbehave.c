@@ -141,7 +141,8 @@ curl_easy_perform(void *curl)
 	return 0;
 }
 
-static void __attribute__((constructor))
+static void
+__attribute__((constructor))
 start(void)
 {
 	const char *when = getenv("MISBEHAVE");
