@@ -326,7 +326,8 @@ check_bookings(void *state)
 	references = count_references(run, groups);
 	for (int i = 0; i <= list_length(groups); i++)
 	{
-		const VoxBookingGroup *group = i < list_length(groups) ? list_nth(groups, i) : NULL;
+		const VoxBookingGroup *group =
+			groups != NIL && i < list_length(groups) ? list_nth(groups, i) : NULL;
 
 		if (!told && count > list_length(groups) && (group == NULL || group_severity(group) < VOX_CRITICAL))
 		{
