@@ -51,7 +51,8 @@ like($all, qr/\b$_\b/, "relation $_ is documented") for split /\n/, $relations;
 
 my $settings = $node->safe_psql('demo', q{SELECT name FROM pg_settings WHERE name LIKE 'voxanne\_ops.%'});
 like($text{'README.md'}, qr/`$_`/, "setting $_ is in README.md") for split /\n/, $settings;
-for my $setting (grep { $_ ne 'voxanne_ops.' } $all =~ /`(voxanne_ops\.[a-z_]+)`/g)
+my %named = map { $_ => 1 } grep { !/\.(so|c|control)$/ } $all =~ /`(voxanne_ops\.[a-z_]+)`/g;
+for my $setting (sort keys %named)
 {
 	is($node->safe_psql('demo', "SELECT current_setting('$setting', true) IS NOT NULL"), 't', "setting $setting exists");
 }
@@ -73,6 +74,36 @@ for my $document (@documents)
 		$node->safe_psql('postgres', 'DROP DATABASE block');
 	}
 }
+
+# README's statement keeps the libraries that are preloaded already.
+my ($preload) = $text{'README.md'} =~ /```sql\n(SELECT 'ALTER SYSTEM.*?)```/s;
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'pg_stat_statements'");
+$node->restart;
+$node->safe_psql('postgres', $node->safe_psql('postgres', $preload));
+$node->restart;
+is($node->safe_psql('postgres', 'SHOW shared_preload_libraries'), 'pg_stat_statements, voxanne_ops', 'the library is added to the others');
+
+# The roles of docs/privileges.md; what a dump keeps of them.
+my @blocks = $text{'docs/privileges.md'} =~ /```sql\n(.*?)```/sg;
+my ($policy) = $blocks[0] =~ /(CREATE POLICY[^;]*;)/;
+my $as_responder = 'SET ROLE ops_responder; SELECT count(*) > 0 FROM find_orphans()';
+my $as_reader = 'SET ROLE ops_reader; SELECT count(*) FROM backup_verification_log';
+$node->safe_psql('demo', join "\n", @blocks, "INSERT INTO backup_verification_log (status, target) VALUES ('success', '*')");
+is($node->safe_psql('demo', $as_reader), '1', 'a reader sees the log');
+is($node->safe_psql('demo', "SET ROLE ops_reader; SELECT count(*) FROM $_ WHERE key LIKE 'check_skipped%'"), '0', "a reader may call $_")
+  for ('rls_audit()', 'blocking_locks()', 'backup_status()');
+like(($node->psql('demo', 'SET ROLE ops_reader; SELECT find_orphans()'))[2], qr/permission denied/, 'a reader may not look into the data');
+is($node->safe_psql('demo', $as_responder), 't', 'a responder does');
+is($node->safe_psql('demo', "SET ROLE ops_responder; SELECT count(*) FROM $_ WHERE key LIKE 'check_skipped%'"), '0', "no check of $_ is skipped for him")
+  for ('find_orphans()', 'find_duplicate_appointments()');
+like(($node->psql('demo', "SET ROLE ops_responder; SELECT remove_backup_target('x')"))[2], qr/permission denied/, 'and he may not change targets');
+like(($node->psql('demo', "SET ROLE ops_admin; SELECT remove_backup_target('x')"))[2], qr/no backup target|does not exist/, 'an admin may');
+$node->safe_psql('postgres', 'CREATE DATABASE restored');
+$node->command_ok([ 'pg_dump', '-d', $node->connstr('demo'), '-f', "$PostgreSQL::Test::Utils::tmp_check/demo.dump" ], 'pg_dump');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('restored'), '-f', "$PostgreSQL::Test::Utils::tmp_check/demo.dump" ], 'restore');
+is($node->safe_psql('restored', $as_responder), 't', 'grants are restored');
+is($node->safe_psql('restored', $as_reader), '0', 'the policy is not');
+is($node->safe_psql('restored', "$policy $as_reader"), '1', 'and can be made again');
 
 $node->stop;
 done_testing();
