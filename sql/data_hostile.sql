@@ -52,6 +52,9 @@ CREATE TABLE hostile.logs (id int, k int, CHECK (k > hostile.attack())) PARTITIO
 CREATE TABLE hostile.logs_1 PARTITION OF hostile.logs FOR VALUES FROM (0) TO (9);
 INSERT INTO hostile.logs VALUES (1, 5), (2, 5);
 RESET ROLE;
+-- a new session has not folded anything yet
+\c -
+SET client_min_messages = warning;
 SELECT rows, keep_id FROM find_duplicates('hostile.things', '{k}');
 SELECT object, orphans FROM find_orphans(schemas => '{hostile}');
 SELECT rows FROM find_duplicates('hostile.logs', '{k}');
