@@ -173,6 +173,7 @@ SET ROLE regress_stranger;
 SELECT count(*) FROM backup_status();
 SELECT add_backup_target('x', 'basebackup', '/backup/x');
 SELECT request_verification();
+SELECT test_alert();
 CALL verify_backup();
 SELECT count(*) FROM backup_target;
 SELECT count(*) FROM backup_verification_log;

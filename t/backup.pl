@@ -121,12 +121,19 @@ sub new_posts
 	return map { decode_json($_) } @new;
 }
 
+# A test alert arrives, or says why not.
+sql("SELECT test_alert('critical')");
+my @posts = new_posts();
+is($posts[0]{text}, 'CRITICAL [prod] test_alert: This is a test, nothing is wrong.', 'test alert');
+my ($status, $out, $err) = $node->psql('app', "SELECT test_alert('loud')");
+like($err, qr/invalid input value for enum/, 'of a severity that exists');
+
 # A good backup: row, "*" row, notification, notice; no alert.
 take_backup('base');
 sql("SELECT add_backup_target('nightly', 'basebackup', '$backups/base')");
 is(sql("SELECT severity, key FROM backup_status() WHERE target = 'nightly'"),
 	'warning|backup_never_verified:nightly', 'never verified');
-my ($status, $out, $err) = $node->psql('app', "LISTEN voxanne_ops;\nCALL verify_backup();\nSELECT 1;");
+($status, $out, $err) = $node->psql('app', "LISTEN voxanne_ops;\nCALL verify_backup();\nSELECT 1;");
 is($status, 0, 'verified');
 like($err, qr/NOTICE:  backup target "nightly": success\nDETAIL:  Backup is present, /, 'says what it found');
 is(latest('nightly'), 'success|present|', 'row of the target');
@@ -158,7 +165,7 @@ is(sql('SELECT target, status, checks_failed > 0, error_details #>> \'{0,target}
 is(sql("SELECT severity, key, remedy FROM backup_status() WHERE target = 'nightly'"),
 	"critical|backup_failed:nightly|CALL verify_backup('nightly');", 'status is loud');
 verify('nightly');
-my @posts = new_posts();
+@posts = new_posts();
 is(scalar @posts, 1, 'one alert, not one for each verification');
 like($posts[0]{text}, qr/^CRITICAL \[prod\] nightly: .* Next: CALL verify_backup\('nightly'\);$/, 'text of the alert');
 is("$posts[0]{status} $posts[0]{previous_status} $posts[0]{severity} $posts[0]{database}", 'failure success critical app',
@@ -194,6 +201,9 @@ rename $file, "$dir/kept" or die $!;
 my $log_start = -s $node->logfile;
 verify('nightly');
 my $log = slurp_file($node->logfile, $log_start);
+($status, $out, $err) = $node->psql('app', 'SELECT test_alert()');
+like($err, qr/could not post the alert\nDETAIL:  ./, 'a test alert that cannot be delivered');
+unlike($err, qr/secret/, 'without the URL');
 like($log, qr/could not post the alert about backup target "nightly"/, 'undelivered alert is logged');
 unlike($log, qr/secret/, 'without the URL');
 rename "$dir/kept", $file or die $!;
@@ -300,10 +310,33 @@ verify('nightly');
 is(latest('nightly'), 'success|present|', 'good with the true agent');
 new_posts();
 
-# A removed target leaves no row; a request made while the agent runs is kept.
+# A request is answered by a verification; one made while the agent runs is kept.  A target that is
+# removed meanwhile leaves no row.
 sql("SELECT request_verification('nightly')");
 verify('nightly');
 is(sql("SELECT requested_at FROM backup_target WHERE name = 'nightly'"), '', 'a request is answered by a verification');
+sql("SELECT add_backup_target('short', 'basebackup', '$backups/base')");
+sql("UPDATE backup_target SET paused_at = now() WHERE name <> 'short'");
+sql("SELECT request_verification('short')");
+unlink "$dir/pid";
+play_agent("echo \$\$ >$dir/pid\nread line <$dir/gate\necho '{\"protocol\": 1, \"result\": \"success\"}'");
+$call = IPC::Run::start([ 'psql', '-X', '-d', $node->connstr('app'), '-c', 'CALL verify_backup()' ], '2>', \$call_err);
+ok(wait_for(sub { -s "$dir/pid" }), 'the agent runs');
+my $requested = sql("SELECT request_verification('short')");
+append_to_file("$dir/gate", "go\n");
+$call->finish;
+is(sql("SELECT requested_at IS NOT NULL FROM backup_target WHERE name = 'short'"), 't', 'a request made meanwhile is kept');
+unlink "$dir/pid";
+$call = IPC::Run::start([ 'psql', '-X', '-d', $node->connstr('app'), '-c', 'CALL verify_backup()' ], '2>', \$call_err);
+ok(wait_for(sub { -s "$dir/pid" }), 'the agent runs');
+sql("SELECT remove_backup_target('short')");
+$before = sql("SELECT count(*) FROM backup_verification_log WHERE target = 'short'");
+append_to_file("$dir/gate", "go\n");
+$call->finish;
+is(sql("SELECT count(*) FROM backup_verification_log WHERE target = 'short'"), $before, 'no row for a target that was removed meanwhile');
+sql("SELECT resume_backup_target('nightly')");
+set_server('voxanne_ops.agent_path', $agent_path);
+verify('nightly');
 
 # Log retention: the latest of a target stays.
 sql("INSERT INTO backup_verification_log (target, status, verified_at) SELECT t, 'success', now() - i * interval '1 day'"
@@ -319,9 +352,19 @@ verify('nightly');
 is(sql("SELECT count(*) FROM backup_verification_log WHERE target = 'gone'"), 1, 'but never the latest');
 sql("DELETE FROM backup_verification_log WHERE target = 'gone'");
 
-# Databases in other encodings, names beyond ASCII.
-take_backup("gr\x{c3}\x{b6}\x{c3}\x{9f}e");
-for my $encoding ('LATIN1', 'SQL_ASCII', 'EUC_JP')
+# Names beyond ASCII: through the worker, which has no database while the agent runs, and in databases
+# of other encodings.
+my $name = "gr\x{c3}\x{b6}\x{c3}\x{9f}e";
+take_backup($name);
+$node->safe_psql('postgres', "CREATE DATABASE watched TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'");
+set_server('voxanne_ops.databases', 'watched');
+$node->safe_psql('watched', 'CREATE EXTENSION voxanne_ops');
+$node->safe_psql('watched', "SELECT add_backup_target('all', 'basebackup', '$backups')");
+$node->safe_psql('watched', 'CALL await_verification()');
+is($node->safe_psql('watched', "SELECT status, backup_id FROM backup_verification_log WHERE target = 'all' LIMIT 1"),
+	"success|$name", 'the worker keeps the name');
+set_server('voxanne_ops.databases', 'postgres');
+for my $encoding ('UTF8', 'LATIN1', 'SQL_ASCII', 'EUC_JP')
 {
 	my $database = lc $encoding;
 	$node->safe_psql('postgres', "CREATE DATABASE $database TEMPLATE template0 ENCODING '$encoding' LOCALE 'C'");

@@ -14,9 +14,16 @@
 
 #include "backup/cycle.h"
 #include "child/child.h"
+#include "commands/dbcommands.h"
+#include "core/compat.h"
+#include "core/encoding.h"
 #include "core/json.h"
 #include "core/settings.h"
+#include "core/utc.h"
+#include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
 
 /* What one alert may take; milliseconds. */
 #define POST_TIMEOUT	10000
@@ -28,12 +35,14 @@ static const char *const members[] = {
 	"database", "backup_id", "age_hours", "id", "at",
 };
 
-static void post(JsonbContainer *alert);
+static char *post(JsonbContainer *alert);
 static char *alert_body(JsonbContainer *alert);
 static char *alert_text(JsonbContainer *alert);
 static void append_escaped(StringInfo out, const char *text);
 static char *post_request(const char *body);
-static void report_failure(JsonbContainer *alert, const VoxAgentAnswer *answer);
+static char *failure(const VoxAgentAnswer *answer);
+
+VOXANNE_FUNCTION(voxanne_test_alert);
 
 void
 voxanne_cycle_alert(const char *alerts)
@@ -44,19 +53,63 @@ voxanne_cycle_alert(const char *alerts)
 		return;
 	for (int i = 0; i < voxanne_json_length(list); i++)
 	{
+		JsonbContainer *alert = voxanne_json_element(list, i);
+		char	   *reason;
+
 		CHECK_FOR_INTERRUPTS();
-		post(voxanne_json_element(list, i));
+		reason = post(alert);
+		if (reason != NULL)
+			ereport(LOG,
+					(errmsg("could not post the alert about backup target \"%s\"", voxanne_json_text(alert, "target")),
+					 errdetail_internal("%s It was: %s", reason, voxanne_json_text(alert, "message"))));
 	}
 }
 
-static void
+/*
+ * test_alert(severity voxanne_severity)
+ *
+ * Post an alert that says it is a test.  Unlike in a cycle the caller's
+ * transaction is open meanwhile, for POST_DEADLINE at most.
+ */
+Datum
+voxanne_test_alert(PG_FUNCTION_ARGS)
+{
+	char	   *severity = DatumGetCString(DirectFunctionCall1(enum_out, PG_GETARG_DATUM(0)));
+	VoxJson		json;
+	char	   *reason;
+
+	if (voxanne_webhook_url_file[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("no alerts are posted, because voxanne_ops.webhook_url_file is not set"),
+				 errhint("Write the URL into a file of mode 0600 that belongs to the server's user, and set voxanne_ops.webhook_url_file to its path.")));
+
+	voxanne_json_start(&json);
+	voxanne_json_open(&json, NULL, '{');
+	voxanne_json_put_text(&json, "severity", severity);
+	voxanne_json_put_text(&json, "target", "test_alert");
+	voxanne_json_put_text(&json, "message", "This is a test, nothing is wrong.");
+	voxanne_json_put_text(&json, "database", get_database_name(MyDatabaseId));
+	voxanne_json_put_text(&json, "at", voxanne_utc(GetCurrentTimestamp()));
+	voxanne_json_close(&json, '}');
+	reason = post(voxanne_json_parse(voxanne_to_utf8(json.text.data)));
+	if (reason != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYSTEM_ERROR),
+				 errmsg("could not post the alert"),
+				 errdetail_internal("%s", reason)));
+	PG_RETURN_VOID();
+}
+
+/* Post an alert; NULL, or a sentence that says why it did not arrive. */
+static char *
 post(JsonbContainer *alert)
 {
 	static const char *const arguments[] = {"post", NULL};
 	VoxAgentAnswer answer = {0};
 
 	voxanne_agent_call(arguments, "post alert", post_request(alert_body(alert)), POST_DEADLINE, &answer);
-	report_failure(alert, &answer);
+	return failure(&answer);
 }
 
 /* What the agent reads on its standard input. */
@@ -136,24 +189,22 @@ append_escaped(StringInfo out, const char *text)
 	}
 }
 
-/* Write to the server log that an alert did not arrive, and why. */
-static void
-report_failure(JsonbContainer *alert, const VoxAgentAnswer *answer)
+/* What the agent's answer says of why the alert did not arrive; NULL if it did. */
+static char *
+failure(const VoxAgentAnswer *answer)
 {
 	JsonbContainer *document = answer->document == NULL ? NULL : &answer->document->root;
-	JsonbContainer *error = voxanne_json_child(document, "error");
 	char	   *result = voxanne_json_text(document, "result");
+	char	   *message = voxanne_json_text(voxanne_json_child(document, "error"), "message");
 	int64		status;
-	const char *reason = answer->detail;
 
-	if (answer->problem == NULL && result != NULL && strcmp(result, "success") == 0)
-		return;
-	if (answer->problem == NULL && error != NULL)
-		reason = voxanne_json_text(error, "message");
-	else if (answer->problem == NULL && voxanne_json_int64(document, "http_status", &status))
-		reason = psprintf("The server answered with HTTP status " INT64_FORMAT ".", status);
-	ereport(LOG,
-			(errmsg("could not post the alert about backup target \"%s\"", voxanne_json_text(alert, "target")),
-			 errdetail_internal("%s It was: %s", reason == NULL ? "Nothing is known about why." : reason,
-								voxanne_json_text(alert, "message"))));
+	if (answer->problem != NULL)
+		return answer->detail;
+	if (result != NULL && strcmp(result, "success") == 0)
+		return NULL;
+	if (message != NULL)
+		return message;
+	if (voxanne_json_int64(document, "http_status", &status))
+		return psprintf("The receiver answered with HTTP status " INT64_FORMAT ".", status);
+	return pstrdup("The agent does not say why.");
 }

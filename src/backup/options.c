@@ -101,7 +101,8 @@ set_option(VoxTargetOptions *options, const OptionDefinition *definition, const 
 	int64		length;
 
 	/* months of 30 days; whatever is beyond 20 years either way has no place here and might overflow */
-	length = abs(interval->month) > 12 * 20 || abs(interval->day) > 366 * 20 ||
+	length = interval->month > 12 * 20 || interval->month < -12 * 20 ||
+		interval->day > 366 * 20 || interval->day < -366 * 20 ||
 		interval->time > 366 * 20 * USECS_PER_DAY || interval->time < -366 * 20 * USECS_PER_DAY ?
 		PG_INT64_MAX : (interval->month * INT64CONST(30) + interval->day) * USECS_PER_DAY + interval->time;
 	if (length < definition->least || length > definition->most)

@@ -187,8 +187,9 @@ set_problem(VoxAgentAnswer *answer, const char *problem, char *detail)
 /*
  * Text of the agent, which is UTF-8, in the server's encoding; NULL if it is
  * not valid.  Without a catalog nothing can be converted, so where the
- * encoding is another one (or none: a worker without a database), what is
- * beyond ASCII becomes the text \uXXXX.
+ * encoding is another one, what is beyond ASCII becomes the text \uXXXX.  Where
+ * there is none it stays: the database takes any bytes, or it is a worker
+ * without a database, whose results are converted when they are recorded.
  */
 static char *
 to_server(const StringInfoData *text)
@@ -198,7 +199,7 @@ to_server(const StringInfoData *text)
 	if (memchr(text->data, '\0', text->len) != NULL ||
 		!pg_verify_mbstr(PG_UTF8, text->data, text->len, true))
 		return NULL;
-	if (GetDatabaseEncoding() == PG_UTF8)
+	if (GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII)
 		return pstrdup(text->data);
 
 	initStringInfo(&result);
