@@ -320,8 +320,8 @@ check_presence(Report *report, const Walk *walk)
 		}
 	}
 	if (present->n_problems > 0)
-		check_set(present, CHECK_FAILED, "%s of %" PRIu32 " missing.",
-				  count_of(present->n_problems, "listed file", "listed files"), manifest->n_files);
+		check_set(present, CHECK_FAILED, "%" PRIu64 " of %" PRIu32 " listed files %s missing.",
+				  present->n_problems, manifest->n_files, present->n_problems == 1 ? "is" : "are");
 	else if (unknown > 0)
 		check_set(present, CHECK_SKIPPED, "Whether %s (%" PRIu64 " bytes) of %" PRIu32 " exist is not known.",
 				  count_of(unknown, "listed file", "listed files"), unknown_bytes, manifest->n_files);
