@@ -126,7 +126,11 @@
 #if PG16_GE
 #define voxanne_schema_usable(schema, role) \
 	(object_aclcheck(NamespaceRelationId, (schema), (role), ACL_USAGE) == ACLCHECK_OK)
+#define voxanne_function_executable(funcid, role) \
+	(object_aclcheck(ProcedureRelationId, (funcid), (role), ACL_EXECUTE) == ACLCHECK_OK)
 #else
+#define voxanne_function_executable(funcid, role) \
+	(pg_proc_aclcheck((funcid), (role), ACL_EXECUTE) == ACLCHECK_OK)
 #define voxanne_schema_usable(schema, role) \
 	(pg_namespace_aclcheck((schema), (role), ACL_USAGE) == ACLCHECK_OK)
 #endif

@@ -38,7 +38,7 @@ static void find_roles(VoxAudit *audit, ArrayType *names);
 static void add_role(VoxAudit *audit, const char *name);
 static void add_public(VoxAudit *audit);
 static bool is_nobody(Oid roleid);
-static void for_each_table(VoxAudit *audit, TableCheck check, bool report_busy);
+static void for_each(VoxAudit *audit, List *relations, TableCheck check, bool report_busy);
 static void check_table(VoxAudit *audit, VoxTable *table);
 static Datum *names_of(ArrayType *array, const char *argument, int *count);
 
@@ -85,9 +85,13 @@ voxanne_rls_audit(PG_FUNCTION_ARGS)
 	nestlevel = voxanne_pin_settings_for_policies();
 	check_schemas(schemas);
 	find_roles(&audit, PG_GETARG_ARRAYTYPE_P(1));
-	audit.tables = voxanne_audit_list_tables(schemas);
-	for_each_table(&audit, voxanne_helper_vote, false);
-	for_each_table(&audit, check_table, true);
+	audit.tables = voxanne_audit_list(schemas, "rp");
+	audit.views = voxanne_audit_list(schemas, "vm");
+	for_each(&audit, audit.tables, voxanne_helper_vote, false);
+	for_each(&audit, audit.tables, check_table, true);
+	for_each(&audit, audit.views, voxanne_check_view, true);
+	voxanne_report_needs(&audit);
+	voxanne_report_truncate(&audit);
 	voxanne_check_roles(&audit);
 	voxanne_unpin_settings(nestlevel);
 
@@ -214,15 +218,15 @@ is_nobody(Oid roleid)
 }
 
 /*
- * Run "check" on each table, one lock at a time.  A table that is busy or gone
+ * Run "check" on each relation, one lock at a time.  A relation that is busy or gone
  * is passed over; a busy one is reported if asked for.
  */
 static void
-for_each_table(VoxAudit *audit, TableCheck check, bool report_busy)
+for_each(VoxAudit *audit, List *relations, TableCheck check, bool report_busy)
 {
 	ListCell   *lc;
 
-	foreach(lc, audit->tables)
+	foreach(lc, relations)
 	{
 		Oid			relid = lfirst_oid(lc);
 		MemoryContext old = MemoryContextSwitchTo(audit->table_context);
@@ -263,6 +267,9 @@ check_table(VoxAudit *audit, VoxTable *table)
 		voxanne_check_owner(audit, table);
 		voxanne_check_exposure(audit, table);
 		voxanne_check_lockout(audit, table);
+		voxanne_check_dependencies(audit, table);
+		voxanne_note_truncate(audit, table);
+		voxanne_check_unindexed(audit, table);
 	}
 	voxanne_check_dead_policies(audit, table);
 	voxanne_check_principal(audit, table);

@@ -53,7 +53,10 @@ typedef struct VoxAudit
 	VoxAuditRole *roles;
 	int			role_count;
 	List	   *tables;			/* oids, by name */
+	List	   *views;			/* oids, by name; materialized ones, too */
 	List	   *helpers;		/* TenantHelper *, see helper.c */
+	List	   *needs;			/* Need *, see dependency.c */
+	struct Emptiable **emptiable;	/* per audited role, see truncate.c; or NULL */
 	MemoryContext context;		/* of the whole call */
 	MemoryContext table_context;	/* reset after each table */
 } VoxAudit;
@@ -93,7 +96,7 @@ extern void voxanne_audit_skip(VoxAudit *audit, const char *object, const char *
 /* table.c */
 extern void voxanne_audit_open_table(VoxAudit *audit, Relation rel, VoxTable *table);
 extern bool voxanne_policy_applies(const VoxPolicy *policy, char command, Oid role);
-extern List *voxanne_audit_list_tables(ArrayType *schemas);
+extern List *voxanne_audit_list(ArrayType *schemas, const char *relkinds);
 
 /* effective.c */
 extern void voxanne_effective(Relation rel, Oid role, CmdType command, AclMode perms,
@@ -110,7 +113,20 @@ extern void voxanne_check_text_comparison(VoxAudit *audit, VoxTable *table);
 extern void voxanne_check_principal(VoxAudit *audit, VoxTable *table);
 extern Node *voxanne_guard_settings(Node *node);
 extern bool voxanne_is_user_written(Node *node);
+extern void voxanne_check_dependencies(VoxAudit *audit, VoxTable *table);
+extern void voxanne_report_needs(VoxAudit *audit);
+extern void voxanne_note_truncate(VoxAudit *audit, VoxTable *table);
+extern void voxanne_report_truncate(VoxAudit *audit);
+extern void voxanne_check_unindexed(VoxAudit *audit, VoxTable *table);
+extern void voxanne_check_view(VoxAudit *audit, VoxTable *view);
 extern void voxanne_check_roles(VoxAudit *audit);
+
+/* view.c */
+extern Node *voxanne_view_query(Relation rel);
+extern List *voxanne_relations_in(Node *node);
+
+/* lockout.c */
+extern char *voxanne_revocation(VoxTable *table, VoxAuditRole *role, AclMode privileges);
 
 /* helper.c */
 extern void voxanne_helper_vote(VoxAudit *audit, VoxTable *table);

@@ -39,7 +39,6 @@ static void check_role(VoxAudit *audit, VoxTable *table, VoxAuditRole *role, Acl
 static bool finds_nothing(VoxTable *table, VoxAuditRole *role, int statement, AclMode perms);
 static bool denied_on_purpose(VoxTable *table, VoxAuditRole *role, char command);
 static char *missing_policies(VoxAudit *audit, VoxTable *table, VoxAuditRole *role, AclMode missing);
-static char *revocation(VoxAudit *audit, VoxTable *table, VoxAuditRole *role, AclMode privileges);
 static bool only_granted_by_owner(VoxTable *table, VoxAuditRole *role, Datum acl, AclMode privileges);
 
 /*
@@ -89,7 +88,7 @@ check_no_policy(VoxAudit *audit, VoxTable *table)
 		}
 		locked[i] = true;
 		anybody = true;
-		statement = revocation(audit, table, role, access[i]);
+		statement = voxanne_revocation(table, role, access[i]);
 		if (statement == NULL)
 			can_revoke = false;
 		else
@@ -166,7 +165,7 @@ check_role(VoxAudit *audit, VoxTable *table, VoxAuditRole *role, AclMode granted
 		finding.advice = "Restore the missing policy; if the role should not have access, revoke the privilege instead.";
 	else
 	{
-		finding.remedy = revocation(audit, table, role, missing);
+		finding.remedy = voxanne_revocation(table, role, missing);
 		finding.advice = "Write the missing policy; or, if that is intended, revoke the privilege, so that a statement fails instead of finding nothing.";
 	}
 	voxanne_audit_report(audit, &finding);
@@ -232,9 +231,12 @@ missing_policies(VoxAudit *audit, VoxTable *table, VoxAuditRole *role, AclMode m
 	return buf.data;
 }
 
-/* REVOKE, or NULL if that would not take the privileges away or would take them from others. */
-static char *
-revocation(VoxAudit *audit, VoxTable *table, VoxAuditRole *role, AclMode privileges)
+/*
+ * REVOKE, or NULL if that would not take the privileges away or would take
+ * them from others, too.
+ */
+char *
+voxanne_revocation(VoxTable *table, VoxAuditRole *role, AclMode privileges)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(RelationGetRelid(table->rel)));
 	bool		isnull;

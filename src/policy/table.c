@@ -32,29 +32,30 @@ static Node *read_tree(HeapTuple tuple, TupleDesc desc, AttrNumber attnum);
 static AclMode granted_privileges(Relation rel, Oid role);
 
 /*
- * Oids of the tables and partitioned tables in these schemas (name[]) that no
- * extension owns, by name.  SPI is connected inside.
+ * Oids of the relations of these kinds (as in pg_class, a string) in these
+ * schemas (name[]) that no extension owns, by name.  SPI is connected inside.
  */
 List *
-voxanne_audit_list_tables(ArrayType *schemas)
+voxanne_audit_list(ArrayType *schemas, const char *relkinds)
 {
 	const char *query =
 		"SELECT c.oid FROM pg_catalog.pg_class c"
 		" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-		" WHERE n.nspname = ANY ($1) AND c.relkind IN ('r', 'p')"
+		" WHERE n.nspname = ANY ($1) AND pg_catalog.strpos($2, c.relkind::text) > 0"
 		" AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d"
 		"  WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid"
 		"  AND d.objsubid = 0 AND d.deptype = 'e')"
 		" ORDER BY n.nspname COLLATE \"C\", c.relname COLLATE \"C\"";
-	Oid			argtypes[] = {NAMEARRAYOID};
-	Datum		args[1];
+	Oid			argtypes[] = {NAMEARRAYOID, TEXTOID};
+	Datum		args[2];
 	MemoryContext context = CurrentMemoryContext;
 	List	   *tables = NIL;
 
 	args[0] = PointerGetDatum(schemas);
+	args[1] = CStringGetTextDatum(relkinds);
 	SPI_connect();
-	if (SPI_execute_with_args(query, 1, argtypes, args, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not list tables");
+	if (SPI_execute_with_args(query, 2, argtypes, args, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not list relations");
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;

@@ -1,9 +1,9 @@
 /*
- * src/policy/textcompare.c
- *		Policies that compare the tenant column as text.
+ * src/policy/scan.c
+ *		Policies that make every query read the whole table.
  *
- * org_id::text = '...' cannot use an index on org_id: every query of every
- * tenant reads the whole table.
+ * org_id::text = '...' cannot use an index on org_id, and without an index on
+ * org_id nothing can.
  */
 #include "postgres.h"
 
@@ -21,6 +21,9 @@
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
+/* Rows below which reading the whole table is no matter; a choice, not a measurement. */
+#define LARGE_TABLE 10000
+
 /* A walk over the clauses of one policy. */
 typedef struct TextWalk
 {
@@ -36,6 +39,7 @@ static Node *native_mutator(Node *node, TextWalk *walk);
 static OpExpr *native_comparison(OpExpr *expr, TextWalk *walk);
 static bool is_text_of_tenant(Node *node, const TextWalk *walk);
 static Node *without_text_cast(Node *node, Oid type);
+static bool binds_tenant(VoxTable *table);
 static char *index_on(VoxTable *table, Node *cast, AttrNumber attnum);
 static bool index_begins_with(Form_pg_index index, HeapTuple tuple, Node *cast, AttrNumber attnum);
 static void report(VoxAudit *audit, VoxTable *table, VoxPolicy *policy, TextWalk *walk);
@@ -191,6 +195,46 @@ is_text_of_tenant(Node *node, const TextWalk *walk)
 		return false;
 	get_type_category_preferred(exprType(node), &category, &preferred);
 	return category == TYPCATEGORY_STRING;
+}
+
+/*
+ * Report a large table whose policies bind the tenant column while no index
+ * begins with it.
+ */
+void
+voxanne_check_unindexed(VoxAudit *audit, VoxTable *table)
+{
+	char	   *column;
+	bool		partitioned = table->rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
+	VoxAuditFinding finding = {
+		.severity = VOX_WARNING,
+		.verdict = VOX_PERFORMANCE,
+		.check = "tenant_unindexed",
+		.relation = table->name,
+	};
+
+	if (table->tenant == InvalidAttrNumber || table->rel->rd_rel->reltuples < LARGE_TABLE ||
+		!binds_tenant(table) || index_on(table, NULL, table->tenant) != NULL)
+		return;
+	column = pstrdup(quote_identifier(get_attname(RelationGetRelid(table->rel), table->tenant, false)));
+	finding.detail = psprintf("Policies compare %s, but no index begins with it: each query reads all of about %.0f rows.",
+							  column, (double) table->rel->rd_rel->reltuples);
+	finding.advice = partitioned ? "Create the index in a quiet hour: on a partitioned table it blocks writes." :
+		"Create the index; CONCURRENTLY does not block writes, and does not run inside a transaction.";
+	finding.remedy = psprintf("CREATE INDEX %sON %s (%s);", partitioned ? "" : "CONCURRENTLY ", table->name, column);
+	voxanne_audit_report(audit, &finding);
+}
+
+static bool
+binds_tenant(VoxTable *table)
+{
+	VoxJudge	judge = {.desc = RelationGetDescr(table->rel),.tenant = table->tenant};
+	ListCell   *lc;
+
+	foreach(lc, table->policies)
+		if (((VoxPolicy *) lfirst(lc))->using != NULL)
+			(void) voxanne_judge(&judge, ((VoxPolicy *) lfirst(lc))->using);
+	return judge.saw_bound;
 }
 
 /* The value of this type that was cast to text, also inside a subselect; or NULL. */
