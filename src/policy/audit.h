@@ -20,7 +20,8 @@ typedef struct VoxAuditRole
 	Oid			oid;			/* for PUBLIC: a role that is nothing else */
 	const char *name;			/* as it is in pg_roles; NULL: PUBLIC */
 	const char *shown;			/* quoted, for messages and SQL */
-	bool		exempt;			/* superuser or BYPASSRLS: policies never apply */
+	bool		exempt;			/* superuser or BYPASSRLS: policies never
+								 * apply */
 } VoxAuditRole;
 
 /* A policy of the table at hand. */
@@ -43,7 +44,8 @@ typedef struct VoxTable
 	const char *name;			/* quoted identity */
 	AttrNumber	tenant;			/* or InvalidAttrNumber */
 	List	   *policies;		/* VoxPolicy *, by name */
-	AclMode    *granted;		/* per audited role: privileges on the table or a column */
+	AclMode    *granted;		/* per audited role: privileges on the table
+								 * or a column */
 } VoxTable;
 
 typedef struct VoxAudit
@@ -56,7 +58,8 @@ typedef struct VoxAudit
 	List	   *views;			/* oids, by name; materialized ones, too */
 	List	   *helpers;		/* TenantHelper *, see helper.c */
 	List	   *needs;			/* Need *, see dependency.c */
-	struct Emptiable **emptiable;	/* per audited role, see truncate.c; or NULL */
+	struct Emptiable **emptiable;	/* per audited role, see truncate.c; or
+									 * NULL */
 	MemoryContext context;		/* of the whole call */
 	MemoryContext table_context;	/* reset after each table */
 } VoxAudit;

@@ -31,7 +31,8 @@ static List *keys_of_operand(Oid function, Node *operand);
 static char *constant_text(Node *node);
 
 #define CLAIMS_SETTING "request.jwt.claims"
-#define CLAIM_SETTING "request.jwt.claim."	/* one setting a claim, as PostgREST did up to 8 */
+#define CLAIM_SETTING "request.jwt.claim."	/* one setting a claim, as
+											 * PostgREST did up to 8 */
 
 /*
  * Is this Supabase's role for requests without a user?

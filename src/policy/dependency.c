@@ -109,7 +109,7 @@ voxanne_check_dependencies(VoxAudit *audit, VoxTable *table)
 		(void) function_walker((Node *) clauses, &search);
 		foreach(lc, voxanne_relations_in((Node *) clauses))
 			if (lfirst_oid(lc) != RelationGetRelid(table->rel))
-				check_relation(&search, lfirst_oid(lc));
+			check_relation(&search, lfirst_oid(lc));
 
 		search.path = list_make1_oid(RelationGetRelid(table->rel));
 		search.seen = NIL;
@@ -233,7 +233,7 @@ need(Search *search, const NeedKind *kind, Oid object, char *name, char *remedy)
 
 	foreach(lc, audit->needs)
 		if (((Need *) lfirst(lc))->kind == kind && ((Need *) lfirst(lc))->object == object)
-			found = lfirst(lc);
+		found = lfirst(lc);
 	if (found == NULL)
 	{
 		found = palloc0_object(Need);
@@ -271,6 +271,7 @@ voxanne_report_needs(VoxAudit *audit)
 			.advice = found->kind->advice,
 			.role = voxanne_only_role(audit, found->roles),
 		};
+
 		finding.detail = psprintf("%s %s %s, which policies of %d %s %s: %s.", roles, found->kind->lacks,
 								  found->name, found->tables, found->tables == 1 ? "table" : "tables",
 								  found->kind->use, found->kind->effect);

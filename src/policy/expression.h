@@ -55,7 +55,8 @@ extern bool voxanne_known_null(Node *node, const char *role, bool *is_null);
 typedef enum VoxTie
 {
 	VOX_TIE_NONE,
-	VOX_TIE_SHADOWED,			/* a column was meant for the row but compares with itself */
+	VOX_TIE_SHADOWED,			/* a column was meant for the row but compares
+								 * with itself */
 	VOX_TIE_COLUMN,				/* the row is tied to the caller by a column */
 	VOX_TIE_TENANT				/* ... by the tenant column */
 } VoxTie;

@@ -24,7 +24,8 @@ typedef struct TenantHelper
 {
 	Oid			type;			/* of the tenant columns that it fits */
 	char	   *test;			/* what follows the column: "= (SELECT ...)" */
-	char	   *claim;			/* way to the claim, keys joined by dots; or NULL */
+	char	   *claim;			/* way to the claim, keys joined by dots; or
+								 * NULL */
 	int			votes;
 } TenantHelper;
 

@@ -18,13 +18,17 @@
 typedef enum VoxBinding
 {
 	VOX_NOTHING,				/* no row: constant false or null */
-	VOX_BOUND,					/* rows whose tenant column equals a value of the caller's */
+	VOX_BOUND,					/* rows whose tenant column equals a value of
+								 * the caller's */
 	VOX_SCOPED,					/* rows tied to the caller by another column */
 	VOX_OPAQUE,					/* depends on code that is not run here */
-	VOX_GATED,					/* every row, for callers who pass a test of themselves */
+	VOX_GATED,					/* every row, for callers who pass a test of
+								 * themselves */
 	VOX_SHARED_NULL,			/* rows without a tenant, for everybody */
-	VOX_PINNED,					/* rows of a tenant that the policy names, for everybody */
-	VOX_UNBOUND,				/* rows of any tenant that pass a test of the row itself */
+	VOX_PINNED,					/* rows of a tenant that the policy names, for
+								 * everybody */
+	VOX_UNBOUND,				/* rows of any tenant that pass a test of the
+								 * row itself */
 	VOX_EVERYTHING				/* every row */
 } VoxBinding;
 

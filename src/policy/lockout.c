@@ -26,7 +26,8 @@ static const struct
 	AclMode		privilege;
 	char		command;		/* as in pg_policy */
 	CmdType		statement;
-	bool		filtered;		/* a WHERE is usual and needs the SELECT policies */
+	bool		filtered;		/* a WHERE is usual and needs the SELECT
+								 * policies */
 }			statements[] = {
 	{ACL_SELECT, 'r', CMD_SELECT, false},
 	{ACL_INSERT, 'a', CMD_INSERT, false},

@@ -33,21 +33,21 @@ static const char *const expected_exempt[] = {
  * bootstrap superuser has a fixed oid.
  */
 static const char *const exempt_logins =
-	"SELECT l.rolname, l.rolsuper, l.rolbypassrls, v.via"
-	" FROM pg_catalog.pg_roles l"
-	" CROSS JOIN LATERAL (SELECT min(b.rolname COLLATE \"C\") AS via FROM pg_catalog.pg_roles b"
-	"  WHERE (b.rolsuper OR b.rolbypassrls) AND b.oid <> l.oid"
-	"  AND NOT (l.rolname = 'authenticator' AND b.rolname = 'service_role')"
-	"  AND pg_catalog.pg_has_role(l.oid, b.oid, $2)) v"
-	" WHERE l.rolcanlogin AND l.oid <> $3 AND l.rolname <> ALL ($1)"
-	" AND (l.rolsuper OR l.rolbypassrls OR v.via IS NOT NULL)"
-	" ORDER BY l.rolname COLLATE \"C\"";
+"SELECT l.rolname, l.rolsuper, l.rolbypassrls, v.via"
+" FROM pg_catalog.pg_roles l"
+" CROSS JOIN LATERAL (SELECT min(b.rolname COLLATE \"C\") AS via FROM pg_catalog.pg_roles b"
+"  WHERE (b.rolsuper OR b.rolbypassrls) AND b.oid <> l.oid"
+"  AND NOT (l.rolname = 'authenticator' AND b.rolname = 'service_role')"
+"  AND pg_catalog.pg_has_role(l.oid, b.oid, $2)) v"
+" WHERE l.rolcanlogin AND l.oid <> $3 AND l.rolname <> ALL ($1)"
+" AND (l.rolsuper OR l.rolbypassrls OR v.via IS NOT NULL)"
+" ORDER BY l.rolname COLLATE \"C\"";
 
 /* The role that an audited role may become and that is exempt. */
 static const char *const exempt_via =
-	"SELECT min(b.rolname COLLATE \"C\") FROM pg_catalog.pg_roles b"
-	" WHERE (b.rolsuper OR b.rolbypassrls) AND b.oid <> $1"
-	" AND pg_catalog.pg_has_role($1, b.oid, $2)";
+"SELECT min(b.rolname COLLATE \"C\") FROM pg_catalog.pg_roles b"
+" WHERE (b.rolsuper OR b.rolbypassrls) AND b.oid <> $1"
+" AND pg_catalog.pg_has_role($1, b.oid, $2)";
 
 static void check_logins(VoxAudit *audit);
 static void check_audited(VoxAudit *audit, VoxAuditRole *role);

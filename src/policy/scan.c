@@ -31,7 +31,8 @@ typedef struct TextWalk
 	Oid			type;			/* of the tenant column */
 	Oid			equality;		/* its own operator */
 	Node	   *cast;			/* the cast tenant column met first, or NULL */
-	bool		replaceable;	/* all comparisons met can be made in the column's type */
+	bool		replaceable;	/* all comparisons met can be made in the
+								 * column's type */
 } TextWalk;
 
 static bool text_walker(Node *node, TextWalk *walk);
@@ -233,7 +234,7 @@ binds_tenant(VoxTable *table)
 
 	foreach(lc, table->policies)
 		if (((VoxPolicy *) lfirst(lc))->using != NULL)
-			(void) voxanne_judge(&judge, ((VoxPolicy *) lfirst(lc))->using);
+		(void) voxanne_judge(&judge, ((VoxPolicy *) lfirst(lc))->using);
 	return judge.saw_bound;
 }
 

@@ -26,10 +26,12 @@
 typedef struct Links
 {
 	Query	   *query;
-	AttrNumber	tenant;			/* of the policy's table; InvalidAttrNumber: unknown */
+	AttrNumber	tenant;			/* of the policy's table; InvalidAttrNumber:
+								 * unknown */
 	bool		shadowed;		/* some column is compared with itself */
 	int			ends;
-	int		   *group;			/* for each end, another of the same group; its own: the leader */
+	int		   *group;			/* for each end, another of the same group;
+								 * its own: the leader */
 } Links;
 
 static void collect_links(Links *links, Query *query, AttrNumber tenant);
@@ -293,7 +295,7 @@ target_linked(Links *links, int position)
 	vars = pull_vars_of_level((Node *) target->expr, 0);
 	foreach(lc, vars)
 		if (!connected(links, end_of(links, lfirst(lc)), CALLER))
-			return false;
+		return false;
 	return vars != NIL;
 }
 

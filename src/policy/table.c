@@ -167,6 +167,6 @@ voxanne_policy_applies(const VoxPolicy *policy, char command, Oid role)
 		return false;
 	foreach(lc, policy->roles)
 		if (!OidIsValid(lfirst_oid(lc)) || has_privs_of_role(role, lfirst_oid(lc)))
-			return true;
+		return true;
 	return false;
 }

@@ -158,7 +158,7 @@ descend(Descent *descent, Relation rel, Oid userid, Oid asking)
 	foreach(lc, voxanne_relations_in(query))
 		if (lfirst_oid(lc) != RelationGetRelid(rel) &&
 			descend_into(descent, lfirst_oid(lc), userid, asking))
-			return true;
+		return true;
 	if (switches)
 		descent->switches = list_delete_last(descent->switches);
 	return false;

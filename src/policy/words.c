@@ -134,7 +134,7 @@ voxanne_free_policy_name(VoxTable *table, const char *suffix)
 
 		foreach(lc, table->policies)
 			if (strcmp(((VoxPolicy *) lfirst(lc))->name, name) == 0)
-				taken = true;
+			taken = true;
 		if (!taken)
 			return pstrdup(quote_identifier(name));
 	}
