@@ -254,6 +254,31 @@ $node->safe_psql('postgres', 'GRANT SELECT (id) ON jam TO monitor');
 is($node->safe_psql('postgres', 'SET ROLE monitor; SELECT count(*) FROM blocking_locks() WHERE target LIKE $$% id=1$$'), '2', 'key column is enough');
 close_all();
 nobody_waits('sessions ended');
+$node->safe_psql('postgres', 'ALTER TABLE jam ENABLE ROW LEVEL SECURITY');
+session('writer');
+session('late');
+$sessions{writer}->query("BEGIN; UPDATE jam SET v = 'w' WHERE id = 1");
+blocks('late', "UPDATE jam SET v = 'late' WHERE id = 1", 1);
+is($node->safe_psql('postgres', 'SET ROLE monitor; SELECT count(*) FROM blocking_locks() WHERE target LIKE $$% id=1$$'), '0', 'row security hides it');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM blocking_locks() WHERE target LIKE $$% id=1$$'), '2', 'not from whom it does not filter');
+close_all();
+$node->safe_psql('postgres', 'ALTER TABLE jam DISABLE ROW LEVEL SECURITY');
+
+# Odd names and long keys.
+$node->safe_psql('postgres', q{
+CREATE SCHEMA "My.Schema";
+CREATE TABLE "My.Schema"."Order Details" ("Part" text, at date, n int, PRIMARY KEY (at, "Part"));
+INSERT INTO "My.Schema"."Order Details" VALUES (repeat('é', 200), '2026-01-31', 1);
+ALTER TABLE "My.Schema"."Order Details" DROP COLUMN n, ADD n int;
+});
+session('writer');
+session('late');
+$sessions{writer}->query('BEGIN; SELECT * FROM "My.Schema"."Order Details" FOR UPDATE');
+blocks('late', 'DELETE FROM "My.Schema"."Order Details"', 1);
+is(look('target', settings => q{SET DateStyle = 'ISO';}), join("\n", ('row "My.Schema"."Order Details" (0,1) at=2026-01-31 "Part"=' . ('é' x 30) . '...') x 2),
+	'odd names, long key');
+is($node->safe_psql('postgres', 'SELECT DISTINCT object FROM blocking_locks()'), '"My.Schema"."Order Details"', 'object is the quoted identity');
+close_all();
 
 # A session of an ordinary role: who lacks pg_signal_backend is told so.
 session('writer', user => 'app');
@@ -418,6 +443,14 @@ $sessions{holder}->query('SELECT pg_advisory_unlock_all()');
 $pgbench->finish;
 nobody_waits('many waiters');
 close_all();
+
+# Labels are users' data: they survive a dump.
+$node->safe_psql('postgres', "INSERT INTO advisory_lock_name VALUES (7, 42, 'slot 42')");
+my $dump = $node->basedir . '/dump.sql';
+$node->command_ok([ 'pg_dump', '-f', $dump, $node->connstr('postgres') ], 'pg_dump');
+$node->safe_psql('postgres', 'CREATE DATABASE copy');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $node->connstr('copy') ], 'restore');
+is($node->safe_psql('copy', 'SELECT * FROM advisory_lock_name'), '7|42|slot 42', 'labels are kept');
 
 $node->stop;
 done_testing();
