@@ -10,9 +10,10 @@ use POSIX qw(mkfifo);
 use Test::More;
 
 our @EXPORT = qw(worker_node add_target progress wait_progress wait_log agent_runs agent_pid
-  hold_agent release_agent count_log);
+  hold_agent release_agent count_log wait_until);
 
-my %directory;
+my %directory;    # of a node, by its name
+my @released;     # pipes that were written to
 
 # A node, not started, with the workers and the program; further lines for postgresql.conf.
 sub worker_node
@@ -31,7 +32,7 @@ echo \$\$ >>$dir/runs
 if [ -p $dir/gate ]; then read line <$dir/gate; fi
 /bin/cat <<JSON
 {"protocol": 1, "version": "0", "command": "verify-backup", "result": "success", "error": null,
- "checks": [{"name": "manifest", "result": "passed", "detail": "It is there.", "items": [], "more_items": 0}],
+ "checks": [{"name": "manifest", "result": "passed", "detail": "Gr\xc3\xb6\xc3\x9fe \\\\u20ac.", "items": [], "more_items": 0}],
  "backup": {"id": "base", "path": "/base", "finished_at": "\$(/bin/date -u +%Y-%m-%dT%H:%M:%SZ)", "age_seconds": 60,
   "size_bytes": 1048576, "files": 1, "system_identifier": "1", "manifest_version": 1, "timeline": 1,
   "start_lsn": "0/1000028", "end_lsn": "0/1000100"}}
@@ -74,6 +75,18 @@ sub wait_progress
 		"SELECT coalesce(bool_or($condition), false) FROM backup_verification_progress WHERE database = '$database'");
 }
 
+# Poll until the function is true; false if that takes too long.
+sub wait_until
+{
+	my ($condition) = @_;
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return 1 if $condition->();
+		select(undef, undef, undef, 0.1);
+	}
+	return 0;
+}
+
 # How many lines of the server log match.
 sub count_log
 {
@@ -85,12 +98,7 @@ sub count_log
 sub wait_log
 {
 	my ($node, $pattern) = @_;
-	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		return 1 if count_log($node, $pattern) > 0;
-		select(undef, undef, undef, 0.1);
-	}
-	return 0;
+	return wait_until(sub { count_log($node, $pattern) > 0 });
 }
 
 # The pids with which the program ran, in order.
@@ -104,13 +112,8 @@ sub agent_runs
 sub agent_pid
 {
 	my ($node, $count) = @_;
-	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		my @runs = agent_runs($node);
-		return $runs[$count - 1] if @runs >= $count;
-		select(undef, undef, undef, 0.1);
-	}
-	die "the program was not run $count times";
+	wait_until(sub { agent_runs($node) >= $count }) or die "the program was not run $count times";
+	return (agent_runs($node))[ $count - 1 ];
 }
 
 # From now on every run waits until it is released.
@@ -130,7 +133,7 @@ sub release_agent
 	rename $gate, "$gate.old" or die $!;
 	syswrite($fh, "go\n" x 10);
 	# the pipe keeps what was written as long as somebody has it open
-	push @{ $directory{held} }, $fh;
+	push @released, $fh;
 	unlink "$gate.old";
 	return;
 }

@@ -23,13 +23,8 @@ $node->safe_psql('postgres', 'CALL await_verification()');
 is($node->safe_psql('postgres', "SELECT DISTINCT target FROM backup_verification_log ORDER BY 1"),
 	"*\nnightly", 'a row for the target and one for all');
 my $heard = '';
-for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-{
-	$heard .= $listener->query('SELECT 1');
-	last if $heard =~ /Asynchronous notification "voxanne_ops"/;
-	select(undef, undef, undef, 0.1);
-}
-like($heard, qr/Asynchronous notification "voxanne_ops"/, 'a listener is notified');
+ok( wait_until(sub { ($heard .= $listener->query('SELECT 1')) =~ /Asynchronous notification "voxanne_ops" with payload "\{"target":"nightly"/ }),
+	'a listener is notified');
 $listener->quit;
 is(progress($node, 'postgres', 'last_result, last_error IS NULL, next_due > last_end'), 'nothing due|t|t',
 	'the cycle that was waited for came after the one that the trigger had asked for');
@@ -72,8 +67,8 @@ pass('a day later, too');
 $node->append_conf('postgresql.conf', "voxanne_ops.clock_offset = 0");
 $node->reload;
 
-# A second database, with settings that would hurt.
-$node->safe_psql('postgres', 'CREATE DATABASE app');
+# A second database, in another encoding and with settings that would hurt.
+$node->safe_psql('postgres', "CREATE DATABASE app ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
 add_target($node, 'app', 'app nightly');
 $node->safe_psql('postgres', <<'EOT');
 CREATE ROLE nobody;
@@ -85,8 +80,7 @@ ALTER DATABASE app SET lock_timeout = 1;
 ALTER DATABASE app SET role = nobody;
 ALTER DATABASE app SET session_replication_role = replica;
 EOT
-my ($status, undef, $error) = $node->psql('app', 'SET statement_timeout = 0; RESET ROLE');
-($status, undef, $error) = $node->psql('app', 'CALL public.await_verification()',
+my (undef, undef, $error) = $node->psql('app', 'CALL public.await_verification()',
 	extra_params => [], connstr => $node->connstr('app') . " options='-c statement_timeout=0 -c role=none -c search_path=public'");
 like($error, qr/the background worker does not watch database "app"/, 'waiting for what will never come is an error');
 $node->append_conf('postgresql.conf', "voxanne_ops.databases = 'postgres, app, \"no such\"'");
@@ -95,6 +89,9 @@ ok(wait_progress($node, 'app', "last_result = 'recorded' AND phase = 'idle'"), '
 is($node->safe_psql('app', q(SELECT DISTINCT target FROM public.backup_verification_log ORDER BY 1),
 		connstr => $node->connstr('app') . " options='-c statement_timeout=0 -c role=none'"),
 	"*\napp nightly", 'whatever its settings');
+like($node->safe_psql('app', "SELECT string_agg(convert_to(verification_details::text, 'UTF8')::text, '') FROM public.backup_verification_log",
+		connstr => $node->connstr('app') . " options='-c statement_timeout=0 -c role=none'"),
+	qr/4772c3b6c39f6520(3f|5c753230)/, 'and its encoding');
 
 # A database that does not exist (yet), or takes nobody.
 ok(wait_log($node, 'database "no such" is listed in voxanne_ops.databases but does not exist'), 'absent database');

@@ -26,12 +26,7 @@ sub wait_held
 sub process_ends
 {
 	my ($pid) = @_;
-	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		return 1 if !kill(0, $pid);
-		select(undef, undef, undef, 0.1);
-	}
-	return 0;
+	return wait_until(sub { !kill(0, $pid) });
 }
 
 sub restarts_scheduler
@@ -152,6 +147,13 @@ ok($node->poll_query_until('postgres', "SELECT scheduler_pid <> $scheduler FROM 
 wait_held('postgres');
 release_agent($node);
 ok(wait_progress($node, 'postgres', "phase = 'idle' AND last_error IS NULL"), 'and what had begun is done again');
+
+# pg_upgrade's server.
+$node->stop;
+PostgreSQL::Test::Utils::system_or_bail('pg_ctl', '-D', $node->data_dir, '-l', $node->logfile, '-o', '-b', '-w', 'start');
+is($node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'voxanne_ops %'"), '0', 'no worker in binary upgrade mode');
+PostgreSQL::Test::Utils::system_or_bail('pg_ctl', '-D', $node->data_dir, '-w', 'stop');
+$node->start;
 
 # Shutdown during a run.
 hold_agent($node);

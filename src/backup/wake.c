@@ -150,6 +150,10 @@ require_worker(const char *database)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the background worker does not watch database \"%s\"", database),
 				 errhint("Add its name to the setting voxanne_ops.databases and reload the configuration.")));
+	if (status.scheduler_pid == 0)
+		ereport(NOTICE,
+				(errmsg("the background worker does not run at the moment"),
+				 errdetail("It is waited for; the server log says why it ended.")));
 }
 
 /* Wait for a cycle that began after now.  ERROR 58000 if that failed. */

@@ -207,7 +207,16 @@ to_server(const StringInfoData *text)
 	{
 		pg_wchar	c = utf8_to_unicode(s);
 
-		if (c < 0x80)
+		if (c == '\\')
+		{
+			/* escaped itself if it begins what is beyond ASCII; of a pair, both pass */
+			bool		beyond = s[1] == 'u' && strncmp((const char *) s + 2, "007f", 4) > 0;
+
+			appendStringInfoString(&result, beyond ? "\\\\" : "\\");
+			if (s[1] == '\\')
+				appendStringInfoChar(&result, (char) *++s);
+		}
+		else if (c < 0x80)
 			appendStringInfoChar(&result, (char) c);
 		else if (c < 0x10000)
 			appendStringInfo(&result, "\\\\u%04x", c);
