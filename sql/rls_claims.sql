@@ -69,6 +69,7 @@ DROP TABLE f05, f07, f08, f08_ok;
 
 -- A claim that the user writes himself (22): by arrows, by path, in the table of users.
 CREATE TABLE auth.users (id uuid, raw_user_meta_data jsonb, raw_app_meta_data jsonb);
+GRANT SELECT ON auth.users TO authenticated;
 CALL make('f22_arrow', $$org_id = (auth.jwt() -> 'user_metadata' ->> 'org_id')::uuid$$);
 CALL make('f22_path', $$org_id = (auth.jwt() #>> '{user_metadata,org}')::uuid$$);
 CALL make('f22_users', $$org_id = (SELECT (u.raw_user_meta_data ->> 'org_id')::uuid FROM auth.users u WHERE u.id = auth.uid())$$);

@@ -21,7 +21,8 @@ typedef enum VoxBookingRole
 typedef enum VoxBookingAxis
 {
 	VOX_AXIS_CONTACT, VOX_AXIS_PHONE, VOX_AXIS_EMAIL, VOX_AXIS_PROVIDER,
-	VOX_AXIS_ORG				/* of tenants none of whose appointments has a provider: a hint only */
+	VOX_AXIS_ORG				/* of tenants none of whose appointments has a
+								 * provider: a hint only */
 } VoxBookingAxis;
 
 #define VOX_BOOKING_AXES (VOX_AXIS_ORG + 1)
@@ -29,7 +30,8 @@ typedef enum VoxBookingAxis
 typedef struct VoxBookingQuestion
 {
 	VoxTable	table;
-	AttrNumber	columns[VOX_BOOKING_ROLES]; /* by role; InvalidAttrNumber where there is none */
+	AttrNumber	columns[VOX_BOOKING_ROLES]; /* by role; InvalidAttrNumber
+											 * where there is none */
 	bool		axes[VOX_BOOKING_AXES];
 	Datum		tolerance;		/* interval: starts that close are alike */
 	bool		overlapping;	/* also where the times only overlap */
@@ -45,13 +47,15 @@ typedef struct VoxBookingQuestion
 typedef struct VoxBooking
 {
 	char	   *id;				/* for people */
-	char	   *literal;		/* for a statement; NULL in a table without primary key */
+	char	   *literal;		/* for a statement; NULL in a table without
+								 * primary key */
 	char	   *tenant;			/* or NULL */
 	TimestampTz start;
 	TimestampTz near_until;		/* start and tolerance */
 	bool		has_end;		/* not where the length is not positive */
 	TimestampTz end;
-	int64		seniority;		/* the oldest has the lowest; identifies the row */
+	int64		seniority;		/* the oldest has the lowest; identifies the
+								 * row */
 	List	   *places;			/* of VoxBookingPlace * */
 
 	/* private to booking_group.c */
@@ -81,7 +85,8 @@ typedef struct VoxBookingGroup
 	bool		org_only;		/* found by VOX_AXIS_ORG */
 	VoxBookingKind kind;
 	List	   *members;		/* of VoxBooking *, the oldest first */
-	List	   *losers;			/* those that conflict with an older one that stays */
+	List	   *losers;			/* those that conflict with an older one that
+								 * stays */
 	TimestampTz first_start;
 	TimestampTz last_start;
 	TimestampTz last_end;

@@ -76,8 +76,10 @@ places_on(List *places, bool org_only)
 	ListCell   *lc;
 
 	foreach(lc, places)
+	{
 		if ((((VoxBookingPlace *) lfirst(lc))->axis == VOX_AXIS_ORG) == org_only)
 			chosen = lappend(chosen, lfirst(lc));
+	}
 	return chosen;
 }
 
@@ -212,8 +214,10 @@ describe_group(VoxBookingGroup *group, bool overlapping)
 			staying = lappend(staying, booking);
 	}
 	foreach(lc, group->members)
+	{
 		if (((VoxBooking *) lfirst(lc))->near_until < group->last_start)
 			near = false;
+	}
 	group->kind = group->first_start == group->last_start ? VOX_BOOKING_EXACT :
 		near || !overlapping ? VOX_BOOKING_NEAR : VOX_BOOKING_OVERLAP;
 	group->identity = group_identity(group);
@@ -269,8 +273,10 @@ within_one_group(List *bookings)
 	ListCell   *lc;
 
 	foreach(lc, bookings)
+	{
 		if (((VoxBooking *) lfirst(lc))->group != group)
 			return false;
+	}
 	return group != NULL;
 }
 

@@ -33,7 +33,8 @@ typedef enum KeyForm
 {
 	KEY_DEFINED,				/* t.id AS k0 */
 	KEY_NAMES,					/* k0 */
-	KEY_SORTED					/* k0, in an order that does not depend on a locale */
+	KEY_SORTED					/* k0, in an order that does not depend on a
+								 * locale */
 } KeyForm;
 
 typedef struct BookingEntry
@@ -87,7 +88,7 @@ voxanne_booking_ask_sql(const VoxBookingQuestion *question)
 {
 	MemoryContext context = CurrentMemoryContext;
 	VoxQuery	query = {0};
-	HASHCTL		control = {.keysize = sizeof(int64), .entrysize = sizeof(BookingEntry), .hcxt = CurrentMemoryContext};
+	HASHCTL		control = {.keysize = sizeof(int64),.entrysize = sizeof(BookingEntry),.hcxt = CurrentMemoryContext};
 	HTAB	   *bookings = hash_create("conflicting bookings", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	char	   *tolerance = voxanne_query_argument(&query, INTERVALOID, question->tolerance, false);
 	char	   *where = row_conditions(question, &query);

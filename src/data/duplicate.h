@@ -16,8 +16,10 @@
 typedef struct VoxKeyQuestion
 {
 	VoxTable	table;
-	List	   *columns;		/* of the key, an integer list, the tenant's first */
-	bool		nulls_distinct; /* a row with a null in its key has no duplicate */
+	List	   *columns;		/* of the key, an integer list, the tenant's
+								 * first */
+	bool		nulls_distinct; /* a row with a null in its key has no
+								 * duplicate */
 	bool		live_only;
 	int			max_groups;
 } VoxKeyQuestion;
@@ -26,13 +28,15 @@ typedef struct VoxKeyQuestion
 typedef struct VoxMember
 {
 	char	   *id;				/* for people */
-	char	   *literal;		/* for a statement; NULL in a table without primary key */
+	char	   *literal;		/* for a statement; NULL in a table without
+								 * primary key */
 } VoxMember;
 
 typedef struct VoxKeyGroup
 {
 	int64		rows;
-	List	   *members;		/* of VoxMember *, the oldest, which is kept, first */
+	List	   *members;		/* of VoxMember *, the oldest, which is kept,
+								 * first */
 	Datum		key_values;		/* jsonb */
 	bool		has_age;
 	TimestampTz oldest;
@@ -42,7 +46,8 @@ typedef struct VoxKeyGroup
 typedef struct VoxKeyAnswer
 {
 	int64		total;			/* groups there are */
-	List	   *groups;			/* of VoxKeyGroup *, those listed, by their keepers' age */
+	List	   *groups;			/* of VoxKeyGroup *, those listed, by their
+								 * keepers' age */
 } VoxKeyAnswer;
 
 /* the executor that asks SQL: duplicate_sql.c */

@@ -60,6 +60,7 @@ static const struct
 	ColumnClass class;
 	const char *names[5];
 }			roles[VOX_BOOKING_ROLES] =
+
 {
 	[VOX_ROLE_START] = {CLASS_TIME, {"scheduled_at", "starts_at", "start_at", "start_time"}},
 	[VOX_ROLE_END] = {CLASS_TIME, {"ends_at", "end_at", "end_time"}},

@@ -49,6 +49,7 @@ static const struct
 	const char *check;
 	const char *sentence;		/* rows of child have a column ... */
 }			faults[VOX_REFERENCE_FAULTS] =
+
 {
 	[VOX_FAULT_ORPHAN] = {"orphan", "orphan_rows", "that is not in"},
 	[VOX_FAULT_MALFORMED] = {"malformed_reference", "malformed_reference", "that is no uuid and so cannot be in"},

@@ -32,8 +32,10 @@ voxanne_incoming_lock(VoxIncoming *incoming, Oid relid)
 	incoming->references = voxanne_references_to(relid);
 	incoming->unknown = NULL;
 	foreach(lc, incoming->references)
+	{
 		if (incoming->unknown == NULL)
 			incoming->unknown = voxanne_lock_to_read(((VoxReference *) lfirst(lc))->child);
+	}
 }
 
 /*

@@ -11,7 +11,8 @@
 typedef struct VoxIncoming
 {
 	List	   *references;		/* of VoxReference * */
-	const char *unknown;		/* why not all of them can be read, a sentence; or NULL */
+	const char *unknown;		/* why not all of them can be read, a
+								 * sentence; or NULL */
 } VoxIncoming;
 
 extern void voxanne_incoming_lock(VoxIncoming *incoming, Oid relid);

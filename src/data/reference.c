@@ -223,7 +223,9 @@ triggers_disabled(Oid constraint)
 	table_close(catalog, AccessShareLock);
 
 	foreach(lc, copies)
+	{
 		if (triggers_disabled(lfirst_oid(lc)))
 			return true;
+	}
 	return false;
 }

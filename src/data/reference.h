@@ -16,7 +16,8 @@ typedef enum VoxReferenceSource
 	VOX_REFERENCE_DECLARED,		/* a foreign key that claims to hold */
 	VOX_REFERENCE_NOT_VALID,	/* NOT VALID: holds for rows written since */
 	VOX_REFERENCE_NOT_ENFORCED, /* NOT ENFORCED (18): documentation */
-	VOX_REFERENCE_TRIGGERS_DISABLED,	/* claims to hold, but its triggers do not fire */
+	VOX_REFERENCE_TRIGGERS_DISABLED,	/* claims to hold, but its triggers do
+										 * not fire */
 	VOX_REFERENCE_INFERRED		/* no foreign key; names and types suggest it */
 } VoxReferenceSource;
 
@@ -39,12 +40,14 @@ typedef struct VoxReference
 	int			natts;
 	AttrNumber	child_atts[INDEX_MAX_KEYS];
 	AttrNumber	parent_atts[INDEX_MAX_KEYS];
-	Oid			operators[INDEX_MAX_KEYS];	/* parent = child; unused unless VOX_COMPARE_OPERATOR */
+	Oid			operators[INDEX_MAX_KEYS];	/* parent = child; unused unless
+											 * VOX_COMPARE_OPERATOR */
 	VoxComparison comparison;
 	bool		match_full;
 	char		on_delete;		/* FKCONSTR_ACTION_... */
 	int			name_score;		/* inferred: what the names are worth, of 100 */
-	const char *refusal;		/* why it cannot be checked, a sentence; or NULL */
+	const char *refusal;		/* why it cannot be checked, a sentence; or
+								 * NULL */
 } VoxReference;
 
 /* What is wrong with a child row; a row has at most one of these faults. */
@@ -52,7 +55,8 @@ typedef enum VoxReferenceFault
 {
 	VOX_FAULT_ORPHAN,			/* complete key, no such parent */
 	VOX_FAULT_MALFORMED,		/* a value that is not of the parent's type */
-	VOX_FAULT_PARTIAL			/* MATCH FULL, and some columns are null, some not */
+	VOX_FAULT_PARTIAL			/* MATCH FULL, and some columns are null, some
+								 * not */
 } VoxReferenceFault;
 
 #define VOX_REFERENCE_FAULTS (VOX_FAULT_PARTIAL + 1)

@@ -26,6 +26,7 @@ static const struct
 	VoxSoftDelete how;
 	bool		is_time;		/* else a flag */
 }			soft_deletes[] =
+
 {
 	{{"deleted_at", "IS NULL", "pg_catalog.now()"}, true},
 	{{"is_deleted", "IS NOT TRUE", "true"}, false},
@@ -130,9 +131,11 @@ voxanne_column_list(Oid relid, const char *alias, List *columns)
 
 	initStringInfo(&buf);
 	foreach(lc, columns)
+	{
 		if (get_attname(relid, lfirst_int(lc), true) != NULL)
 			appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "",
 							 voxanne_column_ref(relid, alias, lfirst_int(lc)));
+	}
 	return buf.data;
 }
 

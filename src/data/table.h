@@ -23,9 +23,11 @@ typedef struct VoxTable
 {
 	Oid			relid;
 	char	   *name;			/* quoted identity */
-	char	   *from;			/* the same with ONLY, except for a partitioned table */
+	char	   *from;			/* the same with ONLY, except for a
+								 * partitioned table */
 	bool		partitioned;
-	List	   *pk;				/* columns of the primary key; NIL: rows go by their ctid */
+	List	   *pk;				/* columns of the primary key; NIL: rows go by
+								 * their ctid */
 	AttrNumber	created_at;		/* or InvalidAttrNumber */
 	List	   *soft_delete;	/* of const VoxSoftDelete *, the best first */
 } VoxTable;
