@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "backup/options.h"
+#include "core/compat.h"
 #include "core/words.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -31,8 +32,8 @@ static const OptionDefinition definitions[] = {
 static const OptionDefinition *find_option(const char *name);
 static void set_option(VoxTargetOptions *options, const OptionDefinition *definition, const char *text);
 static Interval *parse_interval(const OptionDefinition *definition, const char *text);
-static void unknown_option(const char *name) pg_attribute_noreturn();
-static void wrong_value(const OptionDefinition *definition, const char *detail) pg_attribute_noreturn();
+VOXANNE_NORETURN static void unknown_option(const char *name);
+VOXANNE_NORETURN static void wrong_value(const OptionDefinition *definition, const char *detail);
 
 /*
  * Read a jsonb object, or NULL for none; what it does not give has its

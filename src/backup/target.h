@@ -5,6 +5,7 @@
 #ifndef VOXANNE_TARGET_H
 #define VOXANNE_TARGET_H
 
+#include "core/compat.h"
 #include "core/privileges.h"
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
@@ -58,7 +59,7 @@ extern VoxTarget *voxanne_find_target(List *targets, const char *name);
 extern bool voxanne_target_suspended(const VoxTarget *target);
 extern TimestampTz voxanne_target_due(const VoxTarget *target, TimestampTz now);
 extern void voxanne_check_not_suspended(const VoxTarget *target);
-extern void voxanne_unknown_target(List *targets, const char *name) pg_attribute_noreturn();
+VOXANNE_NORETURN extern void voxanne_unknown_target(List *targets, const char *name);
 
 /* A verification may carry a time that is this much ahead of ours and still count. */
 #define VOX_CLOCK_SLACK (USECS_PER_MINUTE)

@@ -36,6 +36,13 @@
 #define palloc0_object(type) ((type *) palloc0(sizeof(type)))
 #endif
 
+/* 18 renamed it; stands before a declaration */
+#if PG18_GE
+#define VOXANNE_NORETURN pg_noreturn
+#else
+#define VOXANNE_NORETURN pg_attribute_noreturn()
+#endif
+
 /* 15 exports a function only if it is not hidden; from 16 on modules are built with hidden symbols */
 #define VOXANNE_FUNCTION(name) \
 	PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
