@@ -90,6 +90,8 @@ append_to_file("$dir/posts", '');
 my $server_pid = fork() // die $!;
 if ($server_pid == 0)
 {
+	# from 17 on the framework's handler would run the parent's cleanup here
+	$SIG{TERM} = 'DEFAULT';
 	while (my $client = $listener->accept)
 	{
 		my $length = 0;
