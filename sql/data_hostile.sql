@@ -79,11 +79,11 @@ CREATE CAST (hostile.couple AS json) WITH FUNCTION hostile.couple_json(hostile.c
 CREATE TABLE hostile.couples (id int PRIMARY KEY, p hostile.couple);
 INSERT INTO hostile.couples VALUES (1, '(1,2)'), (2, '(1,2)');
 CREATE TYPE hostile.pair AS (a int, b int);
-CREATE FUNCTION hostile.pair_text(hostile.pair) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM hostile.attack(); RETURN '1'; END$$;
-CREATE CAST (hostile.pair AS text) WITH FUNCTION hostile.pair_text(hostile.pair) AS IMPLICIT;
-CREATE TABLE hostile.words (word text PRIMARY KEY);
+CREATE FUNCTION hostile.pair_int(hostile.pair) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM hostile.attack(); RETURN 1; END$$;
+CREATE CAST (hostile.pair AS int) WITH FUNCTION hostile.pair_int(hostile.pair) AS IMPLICIT;
+CREATE TABLE hostile.words (word int PRIMARY KEY);
 CREATE TABLE hostile.spoken (id int PRIMARY KEY, p hostile.pair REFERENCES hostile.words);
-INSERT INTO hostile.words VALUES ('1');
+INSERT INTO hostile.words VALUES (1);
 INSERT INTO hostile.spoken VALUES (1, '(1,2)');
 RESET ROLE;
 SELECT rows, key_values FROM find_duplicates('hostile.couples', '{p}');

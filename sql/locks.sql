@@ -31,4 +31,6 @@ DELETE FROM advisory_lock_name;
 
 -- What the runbook's reader is told about thresholds is what is set.
 SELECT name, setting, unit, context, boot_val FROM pg_settings WHERE name LIKE 'voxanne_ops.lock_wait%' ORDER BY name COLLATE "C";
+\set VERBOSITY sqlstate
 SET voxanne_ops.lock_wait_warning = '-1';
+\set VERBOSITY default
