@@ -23,6 +23,9 @@ $node->start;
 mkdir "$dir/space" or die $!;
 $node->safe_psql('postgres', "CREATE TABLESPACE space LOCATION '$dir/space'");
 $node->safe_psql('postgres', 'CREATE TABLE t TABLESPACE space AS SELECT generate_series(1, 1000) i');
+# a third of the files is enough
+$node->safe_psql('postgres', "UPDATE pg_database SET datistemplate = false");
+$node->safe_psql('postgres', "DROP DATABASE $_") for 'template0', 'template1';
 my $system = $node->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_system()');
 my $oid    = $node->safe_psql('postgres', "SELECT oid FROM pg_tablespace WHERE spcname = 'space'");
 
@@ -214,10 +217,10 @@ like(check($document, 'files_present')->{detail}, qr/^Whether \d+ listed files \
 chmod 0700, "$path/global";
 
 # More problems than are listed: those that sort first, the others counted.
-unlink map { "$path/$_->{Path}" } grep { $_->{Path} =~ /^base\/1\// } @{ $manifest->{Files} };
+my @gone = sort grep { /^base\// } map { $_->{Path} } @{ $manifest->{Files} };
+unlink map { "$path/$_" } @gone;
 (undef, $document) = agent('verify-backup', $path);
 my $missing = check($document, 'files_present');
-my @gone = sort grep { /^base\/1\// } map { $_->{Path} } @{ $manifest->{Files} };
 is_deeply([map { $_->{path} } @{ $missing->{items} }], [@gone[0 .. 19]], 'the first items');
 is($missing->{more_items}, @gone - 20, 'the others are counted');
 rmtree($path);
@@ -383,6 +386,8 @@ symlink $good, "$dir/many/escape";
 ($status, $document) = agent('verify-backup', "$dir/many/escape", '--within', "$real/many");
 is($document->{error}{code}, 'path_outside', 'a link that leads out');
 is((agent('verify-backup', $good, '--within', "$real/many", '--within', $real))[0], 0, 'several directories');
+symlink $real, "$dir/alias";
+is((agent('verify-backup', "$dir/alias/good", '--within', "$real/alias"))[0], 0, 'a directory named through a link');
 
 # Usage.
 for my $arguments (['verify-backup'], ['verify-backup', '/a', '/b'], ['verify-backup', '/a', '--level', 'deep'], ['verify-backup', '/a', '--nope'],

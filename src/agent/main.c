@@ -101,6 +101,21 @@ takes_option(const Command *command, const char *name)
 	return false;
 }
 
+/*
+ * A directory of --within.  It may be named through symbolic links: what it is
+ * compared with has none any more.
+ */
+static bool
+add_within(Options *options, const char *directory)
+{
+	const char *resolved = realpath(directory, NULL);
+
+	options->within = xrealloc(options->within,
+							   (size_t) (options->n_within + 1) * sizeof(char *));
+	options->within[options->n_within++] = resolved != NULL ? resolved : directory;
+	return *directory == '/';
+}
+
 /* Store one option; false if its value is not allowed. */
 static bool
 store_option(Options *options, int which, const char *value)
@@ -123,10 +138,7 @@ store_option(Options *options, int which, const char *value)
 		case 's':
 			return parse_number(value, UINT64_MAX, &options->system_identifier);
 		case 'w':
-			options->within = xrealloc(options->within,
-									   (size_t) (options->n_within + 1) * sizeof(char *));
-			options->within[options->n_within++] = value;
-			return *value == '/';
+			return add_within(options, value);
 		default:
 			return false;
 	}
