@@ -251,7 +251,7 @@ append_to_file($waiting, '');
 $node->safe_psql('postgres', "ALTER SYSTEM SET voxanne_ops.agent_path = '$dir/utf8'; SELECT pg_reload_conf()");
 my $offset = -s $node->logfile;
 $node->safe_psql('postgres', "SELECT start_worker('$module', '/nonexistent')");
-ok($node->wait_for_log(qr/child_test: \{"x": "caf\\\\u00e9", "protocol": 1\}/, $offset), 'a worker without a database');
+ok($node->wait_for_log(qr/child_test: \{"x": "caf\xc3\xa9", "protocol": 1\}/, $offset), 'a worker without a database');
 $node->safe_psql('postgres', "ALTER SYSTEM SET voxanne_ops.agent_path = '" . script('forever', 'exec sleep 1006.25') . "'; SELECT pg_reload_conf()");
 $offset = -s $node->logfile;
 $node->safe_psql('postgres', "SELECT start_worker('$module', '/nonexistent')");

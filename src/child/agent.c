@@ -271,19 +271,18 @@ protocol_matches(Jsonb *document)
 static char *
 last_words(const VoxChildResult *result)
 {
-	char	   *text = pnstrdup(result->errors.data, strnlen(result->errors.data, result->errors.len));
+	char	   *words = pnstrdup(result->errors.data, strnlen(result->errors.data, result->errors.len));
 	char	   *line;
 
-	for (char *c = text; *c != '\0'; c++)
+	for (char *c = words; *c != '\0'; c++)
 	{
 		if (*c != '\n' && (*c < ' ' || *c > '~'))
 			*c = '?';
 	}
-	for (int len = strlen(text); len > 0 && text[len - 1] == '\n'; len--)
-		text[		len - 1] = '\0';
-
-	line = strrchr(text, '\n');
-	line = line == NULL ? text : line + 1;
+	for (int len = strlen(words); len > 0 && words[len - 1] == '\n'; len--)
+		words[len - 1] = '\0';
+	line = strrchr(words, '\n');
+	line = line == NULL ? words : line + 1;
 
 	return *line == '\0' ? line : psprintf(" It said: %s", line);
 }
