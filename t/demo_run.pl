@@ -11,7 +11,7 @@ ok(!run([ 'demo/run', 'many' ], '>', \$out, '2>', \$err), 'a size that is none')
 like($err, qr/^usage: /, 'is answered with the usage');
 
 ok(run([ 'demo/run', '500' ], '<', '/dev/null', '>', \$out, '2>', \$err), 'demo/run') or diag("$out\n$err");
-like($out, qr/^Asynchronous notification "voxanne_ops" with payload "\{/m, 'the worker has notified');
+like($out, qr/^Asynchronous notification "voxanne_ops" with payload\s+"\{/m, 'the worker has notified');
 like($out, qr/^target +\| \*$/m,     'the runbook\'s quick command shows the row of all targets');
 like($out, qr/pg_terminate_backend/, 'the lock tree has a remedy');
 unlike($out, qr/^.{101,}$/m, 'no line is longer than 100 characters');
