@@ -61,7 +61,7 @@ tour_scene() {
 # A request that forgot to commit, a migration that waits for it, and requests that wait for the migration.
 lock_scene() {
     local claims remedy
-    step "a lock tree: a forgotten transaction, a migration behind it, requests behind the migration"
+    step "a lock tree: a forgotten transaction, a migration behind it, requests behind that"
     demo_psql -c "CREATE ROLE booking_api LOGIN IN ROLE authenticated"
     claims=$(demo_psql -At -c "SELECT json_build_object('role', 'authenticated', 'app_metadata', json_build_object('org_id', id)) FROM organizations ORDER BY created_at DESC LIMIT 1")
 
