@@ -43,7 +43,8 @@ typedef struct Rule
 {
 	bool		(*applies) (const Case *c);
 	Action		action;
-	const char *advice;			/* may contain the placeholders below in braces */
+	const char *advice;			/* may contain the placeholders below in
+								 * braces */
 } Rule;
 
 static bool is_gone(const Case *c);
@@ -78,21 +79,21 @@ static const Rule rules[] = {
 	{is_gone, ACT_NONE,
 	"It has ended since; look again."},
 	{is_cycle, ACT_NONE,
-	"Do nothing: these wait for each other, and the server cancels one of them after deadlock_timeout. "
+		"Do nothing: these wait for each other, and the server cancels one of them after deadlock_timeout. "
 	"Take locks in the same order everywhere to avoid it."},
 	{is_hidden, ACT_NONE,
 	"Ask a member of pg_monitor: your role may not see what this session does."},
 	{heads_queue, ACT_CANCEL,
-	"Cancel it: {queued} behind it only because it is ahead in the queue. It does not have this lock yet; "
+		"Cancel it: {queued} behind it only because it is ahead in the queue. It does not have this lock yet; "
 	"run it again with lock_timeout set."},
 	{waits_for_wraparound, ACT_CANCEL,
-	"Cancel it and run it again later: the vacuum in its way prevents transaction id wraparound "
+		"Cancel it and run it again later: the vacuum in its way prevents transaction id wraparound "
 	"and would start again at once."},
 	{is_replay_blocked, ACT_NONE,
-	"Act on {root}, or wait: once it is max_standby_streaming_delay (max_standby_archive_delay) behind, "
+		"Act on {root}, or wait: once it is max_standby_streaming_delay (max_standby_archive_delay) behind, "
 	"replay cancels what blocks it."},
 	{is_replay_stuck, ACT_NONE,
-	"Wait: replay cancels what is in its way once it is max_standby_streaming_delay "
+		"Wait: replay cancels what is in its way once it is max_standby_streaming_delay "
 	"(max_standby_archive_delay) behind. The server does not tell who that is."},
 	{waits_for_safe_snapshot, ACT_NONE,
 	"Do nothing: a DEFERRABLE transaction is meant to wait until the serializable ones before it have ended."},
@@ -103,10 +104,10 @@ static const Rule rules[] = {
 	{is_unknown_prepared, ACT_NONE,
 	"Find it in pg_prepared_xacts; its coordinator decides between COMMIT PREPARED and ROLLBACK PREPARED."},
 	{is_foreign_prepared, ACT_NONE,
-	"Ask its coordinator, then run COMMIT PREPARED or ROLLBACK PREPARED {gid} connected to database {database}. "
+		"Ask its coordinator, then run COMMIT PREPARED or ROLLBACK PREPARED {gid} connected to database {database}. "
 	"Until then it keeps its locks, through restarts too."},
 	{is_prepared, ACT_ROLLBACK_PREPARED,
-	"Ask its coordinator, then run COMMIT PREPARED or ROLLBACK PREPARED {gid} as {user} or superuser, outside a "
+		"Ask its coordinator, then run COMMIT PREPARED or ROLLBACK PREPARED {gid} as {user} or superuser, outside a "
 	"transaction block. Until then it keeps its locks, through restarts too."},
 	{is_replay, ACT_NONE,
 	"Do nothing here: WAL replay holds the lock until the transaction on the primary ends. Look there."},
@@ -115,22 +116,22 @@ static const Rule rules[] = {
 	{is_walsender, ACT_NONE,
 	"Leave it alone: it is a replication connection. Stop it on the receiving side if you must."},
 	{is_wraparound_vacuum, ACT_NONE,
-	"Let it run: it prevents transaction id wraparound and would start again at once. "
+		"Let it run: it prevents transaction id wraparound and would start again at once. "
 	"Cancel what waits for it and run that later."},
 	{is_autovacuum, ACT_NONE,
 	"Do nothing: ordinary autovacuum yields by itself once a session has waited for deadlock_timeout."},
 	{is_no_client, ACT_NONE,
-	"Leave it alone: it is a {type}, not a client. Stop it where it is configured if you must."},
+	"Leave it alone: it is no client but a background process ({type}). Stop it where it is configured if you must."},
 	{is_idle_in_transaction, ACT_TERMINATE,
-	"Terminate it: it is idle in a transaction, where a cancel changes nothing. "
+		"Terminate it: it is idle in a transaction, where a cancel changes nothing. "
 	"Set idle_in_transaction_session_timeout for role {user}."},
 	{is_idle, ACT_TERMINATE,
-	"Terminate it, or have the application release the lock: the session is idle and holds it beyond its transaction. "
+		"Terminate it, or have the application release the lock: the session is idle and holds it beyond its transaction. "
 	"Session-level locks leak through a pooler in transaction mode."},
 	{is_untracked, ACT_TERMINATE,
 	"Terminate it: track_activities is off there, so it may be idle, where a cancel changes nothing."},
 	{commits_synchronously, ACT_NONE,
-	"Bring the synchronous standby back or change synchronous_standby_names: its commit waits for that, "
+		"Bring the synchronous standby back or change synchronous_standby_names: its commit waits for that, "
 	"and to cancel it would give up the guarantee."},
 	{writes_to_client, ACT_TERMINATE,
 	"Terminate it: it waits for its client to take the result, where a cancel changes nothing."},
@@ -204,20 +205,21 @@ expand(const char *text, const Case *c)
 	StringInfoData out;
 
 	initStringInfo(&out);
-	while (*text != '\0')
+	while (*text !='\0')
 	{
 		size_t		plain = strcspn(text, "{");
 		size_t		length;
 
 		appendBinaryStringInfo(&out, text, (int) plain);
-		text += plain;
+		text	  +=plain;
+
 		if (*text == '\0')
 			break;
 		length = strcspn(++text, "}");
 		for (int i = 0; i < (int) lengthof(placeholders); i++)
 			if (strlen(placeholders[i].name) == length && strncmp(placeholders[i].name, text, length) == 0)
 				appendStringInfoString(&out, placeholders[i].text(c));
-		text += length + 1;
+		text	  +=length + 1;
 	}
 	return out.data;
 }
@@ -466,8 +468,10 @@ delays_snapshots_only(const Case *c)
 	ListCell   *lc;
 
 	foreach(lc, c->node->party->victims)
+	{
 		if (((const VoxEdge *) lfirst(lc))->kind != VOX_BLOCK_SAFE_SNAPSHOT)
 			return false;
+	}
 	return true;
 }
 

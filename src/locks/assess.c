@@ -135,8 +135,10 @@ waits_in_queue_only(const VoxNode *node)
 	ListCell   *lc;
 
 	foreach(lc, node->party->blockers)
+	{
 		if (((const VoxEdge *) lfirst(lc))->kind != VOX_BLOCK_SOFT)
 			return false;
+	}
 	return true;
 }
 

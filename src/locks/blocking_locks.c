@@ -63,7 +63,8 @@ typedef struct Row
 {
 	Datum		values[COL_COUNT];
 	bool		nulls[COL_COUNT];
-	const VoxWait *about;		/* the wait that target and object speak of; NULL: none */
+	const VoxWait *about;		/* the wait that target and object speak of;
+								 * NULL: none */
 	char	   *target;			/* NULL: not known, or not to be told */
 	char	   *held;
 } Row;
@@ -120,8 +121,10 @@ voxanne_blocking_locks(PG_FUNCTION_ARGS)
 		voxanne_naming_begin(&call.naming, get_func_namespace(fcinfo->flinfo->fn_oid));
 		voxanne_forest_order(call.forest);
 		foreach(lc, call.forest->tops)
+		{
 			if (is_wanted(&call, lfirst(lc)))
 				put_tree(&call, lfirst(lc));
+		}
 		voxanne_naming_end(&call.naming);
 	}
 	voxanne_sink_close_unsorted(&call.sink);
@@ -224,7 +227,9 @@ put_tree(Call *call, const VoxNode *node)
 	check_stack_depth();
 	put_node(call, node);
 	foreach(lc, node->children)
+	{
 		put_tree(call, lfirst(lc));
+	}
 }
 
 static void
@@ -371,7 +376,9 @@ kind_of(const VoxNode *node)
 	if (node->party->blockers == NIL)
 		return "recovery";
 	foreach(lc, node->party->blockers)
+	{
 		strongest = Max(strongest, ((const VoxEdge *) lfirst(lc))->kind);
+	}
 	return names[strongest];
 }
 
@@ -429,11 +436,15 @@ blocker_pids(const VoxNode *node)
 	ListCell   *lc;
 
 	foreach(lc, node->party->blockers)
+	{
 		pids = list_append_unique_int(pids, ((const VoxEdge *) lfirst(lc))->blocker->pid);
+	}
 	list_sort(pids, list_int_cmp);
 	elements = palloc_array(Datum, Max(list_length(pids), 1));
 	foreach(lc, pids)
+	{
 		elements[count++] = Int32GetDatum(lfirst_int(lc));
+	}
 	return PointerGetDatum(construct_array(elements, count, INT4OID, sizeof(int32), true, TYPALIGN_INT));
 }
 

@@ -125,8 +125,10 @@ already_read(const VoxWaitGraph *graph, int pid)
 		ListCell   *lc;
 
 		foreach(lc, graph->parties[i]->waits)
+		{
 			if (((const VoxWait *) lfirst(lc))->pid == pid)
 				return true;
+		}
 	}
 	return false;
 }

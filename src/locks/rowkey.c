@@ -77,7 +77,9 @@ read_key(Oid relid, ItemPointer tid)
 	if (found)
 	{
 		foreach(lc, columns)
+		{
 			append_column(&text, slot, (AttrNumber) lfirst_int(lc));
+		}
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(rel, NoLock);

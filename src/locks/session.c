@@ -176,7 +176,8 @@ voxanne_session_address(const VoxSession *session)
 		return NULL;
 	if (pg_getnameinfo_all(&addr->addr, addr->salen, host, sizeof(host), NULL, 0, NI_NUMERICHOST) != 0)
 		return NULL;
-	host[strcspn(host, "%")] = '\0';	/* an IPv6 zone, which inet does not know */
+	host[strcspn(host, "%")] = '\0';	/* an IPv6 zone, which inet does not
+										 * know */
 	return pstrdup(host);
 }
 

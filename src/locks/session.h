@@ -11,12 +11,15 @@
 typedef struct VoxSession
 {
 	const PgBackendStatus *status;	/* NULL: prepared transaction */
-	bool		hidden;			/* the caller may not see what it does (as in pg_stat_activity) */
+	bool		hidden;			/* the caller may not see what it does (as in
+								 * pg_stat_activity) */
 	bool		superuser;		/* belongs to a superuser */
 	Oid			database;		/* InvalidOid: none */
 	Oid			userid;			/* InvalidOid: none */
-	TimestampTz xact_start;		/* of a prepared transaction: when it was prepared; 0: none */
-	const char *gid;			/* prepared transaction only; NULL if it is gone */
+	TimestampTz xact_start;		/* of a prepared transaction: when it was
+								 * prepared; 0: none */
+	const char *gid;			/* prepared transaction only; NULL if it is
+								 * gone */
 } VoxSession;
 
 /* The activity of all sessions at one moment, valid to the end of the transaction. */

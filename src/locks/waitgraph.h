@@ -16,10 +16,12 @@
 /* Weakest first: where two apply to the same edge the later one stays. */
 typedef enum VoxBlock
 {
-	VOX_BLOCK_SOFT,				/* awaits a conflicting lock and is ahead in the queue */
+	VOX_BLOCK_SOFT,				/* awaits a conflicting lock and is ahead in
+								 * the queue */
 	VOX_BLOCK_HARD,				/* holds a conflicting lock */
 	VOX_BLOCK_RECOVERY,			/* holds what WAL replay needs */
-	VOX_BLOCK_SAFE_SNAPSHOT		/* its writes could make a DEFERRABLE snapshot unsafe */
+	VOX_BLOCK_SAFE_SNAPSHOT		/* its writes could make a DEFERRABLE snapshot
+								 * unsafe */
 } VoxBlock;
 
 typedef enum VoxWaitFor
@@ -37,9 +39,11 @@ typedef struct VoxWait
 {
 	int			pid;			/* the party's own or one of its workers */
 	VoxWaitFor	what;
-	LOCKTAG		tag;			/* VOX_WAIT_LOCK only, as are mode, row and on_row */
+	LOCKTAG		tag;			/* VOX_WAIT_LOCK only, as are mode, row and
+								 * on_row */
 	LOCKMODE	mode;
-	bool		on_row;			/* waits for a transaction because of this row: */
+	bool		on_row;			/* waits for a transaction because of this
+								 * row: */
 	LOCKTAG		row;
 	TimestampTz since;			/* 0: not known (yet) */
 } VoxWait;
@@ -64,7 +68,8 @@ typedef struct VoxEdge
 	VoxParty   *blocker;
 	const VoxWait *wait;
 	VoxBlock	kind;
-	LOCKMASK	held;			/* the conflicting modes that the blocker holds */
+	LOCKMASK	held;			/* the conflicting modes that the blocker
+								 * holds */
 } VoxEdge;
 
 typedef struct VoxWaitGraph
