@@ -7,6 +7,8 @@ SELECT * FROM target_state;
 SELECT object FROM backup_status() WHERE object IN ('worker', 'wal_archive') ORDER BY object;
 
 -- refused: names, kinds, locations, options
+SET voxanne_ops.backup_directories = 'backup';
+SET voxanne_ops.backup_directories = '/backup, "/srv';
 SET voxanne_ops.backup_directories = '/backup, "/srv/my backups"';
 SELECT add_backup_target(NULL, 'basebackup', '/backup/nightly');
 SELECT add_backup_target('', 'basebackup', '/backup/nightly');

@@ -29,6 +29,7 @@ char	   *voxanne_webhook_url_file = NULL;
 
 static bool check_absolute(char **newval, void **extra, GucSource source);
 static bool check_databases(char **newval, void **extra, GucSource source);
+static bool check_directories(char **newval, void **extra, GucSource source);
 
 /*
  * Define all settings; called once, when the library is loaded.
@@ -50,7 +51,7 @@ voxanne_define_settings(void)
 							   "Directories below which backup targets may lie, separated by commas.",
 							   "Empty: none.",
 							   &voxanne_backup_directories, "",
-							   PGC_SUSET, GUC_LIST_INPUT, NULL, NULL, NULL);
+							   PGC_SUSET, GUC_LIST_INPUT, check_directories, NULL, NULL);
 	DefineCustomStringVariable("voxanne_ops.ca_file",
 							   "File with the CA certificates that servers of HTTPS URLs must present.",
 							   "Empty: those of the operating system.",
@@ -137,6 +138,30 @@ check_databases(char **newval, void **extra, GucSource source)
 		}
 	}
 	list_free(names);
+	pfree(copy);
+	return valid;
+}
+
+/* A list of absolute paths. */
+static bool
+check_directories(char **newval, void **extra, GucSource source)
+{
+	char	   *copy = pstrdup(*newval);
+	List	   *directories = NIL;
+	ListCell   *lc;
+	bool		valid = SplitDirectoriesString(copy, ',', &directories);
+
+	if (!valid)
+		GUC_check_errdetail("It must be a list of paths separated by commas; quote a path with commas.");
+	foreach(lc, directories)
+	{
+		if (valid && !is_absolute_path((char *) lfirst(lc)))
+		{
+			GUC_check_errdetail("\"%s\" is not an absolute path.", (char *) lfirst(lc));
+			valid = false;
+		}
+	}
+	list_free_deep(directories);
 	pfree(copy);
 	return valid;
 }
