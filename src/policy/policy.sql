@@ -52,8 +52,10 @@ BEGIN ATOMIC
 	JOIN pg_namespace n ON n.oid = quote_ident(s.name)::regnamespace
 	JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p')
 	LEFT JOIN pg_policy p ON p.polrelid = c.oid
+	WHERE NOT EXISTS (SELECT FROM pg_depend d
+		WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0 AND d.deptype = 'e')
 	ORDER BY n.nspname, c.relname, p.polname;
 END;
 COMMENT ON FUNCTION @extschema@.rls_policies(name[]) IS
-'Every table of the schemas with its row security switches and policies (runbook 1.5), one row per policy; a table without policies has one row with policy NULL. Unlike pg_policies it shows tables without policies, partitioned tables and whether row security is on, and all names carry their schemas. using_expr decides which rows are found, check_expr which may be written (NULL: using_expr does). Error 3F000 for an unknown schema.';
+'Every table of the schemas, but for those of extensions, with its row security switches and policies (runbook 1.5), one row per policy; a table without policies has one row with policy NULL. Unlike pg_policies it shows tables without policies, partitioned tables and whether row security is on, and all names carry their schemas. using_expr decides which rows are found, check_expr which may be written (NULL: using_expr does). Error 3F000 for an unknown schema.';
 GRANT EXECUTE ON FUNCTION @extschema@.rls_policies(name[]) TO pg_monitor;
