@@ -74,9 +74,16 @@ voxanne_cycle_alert(const char *alerts)
 Datum
 voxanne_test_alert(PG_FUNCTION_ARGS)
 {
-	char	   *severity = DatumGetCString(DirectFunctionCall1(enum_out, PG_GETARG_DATUM(0)));
+	char	   *severity;
 	VoxJson		json;
 	char	   *reason;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("severity must not be null"),
+				 errhint("Valid severities are info, warning and critical.")));
+	severity = DatumGetCString(DirectFunctionCall1(enum_out, PG_GETARG_DATUM(0)));
 
 	if (voxanne_webhook_url_file[0] == '\0')
 		ereport(ERROR,
