@@ -32,7 +32,6 @@ libc6-dev             [ -f /usr/include/stdlib.h ]
 zlib1g-dev            [ -f /usr/include/zlib.h ]
 libssl-dev            [ -f /usr/include/openssl/evp.h ]
 libcurl4-openssl-dev  find /usr/include -path "*curl/curl.h" | grep .
-libssl-dev            [ -f /usr/include/openssl/evp.h ]
 '
 TEST_NEEDS='
 libipc-run-perl       perl -MIPC::Run -e 1
