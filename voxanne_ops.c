@@ -9,6 +9,7 @@
 #include "child/child.h"
 #include "core/compat.h"
 #include "core/settings.h"
+#include "data/keyscan_progress.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 
@@ -21,6 +22,7 @@ _PG_init(void)
 {
 	voxanne_define_settings();
 	voxanne_child_init();
+	voxanne_progress_share();
 	voxanne_slots_define();
 
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)

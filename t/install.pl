@@ -151,8 +151,8 @@ SQL
 
 # What pg_monitor may do is this list, and what is granted to him also works.
 my @monitor = (
-	'_voxanne_verification_progress()', 'backup_status()', 'backup_verification_log', 'backup_verification_progress',
-	'blocking_locks(interval,name)', 'rls_audit(name[],name[],name)', 'rls_policies(name[])',
+	'_voxanne_data_check_progress()', '_voxanne_verification_progress()', 'backup_status()', 'backup_verification_log',
+	'backup_verification_progress', 'blocking_locks(interval,name)', 'data_check_progress', 'rls_audit(name[],name[],name)', 'rls_policies(name[])',
 	'voxanne_ops_version()');
 $node->safe_psql('in_public', 'CREATE EXTENSION voxanne_ops');
 is($node->safe_psql('in_public', "$attempts SELECT DISTINCT object COLLATE \"C\" FROM pg_temp.allowed('pg_monitor') ORDER BY 1"),

@@ -2,8 +2,8 @@
  * src/core/query.c
  *		A SELECT of ours over users' tables, that runs nobody's code as the caller.
  *
- * Even a plain SELECT can run functions that somebody else wrote: an operator
- * or cast of a type of his, or, while it is only being planned, a function in
+ * Even a plain SELECT can run functions that somebody else wrote: an operator,
+ * cast or hash function of a type of his, or, while it is only being planned, a function in
  * an index, CHECK constraint, partition key or statistics object (the planner
  * folds calls with constant arguments).  With a superuser as caller that would
  * hand him the cluster.  So the analyzed query and the tables it reads are
@@ -29,6 +29,7 @@
 #include "core/privileges.h"
 #include "core/query.h"
 #include "core/relation.h"
+#include "core/typecode.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/acl.h"
@@ -45,7 +46,8 @@ typedef struct Exposure
 	bool		foreign_code;	/* found in the expression being walked */
 	bool		query_foreign;	/* the query itself calls foreign code */
 	List	   *relations;		/* oids of all tables read */
-	List	   *hosts;			/* oids of those that bring foreign code with them */
+	List	   *hosts;			/* oids of those that bring foreign code with
+								 * them */
 } Exposure;
 
 static bool is_foreign_function(Oid funcid, void *context);
@@ -64,8 +66,18 @@ voxanne_query_argument(VoxQuery *query, Oid type, Datum value, bool isnull)
 {
 	int			i = query->nargs++;
 
-	if (i >= VOX_QUERY_MAX_ARGS)
-		elog(ERROR, "too many query parameters");
+	if (i == 0)
+	{
+		query->types = palloc_array(Oid, 1);
+		query->values = palloc_array(Datum, 1);
+		query->nulls = palloc_array(char, 1);
+	}
+	else
+	{
+		query->types = repalloc(query->types, sizeof(Oid) * query->nargs);
+		query->values = repalloc(query->values, sizeof(Datum) * query->nargs);
+		query->nulls = repalloc(query->nulls, query->nargs);
+	}
 	query->types[i] = type;
 	query->values[i] = value;
 	query->nulls[i] = isnull ? 'n' : ' ';
@@ -108,16 +120,15 @@ voxanne_query_run(VoxQuery *query)
 }
 
 /*
- * The one number that a SELECT without parameters returns.
+ * The one number that a SELECT returns.
  */
 int64
-voxanne_query_count(const char *sql)
+voxanne_query_count(VoxQuery *query)
 {
-	VoxQuery	query = {.sql = sql};
 	bool		isnull;
 
-	if (voxanne_query_run(&query) != 1)
-		elog(ERROR, "query \"%s\" did not return one row", sql);
+	if (voxanne_query_run(query) != 1)
+		elog(ERROR, "query \"%s\" did not return one row", query->sql);
 	return voxanne_value_int64(0, 1, &isnull);
 }
 
@@ -189,6 +200,8 @@ expose_walker(Node *node, void *context)
 		exposure->query_foreign |= exposure->foreign_code;
 		return false;
 	}
+	if (IsA(node, Var))
+		(void) voxanne_visit_type_functions(((Var *) node)->vartype, is_foreign_function, context);
 	(void) check_functions_in_node(node, is_foreign_function, context);
 	return expression_tree_walker(node, expose_walker, context);
 }

@@ -7,21 +7,19 @@
 
 #include "executor/spi.h"
 
-#define VOX_QUERY_MAX_ARGS 8
-
 /* A query's text and parameters; zeroed, then filled by voxanne_query_argument(). */
 typedef struct VoxQuery
 {
 	const char *sql;
 	int			nargs;
-	Oid			types[VOX_QUERY_MAX_ARGS];
-	Datum		values[VOX_QUERY_MAX_ARGS];
-	char		nulls[VOX_QUERY_MAX_ARGS];
+	Oid		   *types;
+	Datum	   *values;
+	char	   *nulls;
 } VoxQuery;
 
 extern char *voxanne_query_argument(VoxQuery *query, Oid type, Datum value, bool isnull);
 extern uint64 voxanne_query_run(VoxQuery *query);
-extern int64 voxanne_query_count(const char *sql);
+extern int64 voxanne_query_count(VoxQuery *query);
 
 extern int64 voxanne_value_int64(uint64 row, int column, bool *isnull);
 

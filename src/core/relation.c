@@ -12,6 +12,7 @@
 #include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
@@ -206,6 +207,17 @@ voxanne_find_column(Oid relid, const char *name)
 	AttrNumber	attnum = get_attnum(relid, name);
 
 	return attnum > 0 ? attnum : InvalidAttrNumber;
+}
+
+/*
+ * Is a column generated when it is read?
+ */
+bool
+voxanne_is_virtual(Oid relid, AttrNumber attnum)
+{
+	char		generated = get_attgenerated(relid, attnum);
+
+	return generated != '\0' && generated != ATTRIBUTE_GENERATED_STORED;
 }
 
 /*

@@ -25,6 +25,7 @@ extern char *voxanne_lock_to_read(Oid relid);
 extern bool voxanne_changed_since(Oid relid, Snapshot snapshot);
 extern Oid	voxanne_relation_owner(Oid relid);
 extern AttrNumber voxanne_find_column(Oid relid, const char *name);
+extern bool voxanne_is_virtual(Oid relid, AttrNumber attnum);
 extern List *voxanne_primary_key(Oid relid);
 
 #endif							/* VOXANNE_RELATION_H */

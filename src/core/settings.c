@@ -20,12 +20,22 @@ char	   *voxanne_backup_directories = NULL;
 char	   *voxanne_ca_file = NULL;
 int			voxanne_clock_offset = 0;
 char	   *voxanne_databases = NULL;
+int			voxanne_executor = VOX_EXECUTOR_AUTO;
+int			voxanne_hash_bits = 64;
 char	   *voxanne_instance_name = NULL;
 int			voxanne_lock_wait_critical = 5 * 60 * 1000;
 int			voxanne_lock_wait_warning = 30 * 1000;
 int			voxanne_log_retention = 90 * 24 * 60;
 int			voxanne_rescan_interval = 3600;
+int			voxanne_time_budget = 0;
 char	   *voxanne_webhook_url_file = NULL;
+
+static const struct config_enum_entry executors[] = {
+	{"auto", VOX_EXECUTOR_AUTO, false},
+	{"scan", VOX_EXECUTOR_SCAN, false},
+	{"sql", VOX_EXECUTOR_SQL, false},
+	{NULL, 0, false}
+};
 
 static bool check_absolute(char **newval, void **extra, GucSource source);
 static bool check_databases(char **newval, void **extra, GucSource source);
@@ -68,6 +78,16 @@ voxanne_define_settings(void)
 							   "Names are compared exactly, as pg_database has them. Empty: none.",
 							   &voxanne_databases, "postgres",
 							   PGC_SIGHUP, GUC_LIST_INPUT, check_databases, NULL, NULL);
+	DefineCustomEnumVariable("voxanne_ops.executor",
+							 "Who answers data checks: the scan engine, SQL, or whichever suits the question.",
+							 "The answer does not depend on it.",
+							 &voxanne_executor, VOX_EXECUTOR_AUTO, executors,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("voxanne_ops.hash_bits",
+							"Bits that the scan engine keeps of a hash.",
+							"For tests: few bits make different keys collide.",
+							&voxanne_hash_bits, 64, 1, 64,
+							PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 	DefineCustomStringVariable("voxanne_ops.instance_name",
 							   "What alerts call this server.",
 							   "Empty: alerts name the database only.",
@@ -93,6 +113,11 @@ voxanne_define_settings(void)
 							"0: never.",
 							&voxanne_rescan_interval, 3600, 0, 7 * 24 * 3600,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("voxanne_ops.time_budget",
+							"Time after which a data check returns what it has and lists what it did not reach.",
+							"0: none.",
+							&voxanne_time_budget, 0, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomStringVariable("voxanne_ops.webhook_url_file",
 							   "File that holds the URL to which alerts are posted.",
 							   "Readable for the server's user only, as the URL is a secret. Empty: no alerts are posted.",

@@ -8,17 +8,28 @@
 /* Most names that voxanne_ops.databases may hold */
 #define VOX_MAX_DATABASES 32
 
+/* Who answers questions about users' tables */
+typedef enum VoxExecutor
+{
+	VOX_EXECUTOR_AUTO,
+	VOX_EXECUTOR_SCAN,
+	VOX_EXECUTOR_SQL
+} VoxExecutor;
+
 extern char *voxanne_agent_path;
 extern bool voxanne_allow_http;
 extern char *voxanne_backup_directories;
 extern char *voxanne_ca_file;
 extern int	voxanne_clock_offset;
 extern char *voxanne_databases;
+extern int	voxanne_executor;	/* VoxExecutor */
+extern int	voxanne_hash_bits;
 extern char *voxanne_instance_name;
 extern int	voxanne_lock_wait_critical;
 extern int	voxanne_lock_wait_warning;
 extern int	voxanne_log_retention;	/* minutes */
 extern int	voxanne_rescan_interval;
+extern int	voxanne_time_budget;	/* milliseconds */
 extern char *voxanne_webhook_url_file;
 
 extern void voxanne_define_settings(void);

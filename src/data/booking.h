@@ -5,6 +5,7 @@
 #ifndef VOXANNE_BOOKING_H
 #define VOXANNE_BOOKING_H
 
+#include "data/keyscan.h"
 #include "data/table.h"
 #include "datatype/timestamp.h"
 
@@ -93,11 +94,14 @@ typedef struct VoxBookingGroup
 	char	   *identity;		/* "contact:17, provider:4" */
 } VoxBookingGroup;
 
+extern const char *const voxanne_inactive_labels[];
 extern const char *voxanne_booking_axis(VoxBookingAxis axis);
+extern List *voxanne_booking_columns(const VoxBookingQuestion *question);
 extern char *voxanne_booking_active(const VoxBookingQuestion *question, const char *alias);
 
-/* the executor that asks SQL: booking_sql.c; places by axis, part and start */
-extern List *voxanne_booking_ask_sql(const VoxBookingQuestion *question);
+/* booking_sql.c; places by axis, part and start */
+extern List *voxanne_booking_ask(const VoxBookingQuestion *question,
+								 VoxScanQuestion *const *found);
 
 /* booking_group.c */
 extern List *voxanne_booking_groups(List *places, bool overlapping);

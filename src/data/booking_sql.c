@@ -1,6 +1,6 @@
 /*
  * src/data/booking_sql.c
- *		Which appointments take the same time, answered by SQL.
+ *		Which appointments take the same time, answered by SQL: of all, or those that the scan found.
  *
  * Per person the rows are swept in order of their start, beside the latest end
  * so far.  Looking at the row before alone would miss the third of 10-14,
@@ -12,12 +12,10 @@
 #include "core/compat.h"
 #include "core/query.h"
 #include "data/booking.h"
+#include "data/executor.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
-
-/* What makes an appointment take no time. */
-#define INACTIVE_LABELS "'cancelled', 'canceled', 'no_show', 'no-show', 'noshow'"
 
 /* The length of an appointment that does not state one. */
 #define DEFAULT_LENGTH "'30 minutes'::pg_catalog.interval"
@@ -43,6 +41,9 @@ typedef struct BookingEntry
 	VoxBooking *booking;
 } BookingEntry;
 
+/* What makes an appointment take no time. */
+const char *const voxanne_inactive_labels[] = {"cancelled", "canceled", "no_show", "no-show", "noshow", NULL};
+
 static const char *const axis_names[VOX_BOOKING_AXES] = {
 	[VOX_AXIS_CONTACT] = "contact",
 	[VOX_AXIS_PHONE] = "phone",
@@ -52,9 +53,10 @@ static const char *const axis_names[VOX_BOOKING_AXES] = {
 };
 
 static char *column(const VoxBookingQuestion *question, VoxBookingRole role);
-static char *axis_query(const VoxBookingQuestion *question, VoxBookingAxis axis,
+static char *axis_query(const VoxBookingQuestion *question, VoxBookingAxis axis, const char *from,
 						const char *tolerance, const char *where);
-static char *axis_person(const VoxBookingQuestion *question, VoxBookingAxis axis);
+static char *axis_person(const VoxBookingQuestion *question, VoxBookingAxis axis, const char *from);
+static const char *axis_rows(const VoxBookingQuestion *question, const VoxScanQuestion *found, VoxQuery *query);
 static char *start_expression(const VoxBookingQuestion *question);
 static char *end_expression(const VoxBookingQuestion *question);
 static char *phone_expression(const VoxBookingQuestion *question);
@@ -69,22 +71,41 @@ voxanne_booking_axis(VoxBookingAxis axis)
 	return axis_names[axis];
 }
 
+/* All columns that are read, as an integer list. */
+List *
+voxanne_booking_columns(const VoxBookingQuestion *question)
+{
+	List	   *columns = voxanne_table_id_columns(&question->table);
+
+	for (int role = 0; role < VOX_BOOKING_ROLES; role++)
+		if (question->columns[role] != InvalidAttrNumber)
+			columns = list_append_unique_int(columns, question->columns[role]);
+	return columns;
+}
+
 /* The condition that an appointment is neither cancelled nor missed. */
 char *
 voxanne_booking_active(const VoxBookingQuestion *question, const char *alias)
 {
+	StringInfoData labels;
+
 	if (question->columns[VOX_ROLE_STATUS] == InvalidAttrNumber)
 		return pstrdup("true");
-	return psprintf("pg_catalog.lower(pg_catalog.format('%%s', %s)) NOT IN (" INACTIVE_LABELS ")",
-					voxanne_column_ref(question->table.relid, alias, question->columns[VOX_ROLE_STATUS]));
+	initStringInfo(&labels);
+	for (int i = 0; voxanne_inactive_labels[i] != NULL; i++)
+		appendStringInfo(&labels, "%s'%s'", i > 0 ? ", " : "", voxanne_inactive_labels[i]);
+	return psprintf("pg_catalog.lower(pg_catalog.format('%%s', %s)) NOT IN (%s)",
+					voxanne_column_ref(question->table.relid, alias, question->columns[VOX_ROLE_STATUS]),
+					labels.data);
 }
 
 /*
  * All rows that conflict with another one, once for each axis on which they
- * do.  The table is locked, settings pinned, a snapshot active.
+ * do.  "found" has, by axis, the scan engine's answer or NULL.  The table is
+ * locked, settings pinned, a snapshot active.
  */
 List *
-voxanne_booking_ask_sql(const VoxBookingQuestion *question)
+voxanne_booking_ask(const VoxBookingQuestion *question, VoxScanQuestion *const *found)
 {
 	MemoryContext context = CurrentMemoryContext;
 	VoxQuery	query = {0};
@@ -94,22 +115,25 @@ voxanne_booking_ask_sql(const VoxBookingQuestion *question)
 	char	   *where = row_conditions(question, &query);
 	List	   *places = NIL;
 	StringInfoData axes;
-	uint64		found;
+	uint64		count;
 
 	initStringInfo(&axes);
 	for (int axis = 0; axis < VOX_BOOKING_AXES; axis++)
-		if (question->axes[axis])
+		if (question->axes[axis] && (found[axis] == NULL || found[axis]->nrows > 0))
 			appendStringInfo(&axes, "%s%s", axes.len > 0 ? " UNION ALL " : "",
-							 axis_query(question, (VoxBookingAxis) axis, tolerance, where));
+							 axis_query(question, (VoxBookingAxis) axis,
+										axis_rows(question, found[axis], &query), tolerance, where));
+	if (axes.len == 0)
+		return NIL;
 	query.sql = psprintf("SELECT axis, part, id, literal, tenant_text, who_text, start_at, end_at, near_until,"
 						 " pg_catalog.rank() OVER (ORDER BY created NULLS LAST, %s) AS seniority"
 						 " FROM (%s) AS conflicting ORDER BY axis, part, start_at, seniority",
 						 key_columns(&question->table, KEY_SORTED), axes.data);
 
 	SPI_connect();
-	found = voxanne_query_run(&query);
+	count = voxanne_query_run(&query);
 	MemoryContextSwitchTo(context);
-	for (uint64 row = 0; row < found; row++)
+	for (uint64 row = 0; row < count; row++)
 		places = lappend(places, read_place(row, bookings));
 	SPI_finish();
 	hash_destroy(bookings);
@@ -118,7 +142,7 @@ voxanne_booking_ask_sql(const VoxBookingQuestion *question)
 
 /* The rows that conflict on one axis. */
 static char *
-axis_query(const VoxBookingQuestion *question, VoxBookingAxis axis,
+axis_query(const VoxBookingQuestion *question, VoxBookingAxis axis, const char *from,
 		   const char *tolerance, const char *where)
 {
 	const VoxTable *table = &question->table;
@@ -143,15 +167,14 @@ axis_query(const VoxBookingQuestion *question, VoxBookingAxis axis,
 					" OR %s AND end_at IS NOT NULL AND (start_at < reach OR next_range < end_at)",
 					(int) axis, key_columns(table, KEY_NAMES), voxanne_table_id(table, "t"), voxanne_table_id_literal(table, "t"), tenant,
 					start, end_expression(question), start, tolerance, voxanne_table_created(table, "t"),
-					key_columns(table, KEY_DEFINED), axis_person(question, axis), where,
+					key_columns(table, KEY_DEFINED), axis_person(question, axis, from), where,
 					question->overlapping ? "true" : "false");
 }
 
 /* "person AS who FROM table WHERE it has that person" for one axis. */
 static char *
-axis_person(const VoxBookingQuestion *question, VoxBookingAxis axis)
+axis_person(const VoxBookingQuestion *question, VoxBookingAxis axis, const char *from)
 {
-	const char *from = question->table.from;
 	const char *no_contact = question->columns[VOX_ROLE_CONTACT] == InvalidAttrNumber ? "true" :
 		psprintf("%s IS NULL", column(question, VOX_ROLE_CONTACT));
 	char	   *tenant;
@@ -178,9 +201,18 @@ axis_person(const VoxBookingQuestion *question, VoxBookingAxis axis)
 	if (question->columns[VOX_ROLE_PROVIDER] == InvalidAttrNumber)
 		return psprintf("%s AS who FROM %s AS t WHERE %s IS NOT NULL", tenant, from, tenant);
 	return psprintf("%s AS who FROM %s AS t WHERE %s IS NOT NULL AND NOT EXISTS (SELECT FROM %s AS o WHERE %s AND %s IS NOT NULL)",
-					tenant, from, tenant, from,
+					tenant, from, tenant, question->table.from,
 					voxanne_equal_columns(question->table.relid, "o", "t", question->columns[VOX_ROLE_TENANT]),
 					voxanne_column_ref(question->table.relid, "o", question->columns[VOX_ROLE_PROVIDER]));
+}
+
+/* What to select the rows of one axis from. */
+static const char *
+axis_rows(const VoxBookingQuestion *question, const VoxScanQuestion *found, VoxQuery *query)
+{
+	if (found == NULL)
+		return question->table.from;
+	return voxanne_rows_found(query, &question->table, voxanne_booking_columns(question), found);
 }
 
 static char *

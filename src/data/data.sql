@@ -1,4 +1,4 @@
--- data: duplicates, orphans.
+-- data: duplicates, orphans, how data checks run.
 
 CREATE FUNCTION @extschema@.find_orphans(
 	relation regclass DEFAULT NULL,
@@ -76,3 +76,44 @@ kind: exact (all start at the same time), near (all within tolerance), overlap. 
 keep_id: the one with the oldest created_at, then the lowest primary key. duplicate_ids: those that conflict with an older one that stays, 1000 at most; the others need not go. references_to_move: rows that reference duplicate_ids through foreign keys; NULL if not all of those can be read.
 remedy: sets their status to cancelled, or without such a status soft-deletes them; never deletes. Times in detail are in the session''s time zone.
 Severity: critical if the group reaches into the future, warning for the last seven days, else info. Order: most severe, then earliest. Locks tables in ACCESS SHARE mode without waiting.';
+
+CREATE FUNCTION @extschema@.data_check_execution()
+RETURNS TABLE (relation text, question text, executor text, workers int, rows_read bigint, spilled_bytes bigint, reason text)
+LANGUAGE C VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'voxanne_data_check_execution';
+COMMENT ON FUNCTION @extschema@.data_check_execution() IS
+'How the last call of find_duplicates(), find_duplicate_appointments() or find_orphans() in this session was answered: one row per question; none before the first call.
+relation, question: what was asked of which table or column. executor: scan (the scan engine narrowed the table down) or sql; the answer is the same.
+workers: parallel processes besides the session''s own that the scan got; rows_read: rows it read for all questions of the call; spilled_bytes: what it wrote to temporary files because maintenance_work_mem was used up. NULL for sql.
+reason: why the scan was not used; NULL where it was. See setting voxanne_ops.executor (auto, scan or sql).';
+
+CREATE FUNCTION @extschema@._voxanne_data_check_progress(
+	OUT pid int, OUT datid oid, OUT relid oid, OUT phase text, OUT blocks_total bigint, OUT blocks_done bigint,
+	OUT rows_done bigint, OUT spilled_bytes bigint)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'voxanne_data_check_progress';
+COMMENT ON FUNCTION @extschema@._voxanne_data_check_progress() IS
+'What view data_check_progress shows. ERROR 55000 if the library is not preloaded.';
+GRANT EXECUTE ON FUNCTION @extschema@._voxanne_data_check_progress() TO pg_monitor;
+
+CREATE VIEW @extschema@.data_check_progress AS
+SELECT p.pid, d.datname, p.relid,
+       CASE WHEN d.datname = pg_catalog.current_database() THEN p.relid::pg_catalog.regclass::text END AS relation,
+       p.phase, p.blocks_done, p.blocks_total, p.rows_done, p.spilled_bytes
+FROM @extschema@._voxanne_data_check_progress() AS p
+LEFT JOIN pg_catalog.pg_database AS d ON d.oid OPERATOR(pg_catalog.=) p.datid;
+GRANT SELECT ON @extschema@.data_check_progress TO pg_monitor;
+COMMENT ON VIEW @extschema@.data_check_progress IS
+'Data checks that are scanning tables now, a row per session; sessions of other roles show details to members of pg_read_all_stats only. ERROR 55000 if the library is not preloaded.
+pid: the session. relid, relation: the table being scanned (relation: in this database only). phase: scanning (reading it) or matching (finding what matters of it).
+blocks_done, blocks_total: blocks of the table read by all processes of the scan. rows_done: rows read of it. spilled_bytes: written to temporary files by the call so far.';
+COMMENT ON COLUMN @extschema@.data_check_progress.pid IS 'the session, as in pg_stat_activity';
+COMMENT ON COLUMN @extschema@.data_check_progress.datname IS 'its database';
+COMMENT ON COLUMN @extschema@.data_check_progress.relid IS 'oid of the table being scanned';
+COMMENT ON COLUMN @extschema@.data_check_progress.relation IS 'its name, in this database only';
+COMMENT ON COLUMN @extschema@.data_check_progress.phase IS 'scanning (reading the table) or matching (finding what matters of it)';
+COMMENT ON COLUMN @extschema@.data_check_progress.blocks_done IS 'blocks of the table read by all processes of the scan';
+COMMENT ON COLUMN @extschema@.data_check_progress.blocks_total IS 'blocks that the table has';
+COMMENT ON COLUMN @extschema@.data_check_progress.rows_done IS 'rows read of it';
+COMMENT ON COLUMN @extschema@.data_check_progress.spilled_bytes IS 'written to temporary files by the call so far';

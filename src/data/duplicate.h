@@ -6,6 +6,7 @@
 #define VOXANNE_DUPLICATE_H
 
 #include "data/incoming.h"
+#include "data/keyscan.h"
 #include "data/table.h"
 #include "datatype/timestamp.h"
 #include "utils/jsonb.h"
@@ -50,8 +51,9 @@ typedef struct VoxKeyAnswer
 								 * keepers' age */
 } VoxKeyAnswer;
 
-/* the executor that asks SQL: duplicate_sql.c */
-extern void voxanne_key_ask_sql(const VoxKeyQuestion *question, VoxKeyAnswer *answer);
+/* duplicate_sql.c */
+extern void voxanne_key_ask(const VoxKeyQuestion *question, const VoxScanQuestion *found,
+							VoxKeyAnswer *answer);
 
 /* merge.c */
 extern List *voxanne_member_literals(List *members);

@@ -1,6 +1,6 @@
 /*
  * src/data/duplicate_sql.c
- *		Questions about equal keys, answered by SQL.
+ *		Questions about equal keys, answered by SQL: over all rows, or those that the scan found.
  *
  * GROUP BY finds the groups by hashing, and a join brings their rows.  Where
  * nulls count as equal no join could, so window functions find the rows; a
@@ -11,13 +11,14 @@
 #include "core/compat.h"
 #include "core/query.h"
 #include "data/duplicate.h"
+#include "data/executor.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
 static char *conditions(const VoxKeyQuestion *question);
-static char *groups_by_hash(const VoxKeyQuestion *question, char **join);
-static char *groups_by_window(const VoxKeyQuestion *question, char **join);
+static char *groups_by_hash(const VoxKeyQuestion *question, const char *from, char **join);
+static char *groups_by_window(const VoxKeyQuestion *question, const char *from, char **join);
 static bool is_sortable(const VoxKeyQuestion *question);
 static char *numbered_columns(const VoxKeyQuestion *question);
 static char *key_object(const VoxKeyQuestion *question);
@@ -30,20 +31,28 @@ enum
 };
 
 /*
- * Find the groups of rows with equal keys.  The table is locked, settings
- * pinned, a snapshot active.
+ * Find the groups of rows with equal keys.  "found" is the scan engine's
+ * answer, or NULL.  The table is locked, settings pinned, a snapshot active.
  */
 void
-voxanne_key_ask_sql(const VoxKeyQuestion *question, VoxKeyAnswer *answer)
+voxanne_key_ask(const VoxKeyQuestion *question, const VoxScanQuestion *found, VoxKeyAnswer *answer)
 {
 	MemoryContext context = CurrentMemoryContext;
 	VoxQuery	query = {0};
 	const VoxTable *table = &question->table;
+	const char *from = table->from;
+	char	   *groups;
 	char	   *join;
-	char	   *groups = question->nulls_distinct || !is_sortable(question) ?
-		groups_by_hash(question, &join) : groups_by_window(question, &join);
-	uint64		found;
+	uint64		count;
 
+	memset(answer, 0, sizeof(*answer));
+	if (found != NULL && found->nrows == 0)
+		return;
+	if (found != NULL)
+		from = voxanne_rows_found(&query, table, list_union_int(voxanne_table_id_columns(table), question->columns),
+								  found);
+	groups = question->nulls_distinct || !is_sortable(question) ?
+		groups_by_hash(question, from, &join) : groups_by_window(question, from, &join);
 	query.sql = psprintf(
 						 "WITH found AS MATERIALIZED (%s),"
 						 " member AS ("
@@ -62,13 +71,13 @@ voxanne_key_ask_sql(const VoxKeyQuestion *question, VoxKeyAnswer *answer)
 						 voxanne_table_id(table, "t"), voxanne_table_id_literal(table, "t"),
 						 voxanne_table_created(table, "t"), numbered_columns(question),
 						 voxanne_table_seniority(table, "t"),
-						 table->from, join, conditions(question),
+						 from, join, conditions(question),
 						 key_object(question), Max(question->max_groups, 1), VOX_GROUP_LISTED + 1);
 
 	SPI_connect();
-	found = voxanne_query_run(&query);
+	count = voxanne_query_run(&query);
 	MemoryContextSwitchTo(context);
-	read_groups(answer, found, question->max_groups);
+	read_groups(answer, count, question->max_groups);
 	SPI_finish();
 }
 
@@ -89,7 +98,7 @@ conditions(const VoxKeyQuestion *question)
 
 /* A query for the groups, one row each, and how a row is joined to its group. */
 static char *
-groups_by_hash(const VoxKeyQuestion *question, char **join)
+groups_by_hash(const VoxKeyQuestion *question, const char *from, char **join)
 {
 	Oid			relid = question->table.relid;
 	StringInfoData on;
@@ -112,13 +121,13 @@ groups_by_hash(const VoxKeyQuestion *question, char **join)
 	*join = on.data;
 	return psprintf("SELECT %s, pg_catalog.count(*) AS vox_rows, pg_catalog.row_number() OVER () AS vox_group"
 					" FROM %s AS t WHERE %s GROUP BY %s HAVING pg_catalog.count(*) > 1",
-					numbered_columns(question), question->table.from,
+					numbered_columns(question), from,
 					conditions(question), voxanne_column_list(relid, "t", question->columns));
 }
 
 /* A query for the rows that have duplicates, one row each, with their place in the table. */
 static char *
-groups_by_window(const VoxKeyQuestion *question, char **join)
+groups_by_window(const VoxKeyQuestion *question, const char *from, char **join)
 {
 	char	   *key = voxanne_column_list(question->table.relid, "t", question->columns);
 
@@ -127,7 +136,7 @@ groups_by_window(const VoxKeyQuestion *question, char **join)
 					" pg_catalog.dense_rank() OVER (ORDER BY %s) AS vox_group,"
 					" pg_catalog.count(*) OVER (PARTITION BY %s) AS vox_rows"
 					" FROM %s AS t WHERE %s) AS counted WHERE vox_rows > 1",
-					key, key, question->table.from, conditions(question));
+					key, key, from, conditions(question));
 }
 
 static bool

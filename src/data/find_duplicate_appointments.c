@@ -18,6 +18,7 @@
 #include "core/relation.h"
 #include "data/booking.h"
 #include "data/duplicate.h"
+#include "data/executor.h"
 #include "data/incoming.h"
 #include "data/run.h"
 #include "nodes/makefuncs.h"
@@ -80,7 +81,7 @@ static bool has_class(Oid type, ColumnClass class);
 static void choose_axes(VoxBookingQuestion *question, Oid relid, List *same);
 static void read_filters(VoxBookingQuestion *question, Oid relid, FunctionCallInfo fcinfo);
 static const char *cancelling_status(const VoxBookingQuestion *question, Oid relid);
-static List *columns_read(const VoxBookingQuestion *question);
+static List *find_groups(BookingRun *run);
 static void check_bookings(void *state);
 static VoxSeverity group_severity(const VoxBookingGroup *group);
 static int	by_urgency(const ListCell *a, const ListCell *b);
@@ -117,6 +118,7 @@ voxanne_find_duplicate_appointments(PG_FUNCTION_ARGS)
 
 	voxanne_sink_open(&run.sink, fcinfo);
 	nestlevel = voxanne_run_begin();
+	voxanne_execution_begin();
 	refusal = voxanne_lock_to_read(run.relid);
 	if (refusal == NULL)
 		voxanne_incoming_lock(&run.incoming, run.relid);
@@ -289,15 +291,48 @@ cancelling_status(const VoxBookingQuestion *question, Oid relid)
 	return NULL;
 }
 
+/*
+ * The groups of conflicting appointments, each axis by whoever answers it.  An
+ * axis that time does not suffice for is reported and left out.
+ */
 static List *
-columns_read(const VoxBookingQuestion *question)
+find_groups(BookingRun *run)
 {
-	List	   *columns = voxanne_table_id_columns(&question->table);
+	VoxBookingQuestion *question = &run->question;
+	VoxScanQuestion scans[VOX_BOOKING_AXES];
+	VoxScanQuestion *found[VOX_BOOKING_AXES] = {NULL};
+	VoxBookingAxis axis_of[VOX_BOOKING_AXES];
+	const char *reasons[VOX_BOOKING_AXES] = {NULL};
+	int			count = 0;
 
-	for (int role = 0; role < VOX_BOOKING_ROLES; role++)
-		if (question->columns[role] != InvalidAttrNumber)
-			columns = list_append_unique_int(columns, question->columns[role]);
-	return columns;
+	for (int axis = 0; axis < VOX_BOOKING_AXES; axis++)
+	{
+		if (!question->axes[axis])
+			continue;
+		reasons[axis] = voxanne_scan_booking(question, (VoxBookingAxis) axis, &scans[count]);
+		if (reasons[axis] == NULL)
+			axis_of[count++] = (VoxBookingAxis) axis;
+	}
+	voxanne_scan(scans, count);
+	for (int i = 0; i < count; i++)
+	{
+		if (scans[i].answered)
+			found[axis_of[i]] = &scans[i];
+		if (!scans[i].late)
+			continue;
+		question->axes[axis_of[i]] = false;
+		voxanne_sink_skip(&run->sink, question->table.name, voxanne_booking_axis(axis_of[i]), OUT_OF_TIME,
+						  "Call find_duplicate_appointments() again with more time: there may be double bookings.");
+	}
+	for (int axis = 0; axis < VOX_BOOKING_AXES; axis++)
+	{
+		VoxScanQuestion unasked = {.reason = reasons[axis]};
+
+		if (question->axes[axis])
+			voxanne_execution_note(question->table.name, voxanne_booking_axis((VoxBookingAxis) axis),
+								   found[axis] != NULL ? found[axis] : &unasked);
+	}
+	return voxanne_booking_groups(voxanne_booking_ask(question, found), question->overlapping);
 }
 
 static void
@@ -312,7 +347,7 @@ check_bookings(void *state)
 	bool		told = false;
 
 	voxanne_table_describe(&question->table, run->relid);
-	refusal = voxanne_run_refusal(run->relid, columns_read(question));
+	refusal = voxanne_run_refusal(run->relid, voxanne_booking_columns(question));
 	if (refusal != NULL)
 	{
 		voxanne_sink_skip(&run->sink, question->table.name, "appointments", refusal,
@@ -320,7 +355,7 @@ check_bookings(void *state)
 		return;
 	}
 
-	groups = voxanne_booking_groups(voxanne_booking_ask_sql(question), question->overlapping);
+	groups = find_groups(run);
 	list_sort(groups, by_urgency);
 	count = list_length(groups);
 	groups = list_truncate(groups, run->max_groups);

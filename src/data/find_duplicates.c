@@ -11,6 +11,7 @@
 #include "core/finding.h"
 #include "core/relation.h"
 #include "data/duplicate.h"
+#include "data/executor.h"
 #include "data/run.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -71,6 +72,7 @@ voxanne_find_duplicates(PG_FUNCTION_ARGS)
 
 	voxanne_sink_open(&run.sink, fcinfo);
 	nestlevel = voxanne_run_begin();
+	voxanne_execution_begin();
 	refusal = voxanne_lock_to_read(run.relid);
 	if (refusal == NULL)
 		voxanne_incoming_lock(&run.incoming, run.relid);
@@ -142,9 +144,10 @@ check_key(void *state)
 	VoxTable   *table = &run->question.table;
 	List	   *ids = NIL;
 	List	   *owners = NIL;
+	VoxScanQuestion scan;
 	VoxKeyAnswer answer;
 	int64	   *references;
-	char	   *refusal;
+	const char *refusal;
 	ListCell   *lc;
 
 	voxanne_table_describe(table, run->relid);
@@ -156,7 +159,18 @@ check_key(void *state)
 		return;
 	}
 
-	voxanne_key_ask_sql(&run->question, &answer);
+	scan.reason = voxanne_scan_key(&run->question, &scan);
+	scan.answered = scan.late = false;
+	if (scan.reason == NULL)
+		voxanne_scan(&scan, 1);
+	if (scan.late)
+	{
+		voxanne_sink_skip(&run->sink, table->name, key_names(run), OUT_OF_TIME,
+						  "Call find_duplicates() again with more time: there may be duplicates.");
+		return;
+	}
+	voxanne_execution_note(table->name, key_names(run), &scan);
+	voxanne_key_ask(&run->question, scan.answered ? &scan : NULL, &answer);
 	voxanne_incoming_check(&run->incoming);
 	references = palloc0_array(int64, list_length(answer.groups) + 1);
 	foreach(lc, answer.groups)

@@ -3,7 +3,9 @@
  *		find_orphans(): rows whose reference leads nowhere.
  *
  * Every reference is a check of its own: one that cannot run, or fails, is a
- * finding and does not hide the others.
+ * finding and does not hide the others.  All of them are put to the scan engine
+ * together, which reads each table once; those it does not take are asked of SQL
+ * one by one.
  */
 #include "postgres.h"
 
@@ -12,6 +14,7 @@
 #include "core/compat.h"
 #include "core/finding.h"
 #include "core/relation.h"
+#include "data/executor.h"
 #include "data/orphan_remedy.h"
 #include "data/reference.h"
 #include "data/run.h"
@@ -39,7 +42,12 @@ typedef struct OrphanRun
 	VoxSink		sink;
 	bool		include_deleted;
 	int			max_rows;
-	const VoxReference *reference;	/* the one being checked */
+	VoxScanQuestion *scans;		/* those asked of the scan engine */
+	int			nscans;
+
+	/* the one being checked */
+	const VoxReference *reference;
+	const VoxScanQuestion *scan;	/* or NULL */
 } OrphanRun;
 
 /* How a fault is named: in column kind, in the key, in the detail. */
@@ -58,6 +66,7 @@ static const struct
 
 static List *resolve_schemas(FunctionCallInfo fcinfo, int argno);
 static List *list_references(Oid relid, List *schemas, bool inferred);
+static void scan_references(OrphanRun *run, List *references, int *scan_of);
 static void check_reference(void *state);
 static const char *reference_refusal(const VoxReference *reference);
 static int	reference_score(const VoxReference *reference, const VoxReferenceAnswer *answer);
@@ -87,6 +96,7 @@ voxanne_find_orphans(PG_FUNCTION_ARGS)
 	OrphanRun	run;
 	List	   *references;
 	ListCell   *lc;
+	int		   *scan_of;
 	int			nestlevel;
 
 	memset(&run, 0, sizeof(run));
@@ -97,14 +107,19 @@ voxanne_find_orphans(PG_FUNCTION_ARGS)
 
 	voxanne_sink_open(&run.sink, fcinfo);
 	nestlevel = voxanne_run_begin();
+	voxanne_execution_begin();
 	references = list_references(relid, schemas, inferred);
 	voxanne_run_snapshot();
+	scan_of = palloc_array(int, list_length(references) + 1);
+	scan_references(&run, references, scan_of);
 	foreach(lc, references)
 	{
+		int			scan = scan_of[foreach_current_index(lc)];
 		char	   *failure;
 
 		CHECK_FOR_INTERRUPTS();
 		run.reference = lfirst(lc);
+		run.scan = scan < 0 ? NULL : &run.scans[scan];
 		failure = voxanne_attempt(check_reference, &run);
 		if (failure != NULL)
 			report_skip(&run, failure);
@@ -163,23 +178,58 @@ list_references(Oid relid, List *schemas, bool inferred)
 	return references;
 }
 
+/* Are soft-deleted rows of the child passed over?  A foreign key holds for them, too. */
+static bool
+is_live_only(const OrphanRun *run, const VoxReference *reference)
+{
+	return reference->source == VOX_REFERENCE_INFERRED && !run->include_deleted;
+}
+
+/* Ask the scan engine what it takes; scan_of[i]: number of the i-th reference's question, or -1. */
+static void
+scan_references(OrphanRun *run, List *references, int *scan_of)
+{
+	ListCell   *lc;
+
+	run->scans = palloc_array(VoxScanQuestion, list_length(references) + 1);
+	foreach(lc, references)
+	{
+		VoxReference *reference = lfirst(lc);
+		VoxScanQuestion *question = &run->scans[run->nscans];
+		bool		taken;
+
+		if (reference->refusal == NULL)
+			reference->refusal = reference_refusal(reference);
+		taken = reference->refusal == NULL &&
+			voxanne_scan_reference(reference, is_live_only(run, reference), question) == NULL;
+		scan_of[foreach_current_index(lc)] = taken ? run->nscans++ : -1;
+	}
+	voxanne_scan(run->scans, run->nscans);
+}
+
 /* One reference, start to end. */
 static void
 check_reference(void *state)
 {
 	OrphanRun  *run = state;
 	const VoxReference *reference = run->reference;
-	bool		live_only = reference->source == VOX_REFERENCE_INFERRED && !run->include_deleted;
-	const char *refusal = reference_refusal(reference);
+	bool		live_only = is_live_only(run, reference);
+	const VoxScanQuestion *found = run->scan != NULL && run->scan->answered ? run->scan : NULL;
 	VoxReferenceAnswer answer;
 	int			score;
 
-	if (refusal != NULL)
+	if (reference->refusal != NULL)
 	{
-		report_skip(run, refusal);
+		report_skip(run, reference->refusal);
 		return;
 	}
-	voxanne_reference_ask_sql(reference, live_only, &answer);
+	if (found == NULL && voxanne_out_of_time())
+	{
+		report_skip(run, OUT_OF_TIME);
+		return;
+	}
+	voxanne_execution_note(reference_object(reference), reference_discriminator(reference), run->scan);
+	voxanne_reference_ask(reference, live_only, found, &answer);
 	score = reference_score(reference, &answer);
 	if (score < REPORTED_SCORE)
 		return;
@@ -188,15 +238,13 @@ check_reference(void *state)
 			report_fault(run, (VoxReferenceFault) fault, &answer, score, live_only);
 }
 
-/* Why a reference cannot be checked, a sentence, or NULL. */
+/* Why the caller cannot read all of a reference, a sentence, or NULL. */
 static const char *
 reference_refusal(const VoxReference *reference)
 {
-	const char *refusal = reference->refusal;
+	const char *refusal;
 	VoxTable	child;
 
-	if (refusal != NULL)
-		return refusal;
 	voxanne_table_describe(&child, reference->child);
 	refusal = voxanne_run_refusal(reference->child,
 								  list_union_int(voxanne_table_id_columns(&child),
@@ -225,6 +273,7 @@ report_fault(OrphanRun *run, VoxReferenceFault fault, const VoxReferenceAnswer *
 	const VoxReference *reference = run->reference;
 	bool		claims_to_hold = reference->source == VOX_REFERENCE_DECLARED ||
 		reference->source == VOX_REFERENCE_TRIGGERS_DISABLED;
+	const VoxScanQuestion *found = run->scan != NULL && run->scan->answered ? run->scan : NULL;
 	char	   *object = reference_object(reference);
 	Datum		own[OWN_COLS];
 	bool		own_null[OWN_COLS];
@@ -235,7 +284,7 @@ report_fault(OrphanRun *run, VoxReferenceFault fault, const VoxReferenceAnswer *
 		.key = voxanne_finding_key(faults[fault].check, object, reference_discriminator(reference)),
 	};
 
-	voxanne_orphan_remedy(reference, fault, score, finding.key, &remedy);
+	voxanne_orphan_remedy(reference, fault, found, score, finding.key, &remedy);
 	finding.advice = remedy.advice;
 	finding.remedy = remedy.sql;
 	finding.detail = psprintf("%lld of %lld rows of %s have a reference (%s) %s %s (%s)%s.",
@@ -252,7 +301,7 @@ report_fault(OrphanRun *run, VoxReferenceFault fault, const VoxReferenceAnswer *
 	own[COL_ORPHANS] = Int64GetDatum(answer->faults[fault]);
 	own[COL_CHECKED] = Int64GetDatum(answer->checked);
 	own[COL_CONFIDENCE] = Float4GetDatum((float4) score / 100);
-	own[COL_SAMPLE] = JsonbPGetDatum(voxanne_reference_sample_sql(reference, fault, live_only, run->max_rows));
+	own[COL_SAMPLE] = JsonbPGetDatum(voxanne_reference_sample(reference, fault, live_only, found, run->max_rows));
 	own_null[COL_KIND] = own_null[COL_ORPHANS] = own_null[COL_CHECKED] = false;
 	own_null[COL_CONFIDENCE] = own_null[COL_SAMPLE] = false;
 	voxanne_sink_add(&run->sink, &finding, own, own_null);

@@ -19,6 +19,7 @@
 #include "catalog/pg_constraint.h"
 #include "core/compat.h"
 #include "core/query.h"
+#include "data/executor.h"
 #include "core/relation.h"
 #include "data/incoming.h"
 #include "data/orphan_remedy.h"
@@ -39,7 +40,8 @@ static bool is_tenant_column(const VoxTable *child, AttrNumber attnum);
 static char *faulty_rows(const VoxReference *reference, VoxReferenceFault fault, const char *alias);
 static char *clear_rows(const VoxTable *child, List *columns, const char *key, const char *condition);
 static char *move_rows(const VoxTable *child, const char *key, const char *condition);
-static bool referenced_rows(const VoxTable *child, const char *condition);
+static bool referenced_rows(const VoxReference *reference, const VoxTable *child, const char *condition,
+							const VoxScanQuestion *found);
 static char *constraint_statements(const VoxReference *reference, const VoxTable *child);
 static char *foreign_key_statements(const VoxTable *child, const char *name, const char *definition,
 									bool replace);
@@ -48,13 +50,13 @@ static bool has_deferrable_trigger(Oid relid);
 static bool is_inherited(Oid constraint);
 
 /*
- * Advice and remedy for rows with a fault.  "score" is what the reference is
- * worth of 100, "key" that of the finding.  Reads the tables that reference
+ * Advice and remedy for rows with a fault.  "found" is the scan engine's answer
+ * or NULL, "score" what the reference is worth of 100, "key" the finding's.  Reads the tables that reference
  * the child, so it runs where the check runs.
  */
 void
-voxanne_orphan_remedy(const VoxReference *reference, VoxReferenceFault fault, int score,
-					  const char *key, VoxRemedy *remedy)
+voxanne_orphan_remedy(const VoxReference *reference, VoxReferenceFault fault,
+					  const VoxScanQuestion *found, int score, const char *key, VoxRemedy *remedy)
 {
 	VoxTable	child;
 	List	   *clear = NIL;
@@ -73,7 +75,7 @@ voxanne_orphan_remedy(const VoxReference *reference, VoxReferenceFault fault, in
 	condition = faulty_rows(reference, fault, "gone");
 	if (reference->source == VOX_REFERENCE_INFERRED || reference->on_delete == FKCONSTR_ACTION_SETNULL)
 		clear = clearable_columns(reference, &child);
-	if (clear == NIL && referenced_rows(&child, condition))
+	if (clear == NIL && referenced_rows(reference, &child, condition, found))
 	{
 		remedy->advice = pstrdup("Restore the missing parents, from a backup if need be: other tables reference some of these rows, so they cannot be moved away.");
 		return;
@@ -158,9 +160,14 @@ faulty_rows(const VoxReference *reference, VoxReferenceFault fault, const char *
  * count as if they did.
  */
 static bool
-referenced_rows(const VoxTable *child, const char *condition)
+referenced_rows(const VoxReference *reference, const VoxTable *child, const char *condition,
+				const VoxScanQuestion *found)
 {
+	VoxQuery	query = {0};
 	VoxIncoming incoming;
+	List	   *columns;
+	const char *from = child->from;
+	ListCell   *lc;
 	bool		referenced;
 
 	voxanne_incoming_lock(&incoming, child->relid);
@@ -170,10 +177,17 @@ referenced_rows(const VoxTable *child, const char *condition)
 	if (incoming.references == NIL)
 		return false;
 
+	columns = list_union_int(voxanne_table_id_columns(child), voxanne_reference_columns(reference, false));
+	foreach(lc, incoming.references)
+		columns = list_union_int(columns, voxanne_reference_columns(lfirst(lc), true));
+	/* the condition is about all rows, also those that the scan passed over */
+	if (found != NULL && found->nskips == 0)
+		from = voxanne_rows_found(&query, child, columns, found);
+
 	SPI_connect();
-	referenced = voxanne_query_count(psprintf("SELECT pg_catalog.count(*) FROM %s AS gone WHERE %s AND NOT (true%s)",
-											  child->from, condition,
-											  voxanne_unreferenced(incoming.references, "gone"))) > 0;
+	query.sql = psprintf("SELECT pg_catalog.count(*) FROM %s AS gone WHERE %s AND NOT (true%s)",
+						 from, condition, voxanne_unreferenced(incoming.references, "gone"));
+	referenced = voxanne_query_count(&query) > 0;
 	SPI_finish();
 	return referenced;
 }

@@ -14,6 +14,7 @@ typedef struct VoxRemedy
 } VoxRemedy;
 
 extern void voxanne_orphan_remedy(const VoxReference *reference, VoxReferenceFault fault,
-								  int score, const char *key, VoxRemedy *remedy);
+								  const VoxScanQuestion *found, int score, const char *key,
+								  VoxRemedy *remedy);
 
 #endif							/* VOXANNE_ORPHAN_REMEDY_H */

@@ -6,6 +6,7 @@
 #define VOXANNE_REFERENCE_H
 
 #include "access/attnum.h"
+#include "data/keyscan.h"
 #include "nodes/pg_list.h"
 #include "pg_config_manual.h"
 #include "utils/jsonb.h"
@@ -76,13 +77,13 @@ extern List *voxanne_reference_columns(const VoxReference *reference, bool of_pa
 /* undeclared ones: infer.c */
 extern List *voxanne_inferred_references(Oid child, List *schemas);
 
-/* the executor that asks SQL: reference_sql.c */
+/* reference_sql.c */
 extern char *voxanne_reference_condition(const VoxReference *reference, VoxReferenceFault fault,
 										 const char *alias);
 extern char *voxanne_reference_join(const VoxReference *reference, const char *parent, const char *child);
-extern void voxanne_reference_ask_sql(const VoxReference *reference, bool live_only,
-									  VoxReferenceAnswer *answer);
-extern Jsonb *voxanne_reference_sample_sql(const VoxReference *reference, VoxReferenceFault fault,
-										   bool live_only, int max_rows);
+extern void voxanne_reference_ask(const VoxReference *reference, bool live_only,
+								  const VoxScanQuestion *found, VoxReferenceAnswer *answer);
+extern Jsonb *voxanne_reference_sample(const VoxReference *reference, VoxReferenceFault fault,
+									   bool live_only, const VoxScanQuestion *found, int max_rows);
 
 #endif							/* VOXANNE_REFERENCE_H */

@@ -1,6 +1,6 @@
 /*
  * src/data/reference_sql.c
- *		Questions about references, answered by SQL.
+ *		Questions about references, answered by SQL: over all rows, or those that the scan found.
  *
  * The anti join is always NOT EXISTS: NOT IN finds nothing as soon as a parent
  * is null, and reads the parents once for every child.  A declared key's own
@@ -10,6 +10,7 @@
 
 #include "core/compat.h"
 #include "core/query.h"
+#include "data/executor.h"
 #include "data/reference.h"
 #include "data/table.h"
 #include "utils/builtins.h"
@@ -23,6 +24,10 @@
 #define UUID_GROUPS "([0-9a-fA-F]{4}-?){7}[0-9a-fA-F]{4}"
 #define UUID_PATTERN "^(" UUID_GROUPS "|\\{" UUID_GROUPS "\\})$"
 
+static char *child_rows(VoxQuery *query, const VoxReference *reference, const VoxTable *child,
+						const VoxScanQuestion *found);
+static int64 count_rows(const VoxReference *reference, bool live_only, const VoxScanQuestion *found,
+						const char *condition);
 static char *is_uuid(const char *column);
 static char *as_uuid(const char *column);
 static char *all_null(const VoxReference *reference, const char *alias, bool null, const char *connective);
@@ -91,29 +96,54 @@ voxanne_reference_condition(const VoxReference *reference, VoxReferenceFault fau
 
 /*
  * Count the rows with a key and those with each fault; "live_only" passes over
- * soft-deleted ones.  The tables are locked, settings pinned.
+ * soft-deleted ones.  "found" is the scan engine's answer, or NULL.  The tables
+ * are locked, settings pinned.
  */
 void
-voxanne_reference_ask_sql(const VoxReference *reference, bool live_only, VoxReferenceAnswer *answer)
+voxanne_reference_ask(const VoxReference *reference, bool live_only, const VoxScanQuestion *found,
+					  VoxReferenceAnswer *answer)
 {
-	VoxTable	child;
-	char	   *counted;
-
-	voxanne_table_describe(&child, reference->child);
-	counted = psprintf("SELECT pg_catalog.count(*) FROM %s AS c WHERE %s", child.from,
-					   live_only ? voxanne_table_live(&child, "c") : "true");
+	memset(answer, 0, sizeof(*answer));
+	if (found != NULL)
+		answer->checked = (int64) found->checked;
+	if (found != NULL && found->nrows == 0)
+		return;
 
 	SPI_connect();
-	answer->checked =
-		voxanne_query_count(psprintf("%s AND %s", counted, all_null(reference, "c", false, "AND")));
+	if (found == NULL)
+		answer->checked = count_rows(reference, live_only, NULL, all_null(reference, "c", false, "AND"));
 	for (int fault = 0; fault < VOX_REFERENCE_FAULTS; fault++)
 	{
 		char	   *condition = voxanne_reference_condition(reference, (VoxReferenceFault) fault, "c");
 
-		answer->faults[fault] = strcmp(condition, "false") == 0 ? 0 :
-			voxanne_query_count(psprintf("%s AND %s", counted, condition));
+		if (strcmp(condition, "false") != 0)
+			answer->faults[fault] = count_rows(reference, live_only, found, condition);
 	}
 	SPI_finish();
+}
+
+/* Number of the child's rows that meet a condition. */
+static int64
+count_rows(const VoxReference *reference, bool live_only, const VoxScanQuestion *found, const char *condition)
+{
+	VoxQuery	query = {0};
+	VoxTable	child;
+
+	voxanne_table_describe(&child, reference->child);
+	query.sql = psprintf("SELECT pg_catalog.count(*) FROM %s AS c WHERE %s AND %s",
+						 child_rows(&query, reference, &child, found),
+						 live_only ? voxanne_table_live(&child, "c") : "true", condition);
+	return voxanne_query_count(&query);
+}
+
+/* What to select the child's rows from. */
+static char *
+child_rows(VoxQuery *query, const VoxReference *reference, const VoxTable *child, const VoxScanQuestion *found)
+{
+	if (found == NULL)
+		return child->from;
+	return voxanne_rows_found(query, child, list_union_int(voxanne_table_id_columns(child),
+														   voxanne_reference_columns(reference, false)), found);
 }
 
 /*
@@ -121,8 +151,8 @@ voxanne_reference_ask_sql(const VoxReference *reference, bool live_only, VoxRefe
  * the row's primary key (or "ctid") and the reference.
  */
 Jsonb *
-voxanne_reference_sample_sql(const VoxReference *reference, VoxReferenceFault fault,
-							 bool live_only, int max_rows)
+voxanne_reference_sample(const VoxReference *reference, VoxReferenceFault fault,
+						 bool live_only, const VoxScanQuestion *found, int max_rows)
 {
 	MemoryContext context = CurrentMemoryContext;
 	VoxQuery	query = {0};
@@ -148,7 +178,7 @@ voxanne_reference_sample_sql(const VoxReference *reference, VoxReferenceFault fa
 						 " FROM (SELECT pg_catalog.jsonb_build_object(%s) AS row_object,"
 						 " pg_catalog.row_number() OVER (ORDER BY %s) AS place"
 						 " FROM %s AS c WHERE %s AND %s ORDER BY place LIMIT %d) AS faulty",
-						 pairs.data, voxanne_table_seniority(&child, "c"), child.from,
+						 pairs.data, voxanne_table_seniority(&child, "c"), child_rows(&query, reference, &child, found),
 						 live_only ? voxanne_table_live(&child, "c") : "true",
 						 voxanne_reference_condition(reference, fault, "c"), max_rows);
 	SPI_connect();

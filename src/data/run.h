@@ -8,6 +8,9 @@
 #include "fmgr.h"
 #include "nodes/pg_list.h"
 
+/* Why a check was not reached, for a finding's detail. */
+#define OUT_OF_TIME "It was not reached in the time that voxanne_ops.time_budget or statement_timeout leaves."
+
 extern int	voxanne_run_begin(void);
 extern void voxanne_run_snapshot(void);
 extern void voxanne_run_end(int nestlevel);

@@ -21,16 +21,10 @@
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
-static const struct
-{
-	VoxSoftDelete how;
-	bool		is_time;		/* else a flag */
-}			soft_deletes[] =
-
-{
-	{{"deleted_at", "IS NULL", "pg_catalog.now()"}, true},
-	{{"is_deleted", "IS NOT TRUE", "true"}, false},
-	{{"archived_at", "IS NULL", "pg_catalog.now()"}, true},
+static const VoxSoftDelete soft_deletes[] = {
+	{"deleted_at", "IS NULL", "pg_catalog.now()", true},
+	{"is_deleted", "IS NOT TRUE", "true", false},
+	{"archived_at", "IS NULL", "pg_catalog.now()", true},
 };
 
 static bool is_time_type(Oid type);
@@ -88,11 +82,11 @@ voxanne_table_describe(VoxTable *table, Oid relid)
 
 	for (int i = 0; i < (int) lengthof(soft_deletes); i++)
 	{
-		AttrNumber	attnum = voxanne_find_column(relid, soft_deletes[i].how.column);
+		AttrNumber	attnum = voxanne_find_column(relid, soft_deletes[i].column);
 		Oid			type = attnum == InvalidAttrNumber ? InvalidOid : voxanne_column_type(relid, attnum);
 
 		if (OidIsValid(type) && (soft_deletes[i].is_time ? is_time_type(type) : type == BOOLOID))
-			table->soft_delete = lappend(table->soft_delete, unconstify(VoxSoftDelete *, &soft_deletes[i].how));
+			table->soft_delete = lappend(table->soft_delete, unconstify(VoxSoftDelete *, &soft_deletes[i]));
 	}
 }
 

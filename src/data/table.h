@@ -17,6 +17,7 @@ typedef struct VoxSoftDelete
 	const char *column;
 	const char *live;			/* after the column: what makes a row live */
 	const char *deleted;		/* the value that marks it deleted */
+	bool		is_time;		/* a time, else a flag */
 } VoxSoftDelete;
 
 typedef struct VoxTable

@@ -1,0 +1,110 @@
+/*
+ * src/data/keyscan.h
+ *		The scan engine: narrows questions about keys down to the few rows that matter.
+ */
+#ifndef VOXANNE_KEYSCAN_H
+#define VOXANNE_KEYSCAN_H
+
+#include "access/attnum.h"
+#include "datatype/timestamp.h"
+#include "pg_config_manual.h"
+#include "storage/itemptr.h"
+
+typedef enum VoxScanKind
+{
+	VOX_SCAN_UNIQUE,			/* rows that share their key with another row */
+	VOX_SCAN_OVERLAP,			/* rows whose time meets that of another row
+								 * with the same key */
+	VOX_SCAN_REFERENCE			/* rows whose key no row of the parent has */
+} VoxScanKind;
+
+/* How a column becomes part of a key. */
+typedef enum VoxScanForm
+{
+	VOX_FORM_VALUE,				/* as it is */
+	VOX_FORM_UUID				/* text that is read as a uuid */
+} VoxScanForm;
+
+typedef struct VoxScanColumn
+{
+	AttrNumber	attnum;
+	VoxScanForm form;
+	bool		null_equal;		/* nulls are equal; else a row with a null
+								 * here is passed over */
+} VoxScanColumn;
+
+typedef struct VoxScanKey
+{
+	Oid			relid;
+	bool		only;			/* not the partitions or inheritance children */
+	int			ncols;
+	VoxScanColumn cols[INDEX_MAX_KEYS];
+} VoxScanKey;
+
+/* Rows that a question passes over. */
+typedef enum VoxSkipKind
+{
+	VOX_SKIP_NOT_NULL,			/* those with a value in the column */
+	VOX_SKIP_TRUE,				/* a boolean column */
+	VOX_SKIP_BEFORE,			/* a timestamp column; nulls too */
+	VOX_SKIP_EQUAL				/* a 4-byte value: an enum's label */
+} VoxSkipKind;
+
+typedef struct VoxScanSkip
+{
+	AttrNumber	attnum;
+	VoxSkipKind kind;
+	int64		operand;
+} VoxScanSkip;
+
+#define VOX_MAX_SKIPS 12
+
+/* A row: table (a leaf of the key's relation) and place. */
+typedef struct VoxScanRow
+{
+	Oid			relid;
+	ItemPointerData tid;
+} VoxScanRow;
+
+typedef struct VoxScanQuestion
+{
+	/* set by the caller */
+	VoxScanKind kind;
+	VoxScanKey	key;
+	int			nskips;
+	VoxScanSkip skips[VOX_MAX_SKIPS];
+	VoxScanKey	parent;			/* reference: as many columns, compared by
+								 * their types' default equality */
+	bool		match_full;		/* reference: a key that is null in part is a
+								 * miss */
+	AttrNumber	start;			/* overlap: a column with time zone */
+	AttrNumber	end;			/* overlap: another one, or 0 */
+	AttrNumber	minutes;		/* overlap: an integer column, or 0 */
+	int			default_minutes;	/* overlap: where end and minutes are null
+									 * or 0 */
+	int64		slack;			/* overlap: microseconds between two starts
+								 * that count as meeting */
+	bool		ranges;			/* overlap: times that overlap meet as well */
+
+	/* set by voxanne_keyscan() */
+	bool		answered;		/* false: ask SQL instead, see reason */
+	bool		late;			/* not answered, because the deadline has
+								 * passed */
+	const char *reason;
+	uint64		checked;		/* rows with a complete key */
+	uint64		nrows;
+	VoxScanRow *rows;			/* by table and place */
+} VoxScanQuestion;
+
+/* How a run went; the same for all its questions. */
+typedef struct VoxScanStats
+{
+	int			workers;		/* besides this backend */
+	uint64		scanned;		/* rows read */
+	uint64		spilled;		/* bytes written to temporary files */
+} VoxScanStats;
+
+extern void voxanne_keyscan(VoxScanQuestion *questions, int count, TimestampTz deadline,
+							VoxScanStats *stats);
+
+#endif							/* VOXANNE_KEYSCAN_H */

@@ -1,0 +1,405 @@
+/*
+ * src/data/keyscan_plan.c
+ *		The scan engine: from questions to sides, steps and workers.
+ *
+ * All tables are opened here once, with the caller's locks, so that a question
+ * the engine does not take is known before anything is scanned.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "core/compat.h"
+#include "data/keyscan_internal.h"
+#include "miscadmin.h"
+#include "optimizer/paths.h"
+#include "storage/bufmgr.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/* A partition of this many bytes stays in cache while it is matched. */
+#define PARTITION_BYTES (512 * 1024)
+#define MAX_PARTITION_BITS 9
+
+/* Rows of a block, where the table has never been analyzed. */
+#define ROWS_PER_BLOCK 60.0
+
+/* A table with sides that are in no step yet. */
+typedef struct PlanTable
+{
+	Oid			relid;
+	bool		only;
+	List	   *leaves;
+	uint64		blocks;
+	double		rows;
+	List	   *sides;			/* numbers */
+} PlanTable;
+
+static void add_question(KeyscanPlan *plan, VoxScanQuestion *question);
+static const char *add_reference(KeyscanPlan *plan, VoxScanQuestion *question);
+static int	add_side(KeyscanPlan *plan, SideKind kind, const VoxScanKey *key, int words, int question);
+static bool same_key(const VoxScanKey *a, const VoxScanKey *b);
+static const char *list_leaves(const VoxScanKey *key, List **leaves);
+static const char *examine_leaf(Oid relid, bool *is_leaf);
+static List *plan_tables(KeyscanPlan *plan);
+static void measure_table(KeyscanPlan *plan, PlanTable *table);
+static void plan_steps(KeyscanPlan *plan, List *tables);
+static PlanTable *next_table(KeyscanPlan *plan, List *tables, bool ready_only);
+static bool is_ready(KeyscanPlan *plan, const PlanTable *table);
+static bool has_parent_side(KeyscanPlan *plan, const PlanTable *table);
+static void add_step(KeyscanPlan *plan, PlanTable *table, bool parents_only);
+
+/*
+ * Plan a run.  Questions that the engine does not take are marked with the
+ * reason; plan->nsides is 0 if none is left.  Everything is in the current
+ * context.
+ */
+void
+voxanne_keyscan_plan(KeyscanPlan *plan, VoxScanQuestion *questions, int count)
+{
+	memset(plan, 0, sizeof(*plan));
+	plan->questions = questions;
+	plan->nquestions = count;
+	plan->sides = palloc0_array(SharedSide, count * 2 + 1);
+	plan->steps = palloc0_array(SharedStep, count * 2 + 1);
+	plan->rows = palloc0_array(double, count * 2 + 1);
+	for (int i = 0; i < count; i++)
+		add_question(plan, &questions[i]);
+	if (plan->nsides > 0)
+		plan_steps(plan, plan_tables(plan));
+}
+
+/* Turn one question into sides, or say why SQL must answer it. */
+static void
+add_question(KeyscanPlan *plan, VoxScanQuestion *question)
+{
+	bool		is_reference = question->kind == VOX_SCAN_REFERENCE;
+	List	   *leaves;
+	int			words = 0;
+
+	question->answered = question->late = false;
+	question->nrows = question->checked = 0;
+	question->rows = NULL;
+	question->reason = list_leaves(&question->key, &leaves);
+	if (question->reason == NULL && !is_reference)
+		question->reason = voxanne_key_plan(&question->key, false, &words);
+	if (question->reason == NULL && is_reference)
+		question->reason = add_reference(plan, question);
+	else if (question->reason == NULL)
+		add_side(plan, question->kind == VOX_SCAN_UNIQUE ? SIDE_UNIQUE : SIDE_OVERLAP,
+				 &question->key, 0, question - plan->questions);
+}
+
+/* The child's side and, unless another reference brought it already, the parent's. */
+static const char *
+add_reference(KeyscanPlan *plan, VoxScanQuestion *question)
+{
+	List	   *leaves;
+	int			words = 0;
+	int			parent_words = 0;
+	int			parent = -1;
+	int			child;
+	const char *reason = list_leaves(&question->parent, &leaves);
+
+	if (reason == NULL)
+		reason = voxanne_key_plan(&question->key, true, &words);
+	if (reason == NULL)
+		reason = voxanne_key_plan(&question->parent, true, &parent_words);
+	if (reason == NULL)
+		reason = voxanne_key_mismatch(&question->key, &question->parent);
+	if (reason != NULL)
+		return reason;
+	Assert(words == parent_words);
+
+	for (int i = 0; i < plan->nsides; i++)
+		if (plan->sides[i].kind == SIDE_PARENT && same_key(&plan->sides[i].key, &question->parent))
+			parent = i;
+	if (parent < 0)
+		parent = add_side(plan, SIDE_PARENT, &question->parent, words, -1);
+	child = add_side(plan, SIDE_CHILD, &question->key, words, question - plan->questions);
+	plan->sides[child].parent = parent;
+	return NULL;
+}
+
+static int
+add_side(KeyscanPlan *plan, SideKind kind, const VoxScanKey *key, int words, int question)
+{
+	static const int entry_sizes[] = {
+		[SIDE_UNIQUE] = sizeof(UniqueEntry),
+		[SIDE_OVERLAP] = sizeof(OverlapEntry),
+		[SIDE_PARENT] = sizeof(uint64),
+		[SIDE_CHILD] = 0,
+	};
+	SharedSide *side = &plan->sides[plan->nsides];
+
+	side->kind = kind;
+	side->question = question;
+	side->parent = -1;
+	side->step = -1;
+	side->key = *key;
+	side->words = words;
+	side->entry_size = entry_sizes[kind] + (kind == SIDE_PARENT ? words * sizeof(uint64) : 0);
+	return plan->nsides++;
+}
+
+static bool
+same_key(const VoxScanKey *a, const VoxScanKey *b)
+{
+	if (a->relid != b->relid || a->only != b->only || a->ncols != b->ncols)
+		return false;
+	for (int i = 0; i < a->ncols; i++)
+		if (a->cols[i].attnum != b->cols[i].attnum || a->cols[i].form != b->cols[i].form)
+			return false;
+	return true;
+}
+
+/* Tables to scan for a key, or why the engine does not scan them. */
+static const char *
+list_leaves(const VoxScanKey *key, List **leaves)
+{
+	List	   *all = key->only ? list_make1_oid(key->relid) :
+		find_all_inheritors(key->relid, NoLock, NULL);
+	ListCell   *lc;
+
+	*leaves = NIL;
+	foreach(lc, all)
+	{
+		bool		is_leaf;
+		const char *reason = examine_leaf(lfirst_oid(lc), &is_leaf);
+
+		if (reason != NULL)
+			return reason;
+		if (is_leaf)
+			*leaves = lappend_oid(*leaves, lfirst_oid(lc));
+	}
+	return list_length(*leaves) > MAX_LEAVES ? "The table has too many partitions." : NULL;
+}
+
+/* Why the engine does not scan a table; a partitioned one holds no rows itself. */
+static const char *
+examine_leaf(Oid relid, bool *is_leaf)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	char		relkind = rel->rd_rel->relkind;
+	const char *reason = NULL;
+
+	*is_leaf = relkind != RELKIND_PARTITIONED_TABLE;
+	if (*is_leaf && (relkind != RELKIND_RELATION && relkind != RELKIND_MATVIEW))
+		reason = "The scan reads tables only.";
+	else if (*is_leaf && rel->rd_rel->relam != HEAP_TABLE_AM_OID)
+		reason = "The scan reads heap tables only.";
+	else if (RELATION_IS_OTHER_TEMP(rel))
+		reason = "It is a temporary table of another session.";
+	table_close(rel, NoLock);
+	return reason;
+}
+
+/* The tables to be scanned, each with its sides. */
+static List *
+plan_tables(KeyscanPlan *plan)
+{
+	List	   *tables = NIL;
+
+	for (int i = 0; i < plan->nsides; i++)
+	{
+		const VoxScanKey *key = &plan->sides[i].key;
+		PlanTable  *table = NULL;
+		ListCell   *lc;
+
+		foreach(lc, tables)
+		{
+			PlanTable  *known = lfirst(lc);
+
+			if (known->relid == key->relid && known->only == key->only)
+				table = known;
+		}
+		if (table == NULL)
+		{
+			table = palloc0_object(PlanTable);
+			table->relid = key->relid;
+			table->only = key->only;
+			(void) list_leaves(key, &table->leaves);
+			measure_table(plan, table);
+			tables = lappend(tables, table);
+		}
+		table->sides = lappend_int(table->sides, i);
+		plan->rows[i] = table->rows;
+	}
+	return tables;
+}
+
+static void
+measure_table(KeyscanPlan *plan, PlanTable *table)
+{
+	ListCell   *lc;
+
+	foreach(lc, table->leaves)
+	{
+		Relation	rel = table_open(lfirst_oid(lc), NoLock);
+		BlockNumber blocks = RelationGetNumberOfBlocks(rel);
+
+		table->blocks += blocks;
+		table->rows += rel->rd_rel->reltuples > 0 && rel->rd_rel->relpages > 0 ?
+			(double) rel->rd_rel->reltuples / rel->rd_rel->relpages * blocks : blocks * ROWS_PER_BLOCK;
+		if (RelationUsesLocalBuffers(rel))
+			plan->serial = true;
+		table_close(rel, NoLock);
+	}
+}
+
+/*
+ * Order the passes, the smallest table first: a table's sides once all parents
+ * that its references look up are built.  Where references form a circle, or a
+ * table references itself, one table gets an extra pass for its keys alone.
+ */
+static void
+plan_steps(KeyscanPlan *plan, List *tables)
+{
+	while (tables != NIL)
+	{
+		PlanTable  *table = next_table(plan, tables, true);
+
+		if (table != NULL)
+		{
+			add_step(plan, table, false);
+			tables = list_delete_ptr(tables, table);
+		}
+		else
+			add_step(plan, next_table(plan, tables, false), true);
+	}
+	for (int i = 0; i < plan->nsides; i++)
+		if (plan->sides[i].kind == SIDE_CHILD)
+		{
+			SharedSide *parent = &plan->sides[plan->sides[i].parent];
+
+			parent->last_step = Max(parent->last_step, plan->sides[i].step);
+		}
+}
+
+/* The smallest table that is ready, or (not ready_only) with parents to be built. */
+static PlanTable *
+next_table(KeyscanPlan *plan, List *tables, bool ready_only)
+{
+	PlanTable  *best = NULL;
+	ListCell   *lc;
+
+	foreach(lc, tables)
+	{
+		PlanTable  *table = lfirst(lc);
+
+		if ((ready_only ? is_ready(plan, table) : has_parent_side(plan, table)) &&
+			(best == NULL || table->blocks < best->blocks))
+			best = table;
+	}
+	return best;
+}
+
+static bool
+is_ready(KeyscanPlan *plan, const PlanTable *table)
+{
+	ListCell   *lc;
+
+	foreach(lc, table->sides)
+	{
+		const SharedSide *side = &plan->sides[lfirst_int(lc)];
+
+		if (side->kind == SIDE_CHILD && plan->sides[side->parent].step < 0)
+			return false;
+	}
+	return true;
+}
+
+static bool
+has_parent_side(KeyscanPlan *plan, const PlanTable *table)
+{
+	ListCell   *lc;
+
+	foreach(lc, table->sides)
+		if (plan->sides[lfirst_int(lc)].kind == SIDE_PARENT)
+		return true;
+	return false;
+}
+
+/* Append the pass over a table, for all its sides or only those that are parents. */
+static void
+add_step(KeyscanPlan *plan, PlanTable *table, bool parents_only)
+{
+	SharedStep *step = &plan->steps[plan->nsteps];
+	ListCell   *lc;
+
+	step->relid = table->relid;
+	step->first_leaf = plan->nleaves;
+	step->nleaves = list_length(table->leaves);
+	step->blocks = table->blocks;
+	plan->blocks += table->blocks;
+	if (plan->leaves == NULL || plan->nleaves + step->nleaves > plan->leaf_room)
+	{
+		plan->leaf_room = (plan->nleaves + step->nleaves) * 2 + 8;
+		plan->leaves = plan->leaves == NULL ? palloc_array(SharedLeaf, plan->leaf_room) :
+			repalloc(plan->leaves, sizeof(SharedLeaf) * plan->leaf_room);
+	}
+	foreach(lc, table->leaves)
+	{
+		Relation	rel = table_open(lfirst_oid(lc), NoLock);
+		SharedLeaf *leaf = &plan->leaves[plan->nleaves++];
+
+		leaf->relid = lfirst_oid(lc);
+		leaf->scan_offset = plan->scan_bytes;
+		plan->scan_bytes += MAXALIGN(table_parallelscan_estimate(rel, GetActiveSnapshot()));
+		table_close(rel, NoLock);
+	}
+	foreach(lc, table->sides)
+	{
+		SharedSide *side = &plan->sides[lfirst_int(lc)];
+
+		if (parents_only && side->kind != SIDE_PARENT)
+			continue;
+		side->step = plan->nsteps;
+		table->sides = foreach_delete_current(table->sides, lc);
+	}
+	plan->nsteps++;
+}
+
+/*
+ * Workers worth starting: one from min_parallel_table_scan_size on, one more
+ * for each tripling, as a parallel scan would get.
+ */
+int
+voxanne_keyscan_workers(const KeyscanPlan *plan)
+{
+	uint64		threshold = Max(min_parallel_table_scan_size, 1);
+	int			workers = 0;
+
+	if (plan->serial)
+		return 0;
+	for (; plan->blocks >= threshold && workers < max_parallel_maintenance_workers; threshold *= 3)
+		workers++;
+	return workers;
+}
+
+/*
+ * So many partitions that each fits in cache, but that the chunks being filled
+ * take no more than a quarter of the memory.
+ */
+int
+voxanne_partition_bits(const KeyscanPlan *plan, int side, uint64 memory_limit)
+{
+	double		bytes = plan->rows[side] * Max(plan->sides[side].entry_size, 1);
+	int			participants = 1 + voxanne_keyscan_workers(plan);
+	int			sharing = 0;
+	int			bits = 0;
+
+	if (plan->sides[side].kind == SIDE_CHILD)
+		return 0;
+	for (int i = 0; i < plan->nsides; i++)
+		if (plan->sides[i].step == plan->sides[side].step && plan->sides[i].kind != SIDE_CHILD)
+			sharing++;
+	while (bits < MAX_PARTITION_BITS && bytes > PARTITION_BYTES * (double) (1 << bits) &&
+		   (uint64) CHUNK_BYTES * sharing * participants * (1 << (bits + 1)) <= memory_limit / 4)
+		bits++;
+	return bits;
+}

@@ -1,0 +1,224 @@
+/*
+ * src/data/keyscan_probe.c
+ *		The keys of a referenced table as sets, and looking them up.
+ *
+ * A set is an open-addressing table of whole keys, so that a hit is one as
+ * surely as a miss.  All sets of a parent together do not fit in cache: look-ups
+ * are collected, and the slots of a batch are fetched ahead of being looked at.
+ */
+#include "postgres.h"
+
+#include "core/compat.h"
+#include "data/keyscan_internal.h"
+#include "port/pg_bitutils.h"
+
+/* Look-ups wait until there are this many. */
+#define BATCH 256
+
+struct Prober
+{
+	SharedSide *parent;
+	const KeySet *sets;			/* by partition, with addresses of their slots */
+	const uint64 **slots;
+	int			words;
+	int			waiting;
+	uint64		hash[BATCH];
+	RowId		row[BATCH];
+	uint64		key[BATCH][KEY_MAX_WORDS];
+	Lot			lot;
+};
+
+static void set_add(uint64 *slots, KeySet *set, const uint64 *key, uint64 hash, int words);
+static void probe_batch(Prober *prober);
+
+/* Is the key all zeros, which marks a free slot? */
+static inline bool
+is_zero(const uint64 *key, int words)
+{
+	uint64		any = 0;
+
+	for (int w = 0; w < words; w++)
+		any |= key[w];
+	return any == 0;
+}
+
+static inline bool
+is_equal(const uint64 *a, const uint64 *b, int words)
+{
+	uint64		differ = 0;
+
+	for (int w = 0; w < words; w++)
+		differ |= a[w] ^ b[w];
+	return differ == 0;
+}
+
+/*
+ * Build the set of one partition of a parent from its entries, each a hash and
+ * the key.  Without memory for it the side overflows.
+ */
+void
+voxanne_build_set(Keyscan *run, SharedSide *side, int partition, const uint64 *entries, uint64 count)
+{
+	KeySet	   *set = &side_partitions(run, side)[partition].set;
+	int			words = side->words;
+	uint64		size = pg_nextpower2_64(Max(count + count / 2, 4));
+	Size		bytes = size * words * sizeof(uint64);
+	uint64	   *slots;
+
+	if (count == 0)
+		return;
+	if (!voxanne_entries_charge(run, bytes))
+	{
+		pg_atomic_write_u32(&side->overflow, 1);
+		return;
+	}
+	set->slots = dsa_allocate_extended(run->area, bytes, DSA_ALLOC_HUGE | DSA_ALLOC_ZERO);
+	set->mask = size - 1;
+	set->bytes = bytes;
+	slots = dsa_get_address(run->area, set->slots);
+	for (uint64 i = 0; i < count; i++)
+	{
+		const uint64 *entry = entries + i * (words + 1);
+
+		set_add(slots, set, entry + 1, entry[0], words);
+	}
+}
+
+static void
+set_add(uint64 *slots, KeySet *set, const uint64 *key, uint64 hash, int words)
+{
+	uint64		slot = hash & set->mask;
+
+	if (is_zero(key, words))
+	{
+		set->has_zero = true;
+		return;
+	}
+	for (;; slot = (slot + 1) & set->mask)
+	{
+		uint64	   *at = slots + slot * words;
+
+		if (is_zero(at, words))
+			memcpy(at, key, words * sizeof(uint64));
+		if (is_equal(at, key, words))
+			return;
+	}
+}
+
+/*
+ * Give a parent's sets back; by one participant, when nobody looks anything up
+ * any more.
+ */
+void
+voxanne_free_sets(Keyscan *run, SharedSide *side)
+{
+	SharedPartition *partitions = side_partitions(run, side);
+
+	for (int i = 0; i < 1 << side->partition_bits; i++)
+	{
+		KeySet	   *set = &partitions[i].set;
+
+		if (!DsaPointerIsValid(set->slots))
+			continue;
+		dsa_free(run->area, set->slots);
+		voxanne_entries_return(run, set->bytes);
+		set->slots = InvalidDsaPointer;
+	}
+}
+
+/*
+ * Start looking keys up in the parent of a child side, whose sets are built.
+ */
+Prober *
+voxanne_probe_open(Keyscan *run, SharedSide *child)
+{
+	Prober	   *prober = palloc0_object(Prober);
+	SharedSide *parent = &run->sides[child->parent];
+	SharedPartition *partitions = side_partitions(run, parent);
+	int			npartitions = 1 << parent->partition_bits;
+	KeySet	   *sets = palloc0_array(KeySet, npartitions);
+
+	prober->parent = parent;
+	prober->words = child->words;
+	prober->slots = palloc0_array(const uint64 *, npartitions);
+	for (int i = 0; i < npartitions; i++)
+	{
+		sets[i] = partitions[i].set;
+		if (DsaPointerIsValid(sets[i].slots))
+			prober->slots[i] = dsa_get_address(run->area, sets[i].slots);
+	}
+	prober->sets = sets;
+	prober->lot.run = run;
+	prober->lot.side = child;
+	return prober;
+}
+
+/*
+ * Look one key up, now or with the next batch.
+ */
+void
+voxanne_probe(Prober *prober, const uint64 *words, uint64 hash, RowId row)
+{
+	int			i = prober->waiting;
+	uint32		partition = hash_partition(prober->parent, hash);
+
+	prober->hash[i] = hash;
+	prober->row[i] = row;
+	memcpy(prober->key[i], words, prober->words * sizeof(uint64));
+	if (prober->slots[partition] != NULL)
+		__builtin_prefetch(prober->slots[partition] +
+						   (hash & prober->sets[partition].mask) * prober->words);
+	if (++prober->waiting == BATCH)
+		probe_batch(prober);
+}
+
+/*
+ * Report a row without looking anything up.
+ */
+void
+voxanne_probe_miss(Prober *prober, RowId row)
+{
+	lot_add(&prober->lot, row);
+}
+
+static bool
+is_member(Prober *prober, uint64 hash, const uint64 *key)
+{
+	uint32		partition = hash_partition(prober->parent, hash);
+	const KeySet *set = &prober->sets[partition];
+	const uint64 *slots = prober->slots[partition];
+	uint64		slot = hash & set->mask;
+
+	if (is_zero(key, prober->words))
+		return set->has_zero;
+	if (slots == NULL)
+		return false;
+	for (;; slot = (slot + 1) & set->mask)
+	{
+		const uint64 *at = slots + slot * prober->words;
+
+		if (is_equal(at, key, prober->words))
+			return true;
+		if (is_zero(at, prober->words))
+			return false;
+	}
+}
+
+static void
+probe_batch(Prober *prober)
+{
+	for (int i = 0; i < prober->waiting; i++)
+		if (!is_member(prober, prober->hash[i], prober->key[i]))
+			lot_add(&prober->lot, prober->row[i]);
+	prober->waiting = 0;
+}
+
+/*
+ * Look up what waits, and hand over the misses.
+ */
+void
+voxanne_probe_close(Prober *prober)
+{
+	probe_batch(prober);
+	voxanne_lot_flush(&prober->lot);
+}

@@ -1,0 +1,325 @@
+/*
+ * src/data/keyscan_scan.c
+ *		One pass over a table: every row, once, for every side that wants it.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "core/compat.h"
+#include "core/relation.h"
+#include "data/keyscan_internal.h"
+#include "data/keyscan_progress.h"
+#include "miscadmin.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* Rows after which memory is given back, interrupts are served and progress is told. */
+#define ROWS_PER_PAUSE 256
+
+/* What one side makes of the rows of the step. */
+typedef struct Emitter
+{
+	SharedSide *side;
+	const VoxScanQuestion *question;	/* NULL: a parent side */
+	StoreWriter *writer;		/* all but CHILD */
+	Prober	   *prober;			/* CHILD */
+	uint64		checked;
+
+	/* of the present leaf */
+	KeyReader	reader;
+	VoxScanSkip skips[VOX_MAX_SKIPS];
+	AttrNumber	start;
+	AttrNumber	end;
+	AttrNumber	minutes;
+	int			minutes_bytes;
+} Emitter;
+
+static int	open_emitters(Keyscan *run, Emitter *emitters);
+static AttrNumber point_at_leaf(Emitter *emitter, Oid leaf);
+static void scan_leaf(Keyscan *run, int leaf, Emitter *emitters, int count);
+static bool pause_scan(Keyscan *run, uint64 rows, uint64 blocks);
+static bool is_skipped(const Emitter *emitter, TupleTableSlot *slot);
+static int64 end_of(const Emitter *emitter, TupleTableSlot *slot, int64 start);
+static void emit(Emitter *emitter, TupleTableSlot *slot, RowId row);
+static void emit_child(Emitter *emitter, TupleTableSlot *slot, RowId row);
+static void close_emitters(Emitter *emitters, int count);
+
+/*
+ * Scan this participant's share of the present step's table.
+ */
+void
+voxanne_scan_step(Keyscan *run)
+{
+	const SharedStep *step = &run->steps[run->step];
+	Emitter    *emitters = palloc0_array(Emitter, run->shared->nsides);
+	int			count = open_emitters(run, emitters);
+
+	for (int i = 0; i < step->nleaves; i++)
+		scan_leaf(run, i, emitters, count);
+	close_emitters(emitters, count);
+	pfree(emitters);
+}
+
+/* A child whose parent's keys did not fit in memory cannot be answered here. */
+static int
+open_emitters(Keyscan *run, Emitter *emitters)
+{
+	int			count = 0;
+
+	for (int i = 0; i < run->shared->nsides; i++)
+	{
+		SharedSide *side = &run->sides[i];
+		Emitter    *emitter = &emitters[count];
+
+		if (side->step != run->step)
+			continue;
+		if (side->kind == SIDE_CHILD &&
+			pg_atomic_read_u32(&run->sides[side->parent].overflow) != 0)
+		{
+			pg_atomic_write_u32(&side->overflow, 1);
+			continue;
+		}
+		emitter->side = side;
+		emitter->question = side->kind == SIDE_PARENT ? NULL : &run->questions[side->question];
+		if (side->kind == SIDE_CHILD)
+			emitter->prober = voxanne_probe_open(run, side);
+		else
+			emitter->writer = voxanne_entries_open(run, side);
+		count++;
+	}
+	return count;
+}
+
+/* Prepare an emitter for the rows of a leaf; returns the last column it reads. */
+static AttrNumber
+point_at_leaf(Emitter *emitter, Oid leaf)
+{
+	const VoxScanKey *key = &emitter->side->key;
+	const VoxScanQuestion *question = emitter->question;
+	AttrNumber	last = 0;
+
+	voxanne_key_open(&emitter->reader, key, leaf, emitter->side->words);
+	for (int i = 0; i < emitter->reader.ncols; i++)
+		last = Max(last, emitter->reader.cols[i].attnum);
+	if (question == NULL)
+		return last;
+
+	for (int i = 0; i < question->nskips; i++)
+	{
+		emitter->skips[i] = question->skips[i];
+		emitter->skips[i].attnum = voxanne_leaf_column(key, question->skips[i].attnum, leaf);
+		last = Max(last, emitter->skips[i].attnum);
+	}
+	emitter->start = voxanne_leaf_column(key, question->start, leaf);
+	emitter->end = voxanne_leaf_column(key, question->end, leaf);
+	emitter->minutes = voxanne_leaf_column(key, question->minutes, leaf);
+	if (emitter->minutes != 0)
+		emitter->minutes_bytes = get_typlen(getBaseType(get_atttype(leaf, emitter->minutes)));
+	return Max(Max(last, emitter->minutes), Max(emitter->start, emitter->end));
+}
+
+/*
+ * Scan our share of one leaf, unless the run is out of time.  The leader's
+ * snapshot is active here; its lock on the table protects the whole group.
+ */
+static void
+scan_leaf(Keyscan *run, int leaf, Emitter *emitters, int count)
+{
+	const SharedLeaf *shared = &run->leaves[run->steps[run->step].first_leaf + leaf];
+	Relation	rel = table_open(shared->relid, AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TableScanDesc scan;
+	MemoryContext old;
+	BlockNumber block = InvalidBlockNumber;
+	AttrNumber	last = 0;
+	uint64		rows = 0;
+	uint64		blocks = 0;
+	bool		going = true;
+
+	for (int i = 0; i < count; i++)
+		last = Max(last, point_at_leaf(&emitters[i], shared->relid));
+
+	scan = table_beginscan_parallel(rel, (ParallelTableScanDesc) (run->scans + shared->scan_offset));
+	old = MemoryContextSwitchTo(run->row_context);
+	while (going && table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		RowId		row = ROWID_MAKE(leaf, &slot->tts_tid);
+
+		slot_getsomeattrs(slot, last);
+		for (int i = 0; i < count; i++)
+			emit(&emitters[i], slot, row);
+		if (ROWID_BLOCK(row) != block)
+		{
+			block = ROWID_BLOCK(row);
+			blocks++;
+		}
+		if (++rows == ROWS_PER_PAUSE)
+		{
+			going = pause_scan(run, rows, blocks);
+			rows = blocks = 0;
+		}
+	}
+	pause_scan(run, rows, blocks);
+	MemoryContextSwitchTo(old);
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, NoLock);
+}
+
+/* Every few rows; false if the run is out of time. */
+static bool
+pause_scan(Keyscan *run, uint64 rows, uint64 blocks)
+{
+	KeyscanShared *shared = run->shared;
+
+	MemoryContextReset(run->row_context);
+	CHECK_FOR_INTERRUPTS();
+	pg_atomic_fetch_add_u64(&shared->scanned, rows);
+	voxanne_progress_add(shared->progress, blocks, rows);
+	if (shared->deadline != 0 && GetCurrentTimestamp() >= shared->deadline)
+		pg_atomic_write_u32(&shared->stopped, 1);
+	return pg_atomic_read_u32(&shared->stopped) == 0;
+}
+
+/* Does a question pass over this row? */
+static bool
+is_skipped(const Emitter *emitter, TupleTableSlot *slot)
+{
+	int			nskips = emitter->question == NULL ? 0 : emitter->question->nskips;
+
+	for (int i = 0; i < nskips; i++)
+	{
+		const VoxScanSkip *skip = &emitter->skips[i];
+		Datum		value = slot->tts_values[skip->attnum - 1];
+		bool		isnull = slot->tts_isnull[skip->attnum - 1];
+
+		switch (skip->kind)
+		{
+			case VOX_SKIP_NOT_NULL:
+				if (!isnull)
+					return true;
+				break;
+			case VOX_SKIP_TRUE:
+				if (!isnull && DatumGetBool(value))
+					return true;
+				break;
+			case VOX_SKIP_BEFORE:
+				if (isnull || DatumGetInt64(value) < skip->operand)
+					return true;
+				break;
+			case VOX_SKIP_EQUAL:
+				if (!isnull && DatumGetInt32(value) == (int32) skip->operand)
+					return true;
+				break;
+		}
+	}
+	return false;
+}
+
+/*
+ * The end of a row's time.  One without a positive length, and one that starts
+ * or ends at no finite time, is a point.
+ */
+static int64
+end_of(const Emitter *emitter, TupleTableSlot *slot, int64 start)
+{
+	int64		minutes = emitter->question->default_minutes;
+
+	if (emitter->end != 0 && !slot->tts_isnull[emitter->end - 1])
+		return Max(start, DatumGetInt64(slot->tts_values[emitter->end - 1]));
+	if (emitter->minutes != 0 && !slot->tts_isnull[emitter->minutes - 1])
+	{
+		Datum		value = slot->tts_values[emitter->minutes - 1];
+
+		minutes = emitter->minutes_bytes == 8 ? DatumGetInt64(value) :
+			emitter->minutes_bytes == 2 ? DatumGetInt16(value) : DatumGetInt32(value);
+	}
+	if (minutes <= 0 || TIMESTAMP_NOT_FINITE(start))
+		return start;
+	return start + Min(minutes, PG_INT32_MAX) * USECS_PER_MINUTE;
+}
+
+/* Hand one row to one side. */
+static void
+emit(Emitter *emitter, TupleTableSlot *slot, RowId row)
+{
+	const SharedSide *side = emitter->side;
+	uint64		words[KEY_MAX_WORDS];
+	uint64		hash;
+
+	if (is_skipped(emitter, slot))
+		return;
+	if (side->kind == SIDE_CHILD)
+	{
+		emit_child(emitter, slot, row);
+		return;
+	}
+	if (side->kind == SIDE_OVERLAP && slot->tts_isnull[emitter->start - 1])
+		return;
+	if (voxanne_key_read(&emitter->reader, slot, words, &hash) != KEY_READ)
+		return;
+	emitter->checked++;
+
+	if (side->kind == SIDE_UNIQUE)
+	{
+		UniqueEntry *entry = voxanne_entries_next(emitter->writer, hash);
+
+		entry->hash = hash;
+		entry->row = row;
+	}
+	else if (side->kind == SIDE_OVERLAP)
+	{
+		OverlapEntry *entry = voxanne_entries_next(emitter->writer, hash);
+
+		entry->hash = hash;
+		entry->row = row;
+		entry->start = DatumGetInt64(slot->tts_values[emitter->start - 1]);
+		entry->end = emitter->question->ranges ? end_of(emitter, slot, entry->start) : entry->start;
+	}
+	else
+	{
+		uint64	   *entry = voxanne_entries_next(emitter->writer, hash);
+
+		entry[0] = hash;
+		memcpy(entry + 1, words, side->words * sizeof(uint64));
+	}
+}
+
+/* Look a row's key up; what the set cannot decide is for SQL to decide. */
+static void
+emit_child(Emitter *emitter, TupleTableSlot *slot, RowId row)
+{
+	uint64		words[KEY_MAX_WORDS];
+	uint64		hash;
+	KeyResult	result = voxanne_key_read(&emitter->reader, slot, words, &hash);
+
+	if (result == KEY_NULL)
+	{
+		if (emitter->question->match_full && voxanne_key_partial(&emitter->reader, slot))
+			voxanne_probe_miss(emitter->prober, row);
+		return;
+	}
+	emitter->checked++;
+	if (result == KEY_UNDECIDED)
+		voxanne_probe_miss(emitter->prober, row);
+	else
+		voxanne_probe(emitter->prober, words, hash, row);
+}
+
+static void
+close_emitters(Emitter *emitters, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		Emitter    *emitter = &emitters[i];
+
+		if (emitter->writer != NULL)
+			voxanne_entries_close(emitter->writer);
+		if (emitter->prober != NULL)
+			voxanne_probe_close(emitter->prober);
+		pg_atomic_fetch_add_u64(&emitter->side->checked, emitter->checked);
+	}
+}

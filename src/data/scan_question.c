@@ -1,0 +1,267 @@
+/*
+ * src/data/scan_question.c
+ *		The data checks' questions as the scan engine takes them.
+ *
+ * What the engine returns may be too much, never too little: a condition that it
+ * does not know is left to the SQL that follows.  Only a reference's "checked"
+ * is taken from it, so there all conditions must be known.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/transam.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_enum.h"
+#include "catalog/pg_type.h"
+#include "core/compat.h"
+#include "core/relation.h"
+#include "data/executor.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+/* The length of an appointment that does not state one, in minutes: as booking_sql.c has it. */
+#define DEFAULT_MINUTES 30
+
+/* The longest that a month and a day of an interval can be. */
+#define MAX_MONTH_USECS (31 * USECS_PER_DAY + USECS_PER_HOUR)
+#define MAX_DAY_USECS (USECS_PER_DAY + USECS_PER_HOUR)
+
+static const char *begin(VoxScanQuestion *question, VoxScanKind kind, const VoxTable *table);
+static void set_key(VoxScanKey *key, const VoxTable *table);
+static void add_column(VoxScanKey *key, AttrNumber attnum, VoxScanForm form, bool null_equal);
+static void skip_deleted(VoxScanQuestion *question, const VoxTable *table);
+static void add_skip(VoxScanQuestion *question, AttrNumber attnum, VoxSkipKind kind, int64 operand);
+static void skip_inactive(VoxScanQuestion *question, const VoxBookingQuestion *booking);
+static const char *set_times(VoxScanQuestion *question, const VoxBookingQuestion *booking);
+static const char *not_stored(const VoxScanQuestion *question);
+static int64 longest(const Interval *interval);
+
+/*
+ * A reference: which rows have no parent, and those that only SQL can judge.
+ */
+const char *
+voxanne_scan_reference(const VoxReference *reference, bool live_only, VoxScanQuestion *question)
+{
+	VoxTable	child;
+	VoxTable	parent;
+	const char *reason;
+
+	voxanne_table_describe(&child, reference->child);
+	voxanne_table_describe(&parent, reference->parent);
+	reason = begin(question, VOX_SCAN_REFERENCE, &child);
+	if (reason != NULL)
+		return reason;
+	set_key(&question->parent, &parent);
+	question->match_full = reference->match_full && reference->natts > 1;
+	for (int i = 0; i < reference->natts; i++)
+	{
+		if (reference->comparison == VOX_COMPARE_OPERATOR && reference->operators[i] >= FirstNormalObjectId)
+			return "The reference compares by an operator that is not the server's own.";
+		add_column(&question->key, reference->child_atts[i],
+				   reference->comparison == VOX_COMPARE_CHILD_TEXT ? VOX_FORM_UUID : VOX_FORM_VALUE, false);
+		add_column(&question->parent, reference->parent_atts[i],
+				   reference->comparison == VOX_COMPARE_PARENT_TEXT ? VOX_FORM_UUID : VOX_FORM_VALUE, false);
+	}
+	if (live_only)
+		skip_deleted(question, &child);
+	return not_stored(question);
+}
+
+/*
+ * A key: which rows share theirs with another one.
+ */
+const char *
+voxanne_scan_key(const VoxKeyQuestion *key, VoxScanQuestion *question)
+{
+	const char *reason = begin(question, VOX_SCAN_UNIQUE, &key->table);
+	ListCell   *lc;
+
+	if (reason != NULL)
+		return reason;
+	foreach(lc, key->columns)
+		add_column(&question->key, lfirst_int(lc), VOX_FORM_VALUE, !key->nulls_distinct);
+	if (key->live_only)
+		skip_deleted(question, &key->table);
+	return not_stored(question);
+}
+
+/*
+ * Appointments on one axis: which meet another one of the same tenant and
+ * person.
+ */
+const char *
+voxanne_scan_booking(const VoxBookingQuestion *booking, VoxBookingAxis axis, VoxScanQuestion *question)
+{
+	static const VoxBookingRole persons[VOX_BOOKING_AXES] = {
+		[VOX_AXIS_CONTACT] = VOX_ROLE_CONTACT,
+		[VOX_AXIS_PROVIDER] = VOX_ROLE_PROVIDER,
+		[VOX_AXIS_ORG] = VOX_ROLE_TENANT,
+	};
+	AttrNumber	tenant = booking->columns[VOX_ROLE_TENANT];
+	AttrNumber	provider = booking->columns[VOX_ROLE_PROVIDER];
+	const char *reason = begin(question, VOX_SCAN_OVERLAP, &booking->table);
+
+	if (reason == NULL && (axis == VOX_AXIS_PHONE || axis == VOX_AXIS_EMAIL))
+		reason = "The key is an expression.";
+	if (reason == NULL && booking->one_tenant)
+		reason = "One tenant's rows are better found by an index.";
+	if (reason == NULL)
+		reason = set_times(question, booking);
+	if (reason != NULL)
+		return reason;
+
+	if (tenant != InvalidAttrNumber && axis != VOX_AXIS_ORG)
+		add_column(&question->key, tenant, VOX_FORM_VALUE, true);
+	add_column(&question->key, booking->columns[persons[axis]], VOX_FORM_VALUE, false);
+	if (axis == VOX_AXIS_ORG && provider != InvalidAttrNumber)
+		add_skip(question, provider, VOX_SKIP_NOT_NULL, 0);
+	if (booking->live_only)
+		skip_deleted(question, &booking->table);
+	skip_inactive(question, booking);
+	return not_stored(question);
+}
+
+/* Start a question; the rows it finds will be read by their places, which takes the right to read all columns. */
+static const char *
+begin(VoxScanQuestion *question, VoxScanKind kind, const VoxTable *table)
+{
+	memset(question, 0, sizeof(*question));
+	question->kind = kind;
+	set_key(&question->key, table);
+	if (pg_class_aclcheck(table->relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		return "The caller may not read all columns.";
+	return NULL;
+}
+
+static void
+set_key(VoxScanKey *key, const VoxTable *table)
+{
+	key->relid = table->relid;
+	key->only = !table->partitioned;
+	key->ncols = 0;
+}
+
+static void
+add_column(VoxScanKey *key, AttrNumber attnum, VoxScanForm form, bool null_equal)
+{
+	VoxScanColumn *column = &key->cols[key->ncols++];
+
+	column->attnum = attnum;
+	column->form = form;
+	column->null_equal = null_equal;
+}
+
+static void
+skip_deleted(VoxScanQuestion *question, const VoxTable *table)
+{
+	ListCell   *lc;
+
+	foreach(lc, table->soft_delete)
+	{
+		const VoxSoftDelete *how = lfirst(lc);
+
+		add_skip(question, voxanne_find_column(table->relid, how->column),
+				 how->is_time ? VOX_SKIP_NOT_NULL : VOX_SKIP_TRUE, 0);
+	}
+}
+
+static void
+add_skip(VoxScanQuestion *question, AttrNumber attnum, VoxSkipKind kind, int64 operand)
+{
+	VoxScanSkip *skip = &question->skips[question->nskips++];
+
+	Assert(question->nskips <= VOX_MAX_SKIPS);
+	skip->attnum = attnum;
+	skip->kind = kind;
+	skip->operand = operand;
+}
+
+/* Pass over the labels of an enum that make an appointment take no time. */
+static void
+skip_inactive(VoxScanQuestion *question, const VoxBookingQuestion *booking)
+{
+	AttrNumber	column = booking->columns[VOX_ROLE_STATUS];
+	Oid			type;
+
+	if (column == InvalidAttrNumber)
+		return;
+	type = getBaseType(voxanne_column_type(booking->table.relid, column));
+	if (!type_is_enum(type))
+		return;
+	for (int i = 0; voxanne_inactive_labels[i] != NULL; i++)
+	{
+		Oid			label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(type),
+											CStringGetDatum(voxanne_inactive_labels[i]));
+
+		if (OidIsValid(label))
+			add_skip(question, column, VOX_SKIP_EQUAL, (int32) label);
+	}
+}
+
+/* When a row's time starts and ends. */
+static const char *
+set_times(VoxScanQuestion *question, const VoxBookingQuestion *booking)
+{
+	Oid			relid = booking->table.relid;
+	const AttrNumber *columns = booking->columns;
+	AttrNumber	end = columns[VOX_ROLE_END];
+	AttrNumber	minutes = columns[VOX_ROLE_MINUTES];
+
+	question->start = columns[VOX_ROLE_START];
+	question->default_minutes = DEFAULT_MINUTES;
+	question->ranges = booking->overlapping;
+	question->slack = longest(DatumGetIntervalP(booking->tolerance));
+	if (getBaseType(voxanne_column_type(relid, question->start)) != TIMESTAMPTZOID)
+		return "The start has no time zone.";
+	if (booking->has_since)
+		add_skip(question, question->start, VOX_SKIP_BEFORE, booking->since);
+
+	if (minutes != InvalidAttrNumber)
+	{
+		if (getBaseType(voxanne_column_type(relid, minutes)) == NUMERICOID)
+			return "The length is a decimal number.";
+		question->minutes = minutes;
+	}
+	else if (columns[VOX_ROLE_LENGTH] != InvalidAttrNumber)
+		return "The length is an interval.";
+	else if (end != InvalidAttrNumber)
+	{
+		if (getBaseType(voxanne_column_type(relid, end)) != TIMESTAMPTZOID)
+			return "The end has no time zone.";
+		question->end = end;
+	}
+	return NULL;
+}
+
+/* An upper bound for how far an interval reaches, in microseconds. */
+static int64
+longest(const Interval *interval)
+{
+	double		usecs = (double) interval->month * MAX_MONTH_USECS +
+		(double) interval->day * MAX_DAY_USECS + (double) interval->time;
+
+	return (int64) Min(Max(usecs, 0), (double) (PG_INT64_MAX / 4));
+}
+
+/* A virtual generated column is not in the rows that a scan sees. */
+static const char *
+not_stored(const VoxScanQuestion *question)
+{
+	const VoxScanKey *keys[] = {&question->key, &question->parent};
+	AttrNumber	others[] = {question->start, question->end, question->minutes};
+
+	for (int k = 0; k < (int) lengthof(keys); k++)
+		for (int i = 0; i < keys[k]->ncols; i++)
+			if (voxanne_is_virtual(keys[k]->relid, keys[k]->cols[i].attnum))
+				return "A column is computed when it is read.";
+	for (int i = 0; i < (int) lengthof(others); i++)
+		if (others[i] != 0 && voxanne_is_virtual(question->key.relid, others[i]))
+			return "A column is computed when it is read.";
+	for (int i = 0; i < question->nskips; i++)
+		if (voxanne_is_virtual(question->key.relid, question->skips[i].attnum))
+			return "A column is computed when it is read.";
+	return NULL;
+}

@@ -1,0 +1,232 @@
+# Random tables and questions: the scan engine, SQL and an oracle in plain SQL of its own agree, row for row.
+# The seed is fixed unless VOXANNE_SEED sets it; VOXANNE_ROUNDS sets the length (bench/differential).
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $seed   = $ENV{VOXANNE_SEED}   || 20261124;
+my $rounds = $ENV{VOXANNE_ROUNDS} || 12;
+srand($seed);
+
+my $node = PostgreSQL::Test::Cluster->new('differential');
+$node->init(extra => [ '--locale=C', '--encoding=UTF8' ]);
+# small tables shall be worth workers, little memory shall spill
+$node->append_conf('postgresql.conf', join("\n",
+	'min_parallel_table_scan_size = 0', 'max_parallel_maintenance_workers = 2',
+	'autovacuum = off', 'shared_preload_libraries = voxanne_ops'));
+$node->start;
+$node->safe_psql('postgres', q{
+	CREATE EXTENSION voxanne_ops;
+	CREATE EXTENSION citext;
+	CREATE TYPE mood AS ENUM ('bad', 'so so', 'good');
+	CREATE TYPE pair AS (a int, b text);
+	CREATE DOMAIN small AS int CHECK (VALUE >= 0);
+});
+my $icu = $node->psql('postgres',
+	q{CREATE COLLATION sloppy (provider = icu, locale = 'und-u-ks-level2', deterministic = false)}) == 0;
+
+# Types of keys: each with an expression for the value of number n.
+my @types = (
+	[ 'smallint',      '(n - 5)::smallint' ],
+	[ 'int',           '(n * 7 - 20)::int' ],
+	[ 'bigint',        '(n::bigint << 33) - 4' ],
+	[ 'boolean',       'n % 2 = 0' ],
+	[ '"char"',        "chr(65 + n % 20)::\"char\"" ],
+	[ 'oid',           'n::oid' ],
+	[ 'uuid',          "CASE n WHEN 0 THEN '00000000-0000-0000-0000-000000000000' ELSE md5(n::text)::uuid END" ],
+	[ 'text',          "CASE WHEN n % 9 = 8 THEN repeat('long ' || n, 1000) WHEN n = 1 THEN '' ELSE 'k' || n END" ],
+	[ 'varchar(40)',   "repeat('v', n % 34) || n" ],
+	[ 'char(6)',       "CASE n % 3 WHEN 0 THEN n || '  ' ELSE n::text END" ],
+	[ 'name',          "('n' || n)::name" ],
+	[ 'bytea',         "decode(md5(n::text), 'hex')" ],
+	[ 'numeric',       "CASE WHEN n % 4 = 0 THEN (n || '.000')::numeric WHEN n = 5 THEN 'NaN' ELSE n::numeric END" ],
+	[ 'float8',        "CASE n WHEN 0 THEN '-0'::float8 WHEN 1 THEN 'NaN' ELSE n / 2 END" ],
+	[ 'date',          "'2026-01-01'::date + n" ],
+	[ 'timestamp',     "'2026-01-01'::timestamp + n * interval '1 h'" ],
+	[ 'timestamptz',   "CASE n WHEN 3 THEN 'infinity' ELSE '2026-01-01Z'::timestamptz + n * interval '1 h' END" ],
+	[ 'time',          "'01:00'::time + n * interval '1 s'" ],
+	[ 'interval',      "CASE n % 2 WHEN 0 THEN '24 h'::interval * n ELSE '1 day'::interval * n END" ],
+	[ 'inet',          "('10.0.0.' || n % 200)::inet" ],
+	[ 'mood',          "(ARRAY['bad','so so','good'])[1 + n % 3]::mood" ],
+	[ 'small',         'n::small' ],
+	[ 'int[]',         'ARRAY[n, n / 2]' ],
+	[ 'pair',          "ROW(n, 'x' || n / 2)::pair" ],
+	[ 'int4range',     'int4range(n, n + 3)' ],
+	[ 'citext',        "CASE n % 2 WHEN 0 THEN 'Word' ELSE 'wORD' END || n / 2" ],
+	[ 'jsonb',         "jsonb_build_object('n', n)" ],
+	($icu ? [ 'text COLLATE sloppy', "CASE n % 2 WHEN 0 THEN 'Word' ELSE 'wORD' END || n / 2" ] : ()));
+
+# Can values of the type be listed in an index and so be referenced?
+my %no_btree = (pair => 0);
+
+sub pick { return $_[ int(rand(@_)) ]; }
+
+# The expression of a type for the number that an SQL expression gives, NULL now and then.
+sub value
+{
+	my ($type, $number, $nulls) = @_;
+	my $expression = "(SELECT $type->[1] FROM (SELECT ($number)::int AS n) AS number)";
+	return $nulls ? "CASE WHEN random() < 0.1 THEN NULL ELSE $expression END" : $expression;
+}
+
+# Statements that create a table "child" with the given columns, as a plain or a partitioned one.
+sub create_child
+{
+	my ($columns) = @_;
+	return "CREATE TABLE child (id int PRIMARY KEY, $columns);" if rand() < 0.5;
+	my @backwards = reverse split(/, /, $columns);
+	return "CREATE TABLE child (id int, $columns) PARTITION BY RANGE (id);
+		CREATE TABLE child_1 PARTITION OF child FOR VALUES FROM (MINVALUE) TO (400);
+		CREATE TABLE child_2 (gone int, " . join(', ', @backwards) . ", id int NOT NULL);
+		ALTER TABLE child_2 DROP gone;
+		ALTER TABLE child ATTACH PARTITION child_2 FOR VALUES FROM (400) TO (MAXVALUE);
+		ALTER TABLE child ADD PRIMARY KEY (id);";
+}
+
+# Run a query under each executor, also with hashes that collide and with little memory.
+sub under_all
+{
+	my ($prepare, $query) = @_;
+	my @ways = (
+		[ 'sql', 64, '64MB' ], [ 'scan', 64, '64MB' ], [ 'scan', 8, '64MB' ], [ 'scan', 64, '1MB' ]);
+	return map {
+		$node->safe_psql('postgres', "$prepare
+			SET voxanne_ops.executor = $_->[0]; SET voxanne_ops.hash_bits = $_->[1];
+			SET maintenance_work_mem = '$_->[2]'; $query")
+	} @ways;
+}
+
+sub agree
+{
+	my ($name, $prepare, $query, $oracle) = @_;
+	my ($sql, @scans) = under_all($prepare, $query);
+	my @names = ('scan', 'scan with colliding hashes', 'scan with little memory');
+	is($scans[$_], $sql, "$name: $names[$_]") for 0 .. $#scans;
+	is($oracle->{got}->($sql), $node->safe_psql('postgres', $oracle->{query}), "$name: oracle")
+	  if defined $oracle;
+	return;
+}
+
+sub duplicates_round
+{
+	my ($round) = @_;
+	my @keys    = map { pick(@types) } 1 .. pick(1, 1, 2, 3);
+	my $columns = join(', ', (map { "k$_ $keys[$_]->[0]" } 0 .. $#keys), 'deleted_at timestamptz', 'created_at timestamptz');
+	my $values  = join(', ', map { value($_, 'random() * ' . pick(30, 300, 3000), 1) } @keys);
+	my $name    = "round $round, duplicates on " . join(', ', map { $_->[0] } @keys);
+
+	$node->safe_psql('postgres', "SELECT setseed(" . ($round / 1000) . ");
+		DROP TABLE IF EXISTS child CASCADE; " . create_child($columns) . "
+		INSERT INTO child (id, " . join(', ', map { "k$_" } 0 .. $#keys) . ", deleted_at, created_at)
+			SELECT i, $values, CASE WHEN random() < 0.1 THEN now() END, '2026-01-01Z'::timestamptz + random() * 9 * interval '1 day'
+			FROM generate_series(1, 900) AS i;
+		DELETE FROM child WHERE id % 17 = 3; UPDATE child SET created_at = created_at - interval '1 day' WHERE id % 5 = 1;");
+	my $nulls_distinct = pick('true', 'true', 'false');
+	my $list = join(', ', map { "k$_" } 0 .. $#keys);
+	my $complete = $nulls_distinct eq 'true' ? join(' AND ', map { "k$_ IS DISTINCT FROM NULL" } 0 .. $#keys) : 'true';
+	agree($name, '',
+		"SELECT rows, keep_id, duplicate_ids, oldest, newest, key_values, key, remedy FROM find_duplicates('child', '{"
+		  . join(',', map { "k$_" } 0 .. $#keys) . "}', nulls_distinct => $nulls_distinct, max_groups => 5000)",
+		{
+			got   => sub { my $n = 0; my $rows = 0; for (split /\n(?=\d+\|)/, $_[0]) { $n++; $rows += (split /\|/)[0]; } return "$n|$rows"; },
+			query => "SELECT count(*), coalesce(sum(n), 0) FROM (SELECT count(*) AS n FROM child
+				WHERE deleted_at IS NULL AND $complete GROUP BY $list HAVING count(*) > 1) AS grouped"
+		});
+	return;
+}
+
+sub orphans_round
+{
+	my ($round) = @_;
+	my @keys = map { pick(grep { $_->[0] !~ /^(boolean|mood)$/ } @types) } 1 .. pick(1, 1, 1, 2);
+	my @child_types = map { $_->[0] eq 'bigint' && rand() < 0.5 ? 'int' : $_->[0] eq 'text' && rand() < 0.3 ? 'varchar' : $_->[0] } @keys;
+	my $list  = join(', ', map { "k$_" } 0 .. $#keys);
+	my $full  = @keys > 1 && rand() < 0.4 ? 'MATCH FULL' : '';
+	my $range = pick(20, 60, 900);
+	my $join  = join(' AND ', map { "p.k$_ = c.k$_" } 0 .. $#keys);
+	my $complete = join(' AND ', map { "c.k$_ IS DISTINCT FROM NULL" } 0 .. $#keys);
+	my @numbers = map { $keys[$_]->[0] eq 'bigint' && $child_types[$_] eq 'int' ? '(n * 7 - 20)::int' : undef } 0 .. $#keys;
+	my $child_values = join(', ', map { value(defined $numbers[$_] ? [ 'int', $numbers[$_] ] : $keys[$_], "random() * $range", 1) } 0 .. $#keys);
+	my $name = "round $round, orphans of " . join(', ', @child_types) . " $full";
+
+	$node->safe_psql('postgres', "SELECT setseed(" . ($round / 1000) . ");
+		DROP TABLE IF EXISTS child, parent CASCADE;
+		CREATE TABLE parent (" . join(', ', map { "k$_ $keys[$_]->[0]" } 0 .. $#keys) . ", UNIQUE ($list));"
+		. create_child(join(', ', map { "k$_ $child_types[$_]" . ($keys[$_]->[0] =~ /(COLLATE \w+)/ && $child_types[$_] !~ /COLLATE/ ? " $1" : '') } 0 .. $#keys)) . "
+		INSERT INTO parent SELECT " . join(', ', map { value($_, 'n', 0) } @keys) . " FROM generate_series(0, $range) AS n WHERE n % 3 <> 1
+			ON CONFLICT DO NOTHING;
+		INSERT INTO child (id, $list) SELECT i, $child_values FROM generate_series(1, 900) AS i;
+		DELETE FROM child WHERE id % 13 = 5; UPDATE child SET id = id + 1000 WHERE id % 7 = 2;
+		DELETE FROM parent WHERE ctid IN (SELECT ctid FROM parent LIMIT 3);");
+	# partitioned children take only foreign keys that hold
+	my $partitioned = $node->safe_psql('postgres', q{SELECT relkind = 'p' FROM pg_class WHERE oid = 'child'::regclass}) eq 't';
+	if ($partitioned)
+	{
+		$node->safe_psql('postgres', "BEGIN; CREATE TABLE kept AS SELECT * FROM child; TRUNCATE child;
+			ALTER TABLE child ADD CONSTRAINT fk FOREIGN KEY ($list) REFERENCES parent ($list) $full;
+			SET LOCAL session_replication_role = replica; INSERT INTO child SELECT * FROM kept; DROP TABLE kept; COMMIT;");
+	}
+	else
+	{
+		$node->safe_psql('postgres', "ALTER TABLE child ADD CONSTRAINT fk FOREIGN KEY ($list) REFERENCES parent ($list) $full NOT VALID");
+	}
+	agree($name, '',
+		"SELECT kind, orphans, checked, sample, key, remedy FROM find_orphans('child', inferred => false, max_rows => 30)",
+		{
+			got   => sub { my %n = map { (split /\|/)[ 0, 1 ] } split /\n(?=orphan\||match_full\|)/, $_[0]; return ($n{orphan} || 0) . '|' . ($n{match_full} || 0); },
+			query => "SELECT count(*) FILTER (WHERE $complete AND NOT EXISTS (SELECT FROM parent AS p WHERE $join)), count(*) FILTER (WHERE "
+			  . ($full ? 'num_nulls(' . join(', ', map { "c.k$_" } 0 .. $#keys) . ') BETWEEN 1 AND ' . (@keys - 1) : 'false') . ") FROM child AS c"
+		});
+	return;
+}
+
+sub bookings_round
+{
+	my ($round) = @_;
+	my $contact = pick(grep { $_->[0] =~ /^(int|uuid|text|bigint|numeric|citext)$/ } @types);
+	my $org     = pick(grep { $_->[0] =~ /^(int|uuid|text)$/ } @types);
+	my ($length, $value, $span) = @{ pick(
+		[ 'duration_minutes int', 'random() * 90 - 10', "CASE WHEN %s.duration_minutes IS NULL THEN interval '30 min' WHEN %s.duration_minutes > 0 THEN %s.duration_minutes * interval '1 min' END" ],
+		[ 'duration_minutes bigint', 'random() * 90', "CASE WHEN %s.duration_minutes IS NULL THEN interval '30 min' WHEN %s.duration_minutes > 0 THEN %s.duration_minutes * interval '1 min' END" ],
+		[ 'duration interval', "random() * interval '1 h'", "coalesce(%s.duration, interval '30 min')" ]) };
+	my $column = (split / /, $length)[0];
+	my $status = pick('text', 'status_label');
+	my $tolerance = pick(0, 0, 5, 20);
+	my $span_of = sub { my $alias = shift; (my $s = $span) =~ s/%s/$alias/g; return $s; };
+
+	$node->safe_psql('postgres', "SELECT setseed(" . ($round / 1000) . ");
+		DROP TABLE IF EXISTS child CASCADE; DROP TYPE IF EXISTS status_label;
+		CREATE TYPE status_label AS ENUM ('confirmed', 'cancelled', 'no_show');"
+		. create_child("org_id $org->[0], contact_id $contact->[0], provider_id int, scheduled_at timestamptz, $length, status $status, deleted_at timestamptz") . "
+		INSERT INTO child (id, org_id, contact_id, provider_id, scheduled_at, $column, status, deleted_at)
+			SELECT i, " . value($org, 'random() * 4', 1) . ", " . value($contact, 'random() * 40', 1) . ", CASE WHEN random() < 0.5 THEN random() * 60 END,
+			'2026-03-01Z'::timestamptz + floor(random() * 6000) * interval '1 min', CASE WHEN random() < 0.9 THEN $value END,
+			(ARRAY['confirmed', 'cancelled', 'no_show', NULL])[1 + floor(random() * 4)]::$status, CASE WHEN random() < 0.1 THEN now() END
+			FROM generate_series(1, 900) AS i;
+		DELETE FROM child WHERE id % 17 = 3;");
+	my $busy = sub { my $t = shift; return "$t.scheduled_at IS NOT NULL AND $t.deleted_at IS NULL AND coalesce($t.status::text, '') NOT IN ('cancelled', 'no_show')"; };
+	agree("round $round, bookings of $contact->[0] with $length, tolerance $tolerance", "SET TimeZone = 'UTC';",
+		"SELECT kind, tenant_id, identity, starts_at, ends_at, rows, keep_id, duplicate_ids, severity, key FROM find_duplicate_appointments('child', tolerance => '$tolerance min', max_groups => 5000, same => '{contact,provider,org_without_provider}')");
+	agree("round $round, bookings of contacts", "SET TimeZone = 'UTC';",
+		"SELECT rows, kind FROM find_duplicate_appointments('child', tolerance => '$tolerance min', max_groups => 5000, same => '{contact}')",
+		{
+			got   => sub { my $rows = 0; $rows += (split /\|/)[0] for split /\n/, $_[0]; return $rows; },
+			query => "SELECT count(*) FROM child AS a WHERE " . $busy->('a') . " AND EXISTS (SELECT FROM child AS b
+				WHERE " . $busy->('b') . " AND a.id <> b.id AND a.org_id IS NOT DISTINCT FROM b.org_id AND a.contact_id = b.contact_id
+				AND (abs(extract(epoch FROM a.scheduled_at - b.scheduled_at)) <= $tolerance * 60
+				OR (a.scheduled_at < b.scheduled_at + " . $span_of->('b') . " AND b.scheduled_at < a.scheduled_at + " . $span_of->('a') . ")))"
+		});
+	return;
+}
+
+note("seed $seed, $rounds rounds");
+for my $round (1 .. $rounds)
+{
+	duplicates_round($round);
+	orphans_round($round);
+	bookings_round($round) if $round % 3 == 0;
+}
+$node->stop;
+done_testing();
