@@ -23,7 +23,6 @@
 #include "data/keyscan_internal.h"
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
-#include "utils/pg_locale.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 #include "utils/uuid.h"
