@@ -1,0 +1,95 @@
+# The scan engine under bad conditions: a corrupt page, cancel and shutdown in the middle, no workers to be had.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('keyscan');
+$node->init(extra => ['--data-checksums']);
+$node->append_conf('postgresql.conf', join("\n",
+	'min_parallel_table_scan_size = 0', 'max_parallel_maintenance_workers = 2', 'autovacuum = off',
+	'shared_preload_libraries = voxanne_ops'));
+$node->start;
+$node->safe_psql('postgres', q{
+	CREATE EXTENSION voxanne_ops;
+	CREATE TABLE parents (id int PRIMARY KEY);
+	CREATE TABLE good (id int PRIMARY KEY, parent_id int REFERENCES parents);
+	CREATE TABLE bad (id int PRIMARY KEY, parent_id int REFERENCES parents);
+	INSERT INTO parents SELECT generate_series(1, 20000);
+	INSERT INTO good SELECT n, n FROM generate_series(1, 20000) AS n;
+	INSERT INTO bad SELECT n, n FROM generate_series(1, 20000) AS n;
+	SET session_replication_role = replica;
+	DELETE FROM parents WHERE id = 7;
+	CHECKPOINT;
+});
+
+# What a call leaves behind: locks beyond its transaction, temporary files, slots of the progress view.
+sub nothing_left
+{
+	my ($name) = @_;
+	ok($node->poll_query_until('postgres', q{SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'parallel worker')}),
+		"$name: no worker is left");
+	is($node->safe_psql('postgres', q{SELECT count(*) FROM data_check_progress}), '0', "$name: no progress is left");
+	is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_locks WHERE relation = 'good'::regclass}), '0',
+		"$name: no lock is left");
+	ok(!glob($node->data_dir . '/base/pgsql_tmp/*'), "$name: no temporary file is left");
+	return;
+}
+
+my $orphans = 'SELECT object, kind, orphans FROM find_orphans() ORDER BY object COLLATE "C"';
+is($node->safe_psql('postgres', $orphans), "public.bad.parent_id|orphan|1\npublic.good.parent_id|orphan|1", 'both are found');
+
+# [21-40] a corrupt page: its table is named, the other one reports
+my $path = $node->data_dir . '/' . $node->safe_psql('postgres', q{SELECT pg_relation_filepath('bad')});
+$node->stop;
+open(my $file, '+<', $path) or die "$path: $!";
+binmode $file;
+seek($file, 8192 * 3 + 4000, 0) or die $!;
+print $file 'corrupt';
+close $file or die $!;
+$node->start;
+is($node->safe_psql('postgres', $orphans), "public.bad.parent_id|skipped|\npublic.good.parent_id|orphan|1", 'a corrupt page hides no other table');
+like($node->safe_psql('postgres', q{SELECT detail FROM find_orphans('bad')}), qr/invalid page in block 3 of relation/, 'and is named');
+nothing_left('corrupt page');
+$node->safe_psql('postgres', 'DROP TABLE bad');
+
+# no workers, or fewer than wanted: the same answer
+for my $workers (0, 1)
+{
+	is($node->safe_psql('postgres', "SET max_parallel_workers = $workers; $orphans"), 'public.good.parent_id|orphan|1', "with at most $workers workers");
+	is($node->safe_psql('postgres', "SET max_parallel_workers = $workers; SET client_min_messages = warning; SELECT count(*) FROM find_orphans(); SELECT max(workers) FROM data_check_execution()"),
+		"1\n$workers", "$workers workers are told");
+}
+
+$node->safe_psql('postgres', q{
+	CREATE TABLE large (id int, k text);
+	INSERT INTO large SELECT n, md5(n::text) FROM generate_series(1, 400000) AS n;
+});
+# cancelled by statement_timeout, at whatever point it strikes: never a wrong answer, never anything left
+for my $timeout (1, 5, 20, 60, 150)
+{
+	my ($out, $err);
+	my $status = $node->psql('postgres', "SET voxanne_ops.executor = scan; SET maintenance_work_mem = '1MB'; SET statement_timeout = $timeout;
+		SELECT count(*) FILTER (WHERE key NOT LIKE 'check_skipped%') FROM find_duplicates('large', '{k}')", stdout => \$out, stderr => \$err);
+	ok(($status == 0 && $out eq '0') || $err =~ /canceling statement due to statement timeout/, "statement_timeout of $timeout ms")
+	  or diag("$status: $out $err");
+	nothing_left("statement_timeout of $timeout ms");
+}
+
+# the server goes down in the middle of calls: at once, and comes up clean
+my @calls = map {
+	IPC::Run::start([ 'psql', '-XqAt', '-d', $node->connstr('postgres'), '-c',
+		q{DO $$ BEGIN LOOP PERFORM FROM find_duplicates('large', '{k}'); END LOOP; END $$} ], '>', \my $out, '2>', \my $err)
+} 1 .. 2;
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 2 FROM data_check_progress}), 'the progress of two calls is shown');
+is($node->safe_psql('postgres', q{SELECT DISTINCT relation, blocks_done <= blocks_total FROM data_check_progress WHERE phase = 'scanning'}) =~ /^(large\|t)?$/ ? 1 : 0,
+	1, 'and makes sense');
+$node->stop('fast');
+$_->finish for @calls;
+$node->start;
+nothing_left('fast shutdown');
+$node->stop;
+my $log = slurp_file($node->logfile);
+unlike($log, qr/TRAP:|terminated by signal|PANIC/, 'no assertion failed');
+done_testing();
