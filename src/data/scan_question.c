@@ -15,6 +15,7 @@
 #include "catalog/pg_type.h"
 #include "core/compat.h"
 #include "core/relation.h"
+#include "core/settings.h"
 #include "data/executor.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -106,7 +107,7 @@ voxanne_scan_booking(const VoxBookingQuestion *booking, VoxBookingAxis axis, Vox
 
 	if (reason == NULL && (axis == VOX_AXIS_PHONE || axis == VOX_AXIS_EMAIL))
 		reason = "The key is an expression.";
-	if (reason == NULL && booking->one_tenant)
+	if (reason == NULL && booking->one_tenant && voxanne_executor == VOX_EXECUTOR_AUTO)
 		reason = "One tenant's rows are better found by an index.";
 	if (reason == NULL)
 		reason = set_times(question, booking);
