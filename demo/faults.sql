@@ -119,6 +119,47 @@ SELECT md5('fault webhook' || n)::uuid, md5('fault org')::uuid, 'job-fault-' || 
 ALTER TABLE public.user_org_roles DISABLE TRIGGER ALL;
 INSERT INTO public.user_org_roles (user_id, org_id, role) SELECT pg_temp.demo_id('user', 14), md5('fault org')::uuid, 'admin';
 
+\echo '  values that cannot be'
+
+-- An import without any checks.  The first of these contacts has a clock ahead of its time.
+-- finds: find_invalid_data warning date_in_future:public.contacts.created_at
+-- finds: find_invalid_data warning date_in_future:public.contacts.updated_at
+-- finds: find_invalid_data warning blank_text:public.contacts.name
+-- finds: find_invalid_data warning no_phone:public.contacts.phone
+-- finds: find_invalid_data info phone_format:public.contacts.phone
+-- finds: find_invalid_data warning no_email:public.contacts.email
+-- finds: find_invalid_data warning wrong_order:public.contacts (created_at, updated_at)
+INSERT INTO public.contacts (id, org_id, name, phone, email, created_at, updated_at)
+SELECT md5('fault import ' || name || phone)::uuid, pg_temp.demo_id('org', 2), name, phone, email,
+       :'recent'::timestamptz + created, :'recent'::timestamptz + updated
+  FROM (VALUES ('Early Bird', '+15550100001', 'early@mail.example', interval '300 days', interval '300 days'),
+               (' ', '+15550100002', NULL, '0', '0'),
+               ('No Phone', 'unknown', 'nobody', '0', '0'),
+               ('Local Phone', '(555) 010-0003', NULL, '0', '0'),
+               ('Backdated', '+15550100004', 'a@b@mail.example', '0', '-2 days')) AS v (name, phone, email, created, updated);
+
+-- Calls whose times were mixed up, and one that nobody ended; the constraint that was to prevent them came afterwards.
+-- finds: find_invalid_data warning wrong_order:public.call_logs (started_at, ended_at)
+-- finds: find_invalid_data warning duration_negative:public.call_logs.duration_seconds
+-- finds: find_invalid_data info duration_too_long:public.call_logs.duration_seconds
+-- finds: find_invalid_data warning not_valid_check:public.call_logs:call_length_sane
+INSERT INTO public.call_logs (id, org_id, vapi_call_id, status, started_at, ended_at, duration_seconds)
+SELECT md5('fault length' || seconds)::uuid, pg_temp.demo_id('org', 1), 'vapi_length_' || seconds, 'completed',
+       :'old'::timestamptz, :'old'::timestamptz + seconds * interval '1 second', seconds
+  FROM (VALUES (-240), (-65), (700000)) AS v (seconds);
+ALTER TABLE public.call_logs ADD CONSTRAINT call_length_sane CHECK (duration_seconds BETWEEN 0 AND 14400) NOT VALID;
+
+-- A zero that became a date, and a date for "never".
+-- finds: find_invalid_data warning date_too_early:public.webhook_delivery_log.last_attempt_at
+-- finds: find_invalid_data warning date_not_finite:public.webhook_delivery_log.completed_at
+UPDATE public.webhook_delivery_log SET last_attempt_at = to_timestamp(0), completed_at = 'infinity' WHERE id = md5('fault webhook1')::uuid;
+
+-- Next week's visit is completed already; a year was mistyped.
+-- finds: find_invalid_data warning over_before_start:public.appointments (status, scheduled_at)
+-- finds: find_invalid_data info date_too_late:public.appointments.scheduled_at
+SELECT pg_temp.book('seen already', 2, 3, 2, :'upcoming', '09:00', 30, 'completed'),
+       pg_temp.book('mistyped year', 2, 4, 2, (:'upcoming'::date + interval '10 years')::date, '09:00') \g /dev/null
+
 \echo '  row security'
 
 -- A new table: default privileges gave it to anon, and nobody enabled row security.

@@ -53,6 +53,8 @@ tour_scene() {
     show "SELECT severity, object, detail FROM find_duplicates('contacts', '{org_id,phone}')"
     show "SELECT severity, object, detail FROM find_orphans()"
     show '\x on' "SELECT * FROM find_orphans() LIMIT 1"
+    show "SELECT severity, object, detail FROM find_invalid_data()"
+    show '\x on' "SELECT * FROM find_invalid_data() WHERE remedy IS NOT NULL LIMIT 1"
     show "SELECT severity, object, detail FROM rls_audit()"
     show '\x on' "SELECT * FROM rls_audit() LIMIT 1"
     show "SELECT severity, object, detail FROM backup_status()"

@@ -7,7 +7,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my @checks = ('find_duplicate_appointments()', "find_duplicates('contacts', '{org_id,phone}')", 'find_orphans()', 'rls_audit()',
+my @checks = ('find_duplicate_appointments()', "find_duplicates('contacts', '{org_id,phone}')", 'find_orphans()', 'find_invalid_data()', 'rls_audit()',
 	'blocking_locks()');
 
 my $node = PostgreSQL::Test::Cluster->new('demo');

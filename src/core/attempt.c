@@ -14,6 +14,7 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
+static char *attempt(VoxAttempt run, void *state, bool undo);
 static bool concerns_whole_call(int sqlerrcode);
 
 /*
@@ -27,6 +28,23 @@ static bool concerns_whole_call(int sqlerrcode);
 char *
 voxanne_attempt(VoxAttempt run, void *state)
 {
+	return attempt(run, state, false);
+}
+
+/*
+ * The same for a check that runs users' code: nothing can be written
+ * meanwhile, not even by code that asks for a read-write transaction, and what
+ * else it did (a notification, a setting, a lock) is undone afterwards.
+ */
+char *
+voxanne_attempt_undone(VoxAttempt run, void *state)
+{
+	return attempt(run, state, true);
+}
+
+static char *
+attempt(VoxAttempt run, void *state, bool undo)
+{
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	char	   *volatile failure = NULL;
@@ -39,10 +57,15 @@ voxanne_attempt(VoxAttempt run, void *state)
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
+	if (undo)
+		XactReadOnly = true;	/* to the subtransaction's end, see xact.c */
 	PG_TRY();
 	{
 		run(state);
-		ReleaseCurrentSubTransaction();
+		if (undo)
+			RollbackAndReleaseCurrentSubTransaction();
+		else
+			ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
 	{

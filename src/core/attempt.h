@@ -8,5 +8,6 @@
 typedef void (*VoxAttempt) (void *state);
 
 extern char *voxanne_attempt(VoxAttempt run, void *state);
+extern char *voxanne_attempt_undone(VoxAttempt run, void *state);
 
 #endif							/* VOXANNE_ATTEMPT_H */

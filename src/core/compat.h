@@ -174,6 +174,13 @@
 #define voxanne_constraint_has_period(form) false
 #endif
 
+/* 18 lists NOT NULL constraints, which may be NOT VALID */
+#if PG18_GE
+#define VOX_CONSTRAINT_NOT_NULL CONSTRAINT_NOTNULL
+#else
+#define VOX_CONSTRAINT_NOT_NULL 'n'
+#endif
+
 /* 17 lets a module name its wait events; call once a process and keep the answer */
 #if PG17_GE
 #define voxanne_new_wait_event(name) WaitEventExtensionNew(name)

@@ -1,4 +1,4 @@
--- data: duplicates, orphans, how data checks run.
+-- data: duplicates, orphans, invalid values, how data checks run.
 
 CREATE FUNCTION @extschema@.find_orphans(
 	relation regclass DEFAULT NULL,
@@ -76,6 +76,27 @@ kind: exact (all start at the same time), near (all within tolerance), overlap. 
 keep_id: the one with the oldest created_at, then the lowest primary key. duplicate_ids: those that conflict with an older one that stays, 1000 at most; the others need not go. references_to_move: rows that reference duplicate_ids through foreign keys; NULL if not all of those can be read.
 remedy: sets their status to cancelled, or without such a status soft-deletes them; never deletes. Times in detail are in the session''s time zone.
 Severity: critical if the group reaches into the future, warning for the last seven days, else info. Order: most severe, then earliest. Locks tables in ACCESS SHARE mode without waiting.';
+
+CREATE FUNCTION @extschema@.find_invalid_data(
+	relation regclass DEFAULT NULL,
+	schemas name[] DEFAULT '{public}',
+	include_deleted boolean DEFAULT false,
+	max_rows int DEFAULT 20)
+RETURNS TABLE (
+	severity @extschema@.voxanne_severity, object text, detail text, advice text, remedy text, key text,
+	kind text, relation_name text, columns name[], rows bigint, checked bigint, sample jsonb, constraint_name name)
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'voxanne_find_invalid_data';
+COMMENT ON FUNCTION @extschema@.find_invalid_data(regclass, name[], boolean, int) IS
+'Values that cannot be right, or hardly (runbook 4.3): one row per rule and column with the number of rows that break it; none if all is well. Columns are found by name (snake_case or camelCase) and type in any table.
+relation: the table (a view or foreign table is an error); NULL: all tables in schemas but partitions, which are part of their parent, and tables of extensions. A table is read without its inheritance children.
+schemas: where to look for tables. include_deleted: count soft-deleted rows (deleted_at, is_deleted, archived_at) as well; constraints are checked for all rows.
+max_rows: how many rows sample shows at most.
+kind, as warning: duration_not_positive (where a start is planned) and duration_negative; date_not_finite; date_in_future for created_at, updated_at and births; date_too_early (before 1980); wrong_order (a start after its end; updated_at more than a minute before created_at); over_before_start (status completed, no_show or attended, more than a day before the planned start); blank_text in names, phones and e-mails that are NOT NULL; no_phone (fewer than three digits, or an @, and no SIP address); no_email (RFC 5321; quoted local parts, domains in any script and address literals are fine).
+kind, as info: duration_too_long (a day for what is planned, a week from started_at to ended_at); date_in_future for what has happened; date_too_early for births before 1900; date_too_late (planned more than a year ahead); date_implausible (any other date before 1000 or after 2200, but not the year 9999 or infinity); and, where at most one row in 20 does it, blank_text and phone_format (not E.164). no_phone and no_email are info if most rows are so: then it is the guess from the name that is wrong.
+kind of constraints: not_valid_check (a CHECK, or from 18 on a NOT NULL, that is NOT VALID; a warning with rows that violate it, info with remedy if there are none), not_enforced_check (18). A constraint is run as the table''s owner, in a read-only subtransaction that is undone; of a superuser''s tables only if all it calls is known to be harmless. skipped: the check could not run (locked, not readable, row security, foreign table, or failed; detail says why).
+relation_name: the table. columns: what the rule reads. rows: rows that break the rule; a null breaks none. checked: rows that have all the columns; for constraints, all rows. sample: array of objects with the primary key (or ctid) and the columns, oldest first. constraint_name: of a constraint of the table.
+remedy: for warnings, the rule as a CHECK constraint, NOT VALID, with the number of rows that violate it, soft-deleted ones included; for a constraint that no row violates, VALIDATE. Never changes a row. Reads each table once for all rules, once more for each rule that is broken and each constraint. Locks tables in ACCESS SHARE mode without waiting.';
 
 CREATE FUNCTION @extschema@.data_check_execution()
 RETURNS TABLE (relation text, question text, executor text, workers int, rows_read bigint, spilled_bytes bigint, reason text)

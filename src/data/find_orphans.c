@@ -9,7 +9,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
 #include "core/attempt.h"
 #include "core/compat.h"
 #include "core/finding.h"
@@ -64,7 +63,6 @@ static const struct
 	[VOX_FAULT_PARTIAL] = {"match_full", "match_full", "null in part, which MATCH FULL forbids, to"},
 };
 
-static List *resolve_schemas(FunctionCallInfo fcinfo, int argno);
 static List *list_references(Oid relid, List *schemas, bool inferred);
 static void scan_references(OrphanRun *run, List *references, int *scan_of);
 static void check_reference(void *state);
@@ -91,7 +89,7 @@ Datum
 voxanne_find_orphans(PG_FUNCTION_ARGS)
 {
 	Oid			relid = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
-	List	   *schemas = resolve_schemas(fcinfo, 1);
+	List	   *schemas = voxanne_argument_schemas(fcinfo, 1);
 	bool		inferred = voxanne_argument_bool(fcinfo, 2, "inferred");
 	OrphanRun	run;
 	List	   *references;
@@ -127,30 +125,6 @@ voxanne_find_orphans(PG_FUNCTION_ARGS)
 	voxanne_run_end(nestlevel);
 	voxanne_sink_close(&run.sink);
 	PG_RETURN_VOID();
-}
-
-/*
- * The schemas' oids.  ERROR 3F000 for one that does not exist.
- */
-static List *
-resolve_schemas(FunctionCallInfo fcinfo, int argno)
-{
-	List	   *schemas = NIL;
-	ListCell   *lc;
-
-	voxanne_argument_required(fcinfo, argno, "schemas");
-	foreach(lc, voxanne_argument_names(fcinfo, argno, "schemas"))
-	{
-		Oid			schema = get_namespace_oid(lfirst(lc), true);
-
-		if (!OidIsValid(schema))
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_SCHEMA),
-					 errmsg("schema \"%s\" does not exist", (char *) lfirst(lc)),
-					 errhint("List schemas that exist, e.g. schemas => '{public}'.")));
-		schemas = list_append_unique_oid(schemas, schema);
-	}
-	return schemas;
 }
 
 /* All references in question, their tables locked, or with the reason why not. */

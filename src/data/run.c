@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "core/privileges.h"
 #include "core/relation.h"
@@ -118,6 +119,31 @@ voxanne_argument_names(FunctionCallInfo fcinfo, int argno, const char *argument)
 						TextDatumGetCString(elements[i]));
 	}
 	return names;
+}
+
+/*
+ * The oids of the schemas that a name[] argument lists.  ERROR 3F000 for one
+ * that does not exist.
+ */
+List *
+voxanne_argument_schemas(FunctionCallInfo fcinfo, int argno)
+{
+	List	   *schemas = NIL;
+	ListCell   *lc;
+
+	voxanne_argument_required(fcinfo, argno, "schemas");
+	foreach(lc, voxanne_argument_names(fcinfo, argno, "schemas"))
+	{
+		Oid			schema = get_namespace_oid(lfirst(lc), true);
+
+		if (!OidIsValid(schema))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_SCHEMA),
+					 errmsg("schema \"%s\" does not exist", (char *) lfirst(lc)),
+					 errhint("List schemas that exist, e.g. schemas => '{public}'.")));
+		schemas = list_append_unique_oid(schemas, schema);
+	}
+	return schemas;
 }
 
 /*

@@ -18,6 +18,7 @@ extern char *voxanne_run_refusal(Oid relid, List *columns);
 extern char *voxanne_run_object(Oid relid);
 
 extern List *voxanne_argument_names(FunctionCallInfo fcinfo, int argno, const char *argument);
+extern List *voxanne_argument_schemas(FunctionCallInfo fcinfo, int argno);
 extern int	voxanne_argument_count(FunctionCallInfo fcinfo, int argno, const char *argument);
 extern bool voxanne_argument_bool(FunctionCallInfo fcinfo, int argno, const char *argument);
 extern void voxanne_argument_required(FunctionCallInfo fcinfo, int argno, const char *argument);

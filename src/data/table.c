@@ -274,6 +274,33 @@ voxanne_not_null(Oid relid, const char *alias, AttrNumber attnum, bool not_null)
 }
 
 /*
+ * A query for the first rows that a condition selects, the oldest first: one
+ * jsonb array of objects that hold the primary key (or "ctid") and these
+ * columns, fifty in all at most.
+ */
+char *
+voxanne_table_sample(const VoxTable *table, const char *alias, List *columns,
+					 const char *condition, int max_rows)
+{
+	StringInfoData pairs;
+	ListCell   *lc;
+
+	initStringInfo(&pairs);
+	if (table->pk == NIL)
+		appendStringInfo(&pairs, "'ctid', %s", voxanne_table_id(table, alias));
+	foreach(lc, list_union_int(table->pk, columns))
+		appendStringInfo(&pairs, "%s%s, %s", pairs.len > 0 ? ", " : "",
+						 quote_literal_cstr(get_attname(table->relid, lfirst_int(lc), false)),
+						 voxanne_json_value(voxanne_column_type(table->relid, lfirst_int(lc)),
+											voxanne_column_ref(table->relid, alias, lfirst_int(lc))));
+	return psprintf("SELECT coalesce(pg_catalog.jsonb_agg(row_object ORDER BY place), '[]')"
+					" FROM (SELECT pg_catalog.jsonb_build_object(%s) AS row_object,"
+					" pg_catalog.row_number() OVER (ORDER BY %s) AS place"
+					" FROM %s AS %s WHERE %s ORDER BY place LIMIT %d) AS chosen",
+					pairs.data, voxanne_table_seniority(table, alias), table->from, alias, condition, max_rows);
+}
+
+/*
  * An expression, of which nothing but a column reference is expected, as jsonb:
  * as to_jsonb() has it for the server's own types, else its text.
  */

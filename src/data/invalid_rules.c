@@ -1,0 +1,608 @@
+/*
+ * src/data/invalid_rules.c
+ *		Which values cannot be right, or hardly: the rules, and the columns that they fit.
+ *
+ * A column is known by its name and type, so the rules fit any schema that
+ * names things as most do (snake_case or camelCase).  A rule is a warning only
+ * where no application has a use for the value; what is merely unlikely is
+ * info, and what many do on purpose (blank text for "none", phones in national
+ * form) only where few rows of the column do it.  The two regular expressions
+ * are the dearest rules; they look at columns for phones and e-mails only.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "core/compat.h"
+#include "core/relation.h"
+#include "data/invalid.h"
+#include "lib/stringinfo.h"
+#include "parser/parse_coerce.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+/* What a type is to the rules; sets of them. */
+#define TYPE_TEXT (1 << 0)
+#define TYPE_DATE (1 << 1)
+#define TYPE_MOMENT (1 << 2)	/* timestamp, with time zone or without */
+#define TYPE_NUMBER (1 << 3)
+#define TYPE_INTERVAL (1 << 4)
+#define TYPE_ENUM (1 << 5)
+
+/*
+ * Names, with spaces between them; a * stands for anything.  The moments of a
+ * row's own life; of what happened; what is planned; births; what names
+ * somebody; the parts of a name that not everybody has.
+ */
+#define OWN_LIFE "created_at updated_at inserted_at modified_at created_on updated_on date_created date_updated"
+#define HAPPENED \
+	"started_at ended_at completed_at finished_at processed_at sent_at delivered_at received_at answered_at" \
+	" cancelled_at canceled_at confirmed_at verified_at last_*_at"
+#define PLANNED \
+	"scheduled_at scheduled_for scheduled_time starts_at start_at start_time" \
+	" appointment_at appointment_time appointment_date booked_for"
+#define BIRTH "date_of_birth dob birth_date birthdate birthday"
+#define NAMES "name *_name username slug"
+#define NAME_PARTS "last_name *_last_name middle_name *_middle_name second_name surname nick_name"
+#define PHONES \
+	"phone *_phone phone_number *_phone_number mobile *_mobile mobile_number *_mobile_number" \
+	" cell_phone telephone *_telephone"
+#define EMAILS "email *_email e_mail *_e_mail email_address *_email_address"
+#define DURATIONS "duration *_duration"
+
+/* A character that can be a digit: none of ASCII but a digit, so those of other scripts are let through. */
+#define PERHAPS_DIGIT "[^ -/:-~]"
+
+/* Three digits and no @, or a SIP address; or blank, which is another rule's. */
+#define PHONE_PATTERN "^([^@]*" PERHAPS_DIGIT "){3}[^@]*$|^sips?:|^[[:space:]]*$"
+
+/* What is no phone at all is left to the rule above. */
+#define E164_PATTERN "^[+][1-9][0-9]{6,14}$"
+
+/*
+ * RFC 5321 without its comments, and what providers hand out besides (dots in
+ * a row); quoted local parts, addresses as domains, letters beyond ASCII on
+ * both sides.
+ */
+#define EMAIL_ATOM "[^][@[:space:]\"(),:;<>]"
+#define EMAIL_LABEL "[^][@[:space:]\"(),:;<>.]+"
+#define EMAIL_PATTERN \
+	"^(\".+\"|" EMAIL_ATOM "+)@(" EMAIL_LABEL "([.]" EMAIL_LABEL ")*|[[][^][]+[]])$|^[[:space:]]*$"
+
+/* Conditions on the table or the column besides name and type. */
+#define IF_PLANNED (1 << 0)		/* the table has a planned start */
+#define IF_NOT_PLANNED (1 << 1)
+#define IF_SPAN (1 << 2)		/* the table has started_at and ended_at */
+#define IF_NOT_NULL (1 << 3)
+#define IF_NULLABLE (1 << 4)
+#define IF_OTHER (1 << 5)		/* no rule for that type has its name */
+
+/* What VoxInvalidRule has. */
+#define GUESSED (1 << 8)
+#define MINORITY (1 << 9)
+#define NO_CHECK (1 << 10)		/* the condition depends on the time or on a
+								 * mere habit */
+
+/*
+ * In "valid", {} is the column, {0} a zero of its type, {2001-12-31} that day
+ * in its type, {1 day} that length in the column's unit.  In "fault" {} is the
+ * column's name.
+ */
+typedef struct ColumnRule
+{
+	const char *kind;
+	VoxSeverity severity;
+	int			types;
+	const char *names;
+	int			flags;
+	const char *valid;
+	const char *fault;
+	const char *advice;
+} ColumnRule;
+
+static const ColumnRule column_rules[] = {
+	{
+		"duration_not_positive", VOX_WARNING, TYPE_NUMBER | TYPE_INTERVAL, DURATIONS, IF_PLANNED,
+		"{} > {0}", "{} of zero or less",
+		"Find out how long these take and correct them: without a length they overlap nothing and drop out of sums."
+	},
+	{
+		"duration_negative", VOX_WARNING, TYPE_NUMBER | TYPE_INTERVAL, DURATIONS, IF_NOT_PLANNED,
+		"{} >= {0}", "a negative {}",
+		"Correct these lengths: they subtract from every sum."
+	},
+	{
+		"duration_too_long", VOX_INFO, TYPE_NUMBER | TYPE_INTERVAL, DURATIONS, IF_PLANNED,
+		"{} <= {1 day}", "{} of more than a day",
+		"See whether the unit was mixed up: that is long for an appointment."
+	},
+	{
+		"duration_too_long", VOX_INFO, TYPE_NUMBER | TYPE_INTERVAL, DURATIONS, IF_NOT_PLANNED | IF_SPAN,
+		"{} <= {7 days}", "{} of more than a week",
+		"See whether the unit was mixed up or an end was never recorded."
+	},
+	{
+		"date_not_finite", VOX_WARNING, TYPE_DATE | TYPE_MOMENT, OWN_LIFE " " HAPPENED " " PLANNED " " BIRTH, 0,
+		"isfinite({})", "an infinite {}",
+		"Put in the time or NULL: infinity sorts before or after everything and breaks every average."
+	},
+	{
+		"date_in_future", VOX_WARNING, TYPE_DATE | TYPE_MOMENT, OWN_LIFE, NO_CHECK,
+		"{} <= now() + '1 day' OR NOT isfinite({})", "{} more than a day in the future",
+		"Find out which clock or import wrote these and correct them; have the database fill the column in (DEFAULT now())."
+	},
+	{
+		"date_in_future", VOX_INFO, TYPE_DATE | TYPE_MOMENT, HAPPENED, NO_CHECK,
+		"{} <= now() + '1 day' OR NOT isfinite({})", "{} more than a day in the future",
+		"See whether that is a plan; if the column says what happened, correct these."
+	},
+	{
+		"date_in_future", VOX_WARNING, TYPE_DATE | TYPE_MOMENT, BIRTH, NO_CHECK,
+		"{} <= now() + '1 day' OR NOT isfinite({})", "{} in the future",
+		"Correct these: a year with two digits was probably put into the wrong century."
+	},
+	{
+		"date_too_early", VOX_WARNING, TYPE_MOMENT, OWN_LIFE " " HAPPENED " " PLANNED, 0,
+		"{} >= {1980-01-01} OR NOT isfinite({})", "{} before 1980",
+		"Put in the time or NULL: these are zeros of a program (1970-01-01, 0001-01-01), or years that lost a digit."
+	},
+	{
+		"date_too_early", VOX_INFO, TYPE_DATE | TYPE_MOMENT, BIRTH, NO_CHECK,
+		"{} >= {1900-01-01} OR NOT isfinite({})", "{} before 1900",
+		"See whether the year is right."
+	},
+	{
+		"date_too_late", VOX_INFO, TYPE_DATE | TYPE_MOMENT, PLANNED, NO_CHECK,
+		"{} <= now() + '1 year' OR NOT isfinite({})", "{} more than a year ahead",
+		"See whether the year is right: few plan that far ahead."
+	},
+	{
+		"date_implausible", VOX_INFO, TYPE_DATE | TYPE_MOMENT, "*", IF_OTHER | NO_CHECK,
+		"{} >= {1000-01-01} AND ({} < {2200-01-01} OR {} >= {9999-12-30} AND {} < {10000-01-03}) OR NOT isfinite({})",
+		"{} before 1000 or after 2200",
+		"See whether the year is right: these look mistyped."
+	},
+	{
+		"blank_text", VOX_INFO, TYPE_TEXT, NAME_PARTS, IF_NOT_NULL | MINORITY | NO_CHECK,
+		"btrim({}, E' \\t\\r\\n') <> ''", "a blank {}",
+		"See whether these were forgotten: most rows have one."
+	},
+	{
+		"blank_text", VOX_WARNING, TYPE_TEXT, NAMES " " PHONES " " EMAILS, IF_NOT_NULL | IF_OTHER,
+		"btrim({}, E' \\t\\r\\n') <> ''", "a blank {}",
+		"Find out what belongs there; NOT NULL was meant to make sure of that and lets blanks through."
+	},
+	{
+		"blank_text", VOX_INFO, TYPE_TEXT, NAMES " " PHONES " " EMAILS, IF_NULLABLE | MINORITY | NO_CHECK,
+		"btrim({}, E' \\t\\r\\n') <> ''", "a blank {} where others have NULL",
+		"Set these to NULL: whoever looks for what is missing looks for NULL."
+	},
+	{
+		"blank_text", VOX_INFO, TYPE_TEXT, "*", IF_NOT_NULL | IF_OTHER | MINORITY | NO_CHECK,
+		"{} COLLATE \"C\" <> ''", "an empty {}",
+		"See whether these were forgotten: most rows have one."
+	},
+	{
+		"no_phone", VOX_WARNING, TYPE_TEXT, PHONES, GUESSED,
+		"{} COLLATE \"C\" ~ '" PHONE_PATTERN "'", "{} that is no phone number",
+		"Correct these or set them to NULL: they cannot be called, and nobody is told."
+	},
+	{
+		"phone_format", VOX_INFO, TYPE_TEXT, PHONES, MINORITY | NO_CHECK,
+		"{} COLLATE \"C\" ~ '" E164_PATTERN "' OR {} COLLATE \"C\" !~ '" PHONE_PATTERN "' OR btrim({}) = ''",
+		"{} in another form than the rest, which is E.164 (+15551234567)",
+		"Write these with + and country code: a look-up by number does not find them."
+	},
+	{
+		"no_email", VOX_WARNING, TYPE_TEXT, EMAILS, GUESSED,
+		"{} COLLATE \"C\" ~ '" EMAIL_PATTERN "'", "{} that is no e-mail address",
+		"Correct these or set them to NULL: what is sent there does not arrive."
+	},
+};
+
+/* Words of a name that say which two moments belong together, the earlier first. */
+static const char *const spans[][2] = {
+	{"start", "end"}, {"starts", "ends"}, {"started", "ended"}, {"started", "finished"},
+	{"started", "completed"}, {"begin", "end"}, {"begins", "ends"}, {"began", "ended"},
+	{"from", "until"}, {"from", "to"}, {"from", "till"}, {"opened", "closed"}, {"check_in", "check_out"},
+};
+
+/* Units that a duration's name may end in, in seconds. */
+static const struct
+{
+	const char *suffix;
+	double		seconds;
+}			units[] =
+
+{
+	{"_milliseconds", 0.001}, {"_millis", 0.001}, {"_ms", 0.001},
+	{"_seconds", 1}, {"_secs", 1}, {"_sec", 1}, {"_s", 1},
+	{"_minutes", 60}, {"_mins", 60}, {"_min", 60},
+	{"_hours", 3600}, {"_hrs", 3600}, {"_days", 86400},
+};
+
+/* A column as the rules see it. */
+typedef struct Column
+{
+	AttrNumber	attnum;
+	Oid			base;			/* its type, or a domain's base type */
+	int			type;			/* TYPE_..., 0 for others */
+	bool		not_null;
+	char	   *name;			/* in snake_case, without a duration's unit */
+	char	   *full_name;		/* with it */
+	double		unit;			/* of a duration, in seconds; 0 if unknown */
+	char	   *ref;			/* in an expression, as its base type */
+} Column;
+
+typedef struct Table
+{
+	Relation	rel;
+	Column	   *columns;
+	int			ncolumns;
+	bool		planned;
+	bool		span;
+	List	   *rules;			/* so far, of VoxInvalidRule */
+} Table;
+
+static void describe_column(Table *table, Form_pg_attribute att);
+static int	type_class(Oid base);
+static char *snake_case(const char *name);
+static void split_unit(Column *column);
+static const Column *find_named(const Table *table, const char *names, int types);
+static const Column *find_one(const Table *table, const char *name, const Column *like);
+static bool name_fits(const char *name, const char *names);
+static bool rule_fits(const Table *table, const ColumnRule *rule, const Column *column);
+static bool named_elsewhere(const ColumnRule *rule, const Column *column);
+static char *fill_in(const char *template, const Column *column);
+static char *literal(const char *what, const Column *column);
+static VoxInvalidRule *add_rule(Table *table, const char *kind, VoxSeverity severity, List *columns,
+								char *valid, char *fault);
+static void add_column_rule(Table *table, const ColumnRule *rule, const Column *column);
+static void add_span_rules(Table *table, const Column *column);
+static void add_update_rule(Table *table);
+static void add_outcome_rule(Table *table);
+static const char *plain_name(const Table *table, const Column *column);
+
+/*
+ * The rules (VoxInvalidRule *) that fit a table's columns, without those that
+ * a CHECK constraint of the table says already: a valid one is kept anyway,
+ * and what is not valid is asked as what it is.  The table is locked, settings
+ * pinned.
+ */
+List *
+voxanne_invalid_rules(Relation rel)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	Table		table = {.rel = rel};
+
+	table.columns = palloc0_array(Column, desc->natts);
+	for (int i = 0; i < desc->natts; i++)
+		if (!TupleDescAttr(desc, i)->attisdropped)
+			describe_column(&table, TupleDescAttr(desc, i));
+	table.planned = find_named(&table, PLANNED, TYPE_DATE | TYPE_MOMENT) != NULL;
+	table.span = find_named(&table, "started_at", TYPE_MOMENT) != NULL &&
+		find_named(&table, "ended_at", TYPE_MOMENT) != NULL;
+
+	for (int i = 0; i < table.ncolumns; i++)
+	{
+		for (int rule = 0; rule < (int) lengthof(column_rules); rule++)
+			if (rule_fits(&table, &column_rules[rule], &table.columns[i]))
+				add_column_rule(&table, &column_rules[rule], &table.columns[i]);
+		add_span_rules(&table, &table.columns[i]);
+	}
+	add_update_rule(&table);
+	add_outcome_rule(&table);
+	return table.rules;
+}
+
+static void
+describe_column(Table *table, Form_pg_attribute att)
+{
+	Column	   *column = &table->columns[table->ncolumns++];
+	const char *quoted = quote_identifier(NameStr(att->attname));
+
+	column->attnum = att->attnum;
+	column->base = getBaseType(att->atttypid);
+	column->type = type_class(column->base);
+	column->not_null = voxanne_column_not_null(RelationGetDescr(table->rel), att->attnum);
+	column->full_name = snake_case(NameStr(att->attname));
+	column->name = column->full_name;
+	if (column->type & (TYPE_NUMBER | TYPE_INTERVAL))
+		split_unit(column);
+	if (column->type == TYPE_TEXT && att->atttypid != TEXTOID)
+		column->ref = psprintf("%s::text", quoted);
+	else
+		column->ref = column->base == att->atttypid ? pstrdup(quoted) :
+			psprintf("%s::%s", quoted, format_type_be(column->base));
+}
+
+/* An extension's type counts as text if it is text in all but name, as citext is. */
+static int
+type_class(Oid base)
+{
+	switch (base)
+	{
+		case TEXTOID:
+		case VARCHAROID:
+		case BPCHAROID:
+			return TYPE_TEXT;
+		case DATEOID:
+			return TYPE_DATE;
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			return TYPE_MOMENT;
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case FLOAT4OID:
+		case FLOAT8OID:
+		case NUMERICOID:
+			return TYPE_NUMBER;
+		case INTERVALOID:
+			return TYPE_INTERVAL;
+		default:
+			if (type_is_enum(base))
+				return TYPE_ENUM;
+			return IsBinaryCoercible(base, TEXTOID) && !IsPolymorphicType(base) ? TYPE_TEXT : 0;
+	}
+}
+
+/* startedAt and "Started At" as started_at. */
+static char *
+snake_case(const char *name)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (const char *c = name; *c != '\0'; c++)
+	{
+		if (*c >= 'A' && *c <= 'Z' && c > name && c[-1] >= 'a' && c[-1] <= 'z')
+			appendStringInfoChar(&buf, '_');
+		appendStringInfoChar(&buf, *c == ' ' || *c == '-' ? '_' :
+							 *c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
+	}
+	return buf.data;
+}
+
+static void
+split_unit(Column *column)
+{
+	int			len = strlen(column->full_name);
+
+	for (int i = 0; i < (int) lengthof(units); i++)
+	{
+		int			tail = strlen(units[i].suffix);
+
+		if (len > tail && strcmp(column->full_name + len - tail, units[i].suffix) == 0)
+		{
+			column->unit = units[i].seconds;
+			column->name = pnstrdup(column->full_name, len - tail);
+			return;
+		}
+	}
+}
+
+/* The first column of these types with one of these names, or NULL. */
+static const Column *
+find_named(const Table *table, const char *names, int types)
+{
+	for (int i = 0; i < table->ncolumns; i++)
+		if ((table->columns[i].type & types) && name_fits(table->columns[i].name, names))
+			return &table->columns[i];
+	return NULL;
+}
+
+/* The column of exactly this name and the same type as another, or NULL. */
+static const Column *
+find_one(const Table *table, const char *name, const Column *like)
+{
+	for (int i = 0; i < table->ncolumns; i++)
+		if (table->columns[i].base == like->base && strcmp(table->columns[i].name, name) == 0)
+			return &table->columns[i];
+	return NULL;
+}
+
+static bool
+name_fits(const char *name, const char *names)
+{
+	int			len = strlen(name);
+
+	for (const char *word = names; *word != '\0'; word += strspn(word, " "))
+	{
+		int			word_len = strcspn(word, " ");
+		const char *star = memchr(word, '*', word_len);
+		int			head = star == NULL ? word_len : (int) (star - word);
+		int			tail = star == NULL ? 0 : word_len - head - 1;
+
+		if ((star == NULL ? len == word_len : len >= head + tail) &&
+			strncmp(name, word, head) == 0 &&
+			strncmp(name + len - tail, word + word_len - tail, tail) == 0)
+			return true;
+		word += word_len;
+	}
+	return false;
+}
+
+static bool
+rule_fits(const Table *table, const ColumnRule *rule, const Column *column)
+{
+	return (rule->types & column->type) != 0 &&
+		name_fits(column->name, rule->names) &&
+		!((rule->flags & IF_PLANNED) && !table->planned) &&
+		!((rule->flags & IF_NOT_PLANNED) && table->planned) &&
+		!((rule->flags & IF_SPAN) && !table->span) &&
+		!((rule->flags & IF_NOT_NULL) && !column->not_null) &&
+		!((rule->flags & IF_NULLABLE) && column->not_null) &&
+		!((rule->flags & IF_OTHER) && named_elsewhere(rule, column)) &&
+		!(strstr(rule->valid, " day") != NULL && column->unit == 0 && column->type == TYPE_NUMBER);
+}
+
+/* Has an earlier rule for these types the column's name? */
+static bool
+named_elsewhere(const ColumnRule *rule, const Column *column)
+{
+	for (const ColumnRule *other = column_rules; other < rule; other++)
+		if ((other->types & rule->types & column->type) && name_fits(column->name, other->names))
+			return true;
+	return false;
+}
+
+/* A template with what is in braces filled in; a pattern's braces, which no blank precedes, stay. */
+static char *
+fill_in(const char *template, const Column *column)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (const char *c = template; *c != '\0'; c++)
+	{
+		const char *end = *c == '{' ? strchr(c, '}') : NULL;
+
+		if (end == NULL || (end - c > 1 && c > template && c[-1] != ' '))
+			appendStringInfoChar(&buf, *c);
+		else
+		{
+			appendStringInfoString(&buf, literal(pnstrdup(c + 1, end - c - 1), column));
+			c = end;
+		}
+	}
+	return buf.data;
+}
+
+/* What stands in braces: the column itself, a zero, a day, a length of time. */
+static char *
+literal(const char *what, const Column *column)
+{
+	const char *type = format_type_be(column->base);
+
+	if (*what == '\0')
+		return column->ref;
+	if (strchr(what, '-') != NULL)
+		return column->base == TIMESTAMPTZOID ? psprintf("'%s 00:00:00+00'::%s", what, type) :
+			psprintf("'%s'::%s", what, type);
+	if (column->type == TYPE_INTERVAL)
+		return psprintf("'%s'::interval", what);
+	if (strcmp(what, "0") != 0)
+		what = psprintf("%.0f", atof(what) * 86400 / column->unit);
+	if (column->base == INT2OID || column->base == INT4OID || column->base == INT8OID)
+		return pstrdup(what);
+	return psprintf("'%s'::%s", what, type);
+}
+
+static void
+add_column_rule(Table *table, const ColumnRule *rule, const Column *column)
+{
+	Column		named = *column;
+	char	   *valid = fill_in(rule->valid, column);
+	VoxInvalidRule *added;
+
+	if (!(rule->flags & NO_CHECK) && voxanne_invalid_is_check(table->rel, valid))
+		return;
+	named.ref = unconstify(char *, plain_name(table, column));
+	added = add_rule(table, rule->kind, rule->severity, list_make1_int(column->attnum), valid,
+					 fill_in(rule->fault, &named));
+	added->advice = rule->advice;
+	added->guessed = (rule->flags & GUESSED) != 0;
+	added->minority = (rule->flags & MINORITY) != 0;
+	added->can_be_check = !(rule->flags & NO_CHECK);
+}
+
+static VoxInvalidRule *
+add_rule(Table *table, const char *kind, VoxSeverity severity, List *columns, char *valid, char *fault)
+{
+	VoxInvalidRule *rule = palloc0_object(VoxInvalidRule);
+
+	rule->kind = kind;
+	rule->severity = severity;
+	rule->columns = columns;
+	rule->valid = valid;
+	rule->fault = fault;
+	table->rules = lappend(table->rules, rule);
+	return rule;
+}
+
+/* Moments that end before they begin, if this is the column of the beginning. */
+static void
+add_span_rules(Table *table, const Column *column)
+{
+	if (!(column->type & (TYPE_DATE | TYPE_MOMENT)))
+		return;
+	for (int i = 0; i < (int) lengthof(spans); i++)
+	{
+		char	   *padded = psprintf("_%s_", column->name);
+		char	   *word = psprintf("_%s_", spans[i][0]);
+		char	   *found = strstr(padded, word);
+		const Column *end;
+		VoxInvalidRule *rule;
+		char	   *valid;
+
+		if (found == NULL)
+			continue;
+		found[1] = '\0';
+		padded = psprintf("%s%s%s", padded, spans[i][1], found + strlen(word) - 1);
+		padded[strlen(padded) - 1] = '\0';
+		end = find_one(table, padded + 1, column);
+		if (end == NULL)
+			continue;
+
+		valid = psprintf("%s <= %s", column->ref, end->ref);
+		if (voxanne_invalid_is_check(table->rel, valid))
+			continue;
+		rule = add_rule(table, "wrong_order", VOX_WARNING, list_make2_int(column->attnum, end->attnum), valid,
+						psprintf("%s after %s", plain_name(table, column), plain_name(table, end)));
+		rule->advice = "Correct these: they end before they begin, so their length is negative.";
+		rule->can_be_check = true;
+	}
+}
+
+/*
+ * Updated before created.  An application that sets one of the two itself has
+ * another clock than the database and is a little early: hence a minute.
+ */
+static void
+add_update_rule(Table *table)
+{
+	const Column *created = find_named(table, "created_at inserted_at", TYPE_MOMENT);
+	const Column *updated = find_named(table, "updated_at modified_at", TYPE_MOMENT);
+	VoxInvalidRule *rule;
+	char	   *valid;
+
+	if (created == NULL || updated == NULL || created->base != updated->base)
+		return;
+	valid = psprintf("%s >= %s OR %s + '1 minute'::interval >= %s",
+					 updated->ref, created->ref, updated->ref, created->ref);
+	if (voxanne_invalid_is_check(table->rel, valid))
+		return;
+	rule = add_rule(table, "wrong_order", VOX_WARNING, list_make2_int(created->attnum, updated->attnum), valid,
+					psprintf("%s more than a minute before %s", plain_name(table, updated), plain_name(table, created)));
+	rule->advice = "Find out which of the two is wrong: whoever asks for what changed since a time misses these.";
+	rule->can_be_check = true;
+}
+
+/*
+ * Over before it begins: a day is left for what is done early.  format() and
+ * not a cast, which a user may have defined for his enum.
+ */
+static void
+add_outcome_rule(Table *table)
+{
+	const Column *planned = find_named(table, PLANNED, TYPE_MOMENT);
+	const Column *status = find_named(table, "status", TYPE_TEXT | TYPE_ENUM);
+	VoxInvalidRule *rule;
+
+	if (planned == NULL || status == NULL)
+		return;
+	rule = add_rule(table, "over_before_start", VOX_WARNING, list_make2_int(status->attnum, planned->attnum),
+					psprintf("%s <= now() + '1 day' OR format('%%s', %s) COLLATE \"C\" NOT IN ('completed', 'no_show', 'attended')",
+							 planned->ref, status->ref),
+					psprintf("a %s that says it is over and %s more than a day ahead",
+							 plain_name(table, status), plain_name(table, planned)));
+	rule->advice = "Find out whether the time or the status is wrong: these are counted as done.";
+}
+
+static const char *
+plain_name(const Table *table, const Column *column)
+{
+	return quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(table->rel), column->attnum - 1)->attname));
+}
