@@ -108,6 +108,18 @@ INSERT INTO public.hot_lead_alerts (id, org_id, call_id)
 SELECT md5('fault alert' || value)::uuid, pg_temp.demo_id('org', 1), value
   FROM (VALUES (md5('no such call')::uuid::text), (md5('nor this one')::uuid::text), ('call_7f3a')) AS v (value);
 
+-- An appointment of one organization for another one's contact: the foreign key does not look at org_id.
+-- finds: find_orphans critical cross_tenant:public.appointments.contact_id:appointments_contact_id_fkey
+SELECT pg_temp.book('stranger', 1, 10, 4, :'old', '18:00', 30, 'completed') \g /dev/null
+UPDATE public.appointments SET contact_id = pg_temp.demo_id('contact', 2000001) WHERE id = md5('fault stranger')::uuid;
+
+-- Contacts can be soft-deleted since a migration, which forgot what refers to them: the reminder still goes out.
+-- finds: find_orphans warning soft_orphan:public.appointments.contact_id:appointments_contact_id_fkey
+ALTER TABLE public.contacts ADD deleted_at timestamptz;
+INSERT INTO public.contacts (id, org_id, name, deleted_at)
+SELECT pg_temp.demo_id('contact', 1999998), pg_temp.demo_id('org', 1), 'Former Contact', :'recent'::timestamptz;
+SELECT pg_temp.book('former', 1, 999998, 4, :'upcoming', '18:00') \g /dev/null
+
 -- Deliveries of an organization that has left.
 -- finds: find_orphans warning orphan_rows:public.webhook_delivery_log.org_id:public.organizations
 INSERT INTO public.webhook_delivery_log (id, org_id, job_id, event_type, status, attempts)

@@ -1,5 +1,5 @@
 -- find_duplicates() and find_duplicate_appointments(): quiet, loud, remedy, quiet; against independent queries; bad input.
--- Numbers in brackets: cases of the catalogue of edge cases.
+-- The numbered cases are those of a list of edge cases that was made before the functions.
 SET client_min_messages = warning;
 SET timezone = 'UTC';
 CREATE SCHEMA duplicates;
@@ -22,7 +22,7 @@ INSERT INTO contacts (id, org_id, phone, deleted_at) VALUES
 	(1, 1, '555', NULL), (2, 2, '555', NULL), (3, 1, NULL, NULL), (4, 1, NULL, NULL), (5, 1, '555', '2026-01-06Z'), (6, NULL, '7', NULL), (7, NULL, '7', NULL);
 SELECT * FROM find_duplicates('contacts', '{phone}');
 
--- loud: the oldest is kept; [27] equal ages go by the primary key, the same every time
+-- loud: the oldest is kept; case 27: equal ages go by the primary key, the same every time
 INSERT INTO contacts (id, org_id, phone, created_at) VALUES
 	(10, 1, '555', '2026-01-03Z'), (11, 1, '555', '2026-01-03Z'), (12, 2, '777', DEFAULT), (13, 2, '777', '2026-01-01Z');
 INSERT INTO appointments_of SELECT i, (ARRAY[1, 10, 11, 12, 13])[i % 5 + 1], '2026-02-01'::date + i FROM generate_series(1, 20) i;
@@ -36,7 +36,7 @@ SELECT key, keep_id, duplicate_ids FROM find_duplicates('contacts', '{phone}', t
 SELECT severity, detail, key FROM find_duplicates('contacts', '{phone}', max_groups => 1);
 SELECT severity, detail, key FROM find_duplicates('contacts', '{phone}', max_groups => 0);
 
--- [28] [30] the remedy keeps all that cascades would delete, through composite keys and self-references
+-- case 28, case 30: the remedy keeps all that cascades would delete, through composite keys and self-references
 SELECT remedy FROM find_duplicates('contacts', '{phone}') ORDER BY key;
 \o /dev/null
 \set ECHO none
@@ -60,7 +60,7 @@ SELECT * FROM find_duplicates('contacts', '{phone}');
 SELECT count(*) AS appointments FROM appointments_of;
 SELECT relation, finding, row_data ->> 'id' AS id FROM voxanne_quarantine.row_image ORDER BY 3;
 
--- [29] a unique key of a referencing table is in the way: the remedy fails as a whole
+-- case 29: a unique key of a referencing table is in the way: the remedy fails as a whole
 ALTER TABLE appointments_of ADD UNIQUE (contact_id, day);
 INSERT INTO contacts (id, org_id, phone) VALUES (20, 3, '888'), (21, 3, '888');
 INSERT INTO appointments_of VALUES (30, 20, '2026-03-01'), (31, 21, '2026-03-01');
@@ -159,7 +159,7 @@ CREATE TABLE appointments (
 CREATE TABLE notes (appointment_id int REFERENCES appointments ON DELETE CASCADE);
 SELECT * FROM find_duplicate_appointments();
 
--- quiet: [22] cancelled, [23] other tenants, [24] end meets start, [26] no or negative length, soft-deleted, [21] no identity
+-- quiet: case 22: cancelled, case 23: other tenants, case 24: end meets start, case 26: no or negative length, soft-deleted, case 21: no identity
 INSERT INTO appointments (id, org_id, contact_id, provider_id, scheduled_at, duration_minutes, status, deleted_at) VALUES
 	(1, 1, 10, 1, '2026-02-01 10:00Z', 30, 'pending', NULL),
 	(2, 1, 10, 1, '2026-02-01 10:30Z', 30, 'pending', NULL),
@@ -175,8 +175,8 @@ INSERT INTO appointments (id, org_id, contact_id, provider_id, scheduled_at, dur
 SELECT * FROM find_duplicate_appointments();
 SELECT kind, identity, keep_id, duplicate_ids FROM find_duplicate_appointments(include_deleted => true);
 
--- loud: [25] one group of three by overlap, [24] the same instant in two time zones and a night of changing clocks,
--- [21] a phone number stands in for the contact, [26] a length of null is 30 minutes
+-- loud: case 25: one group of three by overlap, case 24: the same instant in two time zones and a night of changing clocks,
+-- case 21: a phone number stands in for the contact, case 26: a length of null is 30 minutes
 INSERT INTO appointments (id, org_id, contact_id, provider_id, scheduled_at, duration_minutes, created_at) VALUES
 	(20, 1, 20, NULL, '2026-03-02 10:00Z', 240, '2026-01-01Z'),
 	(21, 1, 20, NULL, '2026-03-02 11:00Z', 60, '2026-01-02Z'),

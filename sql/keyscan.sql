@@ -10,7 +10,7 @@ CREATE TABLE bookings (id int PRIMARY KEY, org_id uuid REFERENCES orgs, contact_
 	code numeric REFERENCES people (code), provider_id int, scheduled_at timestamptz, duration_minutes int, price money);
 INSERT INTO orgs SELECT md5(n::text)::uuid FROM generate_series(1, 3) AS n;
 INSERT INTO people SELECT md5(n::text)::uuid, NULL, md5((n % 3 + 1)::text)::uuid, n / 2, n FROM generate_series(1, 200) AS n;
-INSERT INTO bookings SELECT n, md5((n % 3 + 1)::text)::uuid, md5((n % 200 + 1)::text)::uuid, NULL, n % 5,
+INSERT INTO bookings SELECT n, md5(((n % 200 + 1) % 3 + 1)::text)::uuid, md5((n % 200 + 1)::text)::uuid, NULL, n % 5,
 	'2026-01-01Z'::timestamptz + n * interval '1 h', 30, n FROM generate_series(1, 1000) AS n;
 
 -- each table is read once for all references that leave or enter it, but one that references itself twice

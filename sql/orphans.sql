@@ -1,5 +1,5 @@
 -- find_orphans(): quiet, loud, remedy, quiet; against an independent query; bad input.
--- Numbers in brackets: cases of the catalogue of edge cases.
+-- The numbered cases are those of a list of edge cases that was made before the functions.
 SET client_min_messages = warning;
 CREATE SCHEMA orphans;
 CREATE SCHEMA "odd.schema";
@@ -9,7 +9,7 @@ SET search_path = orphans, public;
 CREATE TABLE organizations (id uuid PRIMARY KEY, name text);
 CREATE TABLE contacts (
 	id uuid PRIMARY KEY,
-	org_id uuid NOT NULL REFERENCES organizations ON DELETE CASCADE,
+	owner_id uuid NOT NULL REFERENCES organizations ON DELETE CASCADE,
 	name text,
 	deleted_at timestamptz);
 CREATE TABLE appointments (
@@ -28,18 +28,18 @@ INSERT INTO appointments
 SELECT i, md5('o' || i % 4 + 1)::uuid, md5('c' || i % 40 + 1)::uuid, CASE WHEN i % 3 = 0 THEN md5('c' || i % 7 + 1)::uuid END
 FROM generate_series(1, 200) i;
 INSERT INTO reminders SELECT i, i FROM generate_series(1, 100) i;
--- [35] a uuid is compared as one, however the text spells it
+-- case 35: a uuid is compared as one, however the text spells it
 INSERT INTO hot_lead_alerts
 SELECT i, md5('o' || i % 4 + 1)::uuid,
 	CASE i % 3 WHEN 0 THEN upper(md5('c' || i % 40 + 1)) WHEN 1 THEN '{' || md5('c' || i % 40 + 1) || '}'
 		ELSE md5('c' || i % 40 + 1)::uuid::text END
 FROM generate_series(1, 60) i;
 
--- quiet: neither a declared nor an inferred reference is broken; [32] a null is no orphan
+-- quiet: neither a declared nor an inferred reference is broken; case 32: a null is no orphan
 INSERT INTO appointments VALUES (201, NULL, NULL, NULL);
 SELECT * FROM find_orphans(schemas => '{orphans}');
 
--- loud: [34] a foreign key that claims to hold; [39] call_id and the like are references, vapi_call_id is none
+-- loud: case 34: a foreign key that claims to hold; case 39: call_id and the like are references, vapi_call_id is none
 SET session_replication_role = replica;
 DELETE FROM contacts WHERE name IN ('c1', 'c2');
 RESET session_replication_role;
@@ -77,7 +77,7 @@ SELECT conname, convalidated, pg_get_constraintdef(oid) FROM pg_constraint
 WHERE conrelid IN ('appointments'::regclass, 'hot_lead_alerts'::regclass) AND contype = 'f' ORDER BY 1;
 INSERT INTO appointments (id, contact_id) VALUES (999, md5('c1')::uuid);
 
--- [33] a parent that contains null, [32] composite keys of both kinds, NOT VALID, disabled triggers
+-- case 33: a parent that contains null, case 32: composite keys of both kinds, NOT VALID, disabled triggers
 CREATE TABLE slots (org int, code text, UNIQUE (org, code));
 CREATE TABLE simple_child (id int PRIMARY KEY, org int, code text);
 CREATE TABLE full_child (id int PRIMARY KEY, org int, code text);
@@ -104,7 +104,7 @@ SELECT * FROM simple_child ORDER BY id;
 SELECT * FROM loose_child ORDER BY id;
 DROP TABLE loose_child, simple_child, full_child, slots;
 
--- [36] inheritance: a parent row that is only in a child table is none; partitions: one row each way
+-- case 36: inheritance: a parent row that is only in a child table is none; partitions: one row each way
 CREATE TABLE base (id int PRIMARY KEY);
 CREATE TABLE derived () INHERITS (base);
 INSERT INTO base VALUES (1);
@@ -133,7 +133,7 @@ SELECT remedy FROM find_orphans(schemas => '{orphans}') \gexec
 SELECT * FROM find_orphans(schemas => '{orphans}');
 DROP TABLE users_of_base, derived, base, parted_child, parted;
 
--- [40] odd names, dropped columns, types of other schemas
+-- case 40: odd names, dropped columns, types of other schemas
 CREATE DOMAIN "odd.schema"."Key" AS text;
 CREATE TABLE "odd.schema"."Order ""Details" (junk int, "Contact Id" "odd.schema"."Key" PRIMARY KEY);
 ALTER TABLE "odd.schema"."Order ""Details" DROP junk;
@@ -185,11 +185,11 @@ SELECT object, orphans, confidence, remedy, advice FROM find_orphans(schemas => 
 SELECT * FROM find_orphans(schemas => '{orphans}', inferred => false);
 DROP TABLE payments, invoices;
 
--- [37] row security and missing privileges are findings, not wrong numbers
+-- case 37: row security and missing privileges are findings, not wrong numbers
 CREATE ROLE regress_orphans_reader;
 GRANT USAGE ON SCHEMA orphans TO regress_orphans_reader;
 GRANT SELECT ON appointments, organizations TO regress_orphans_reader;
-GRANT SELECT (id, org_id) ON contacts TO regress_orphans_reader;
+GRANT SELECT (id, owner_id) ON contacts TO regress_orphans_reader;
 ALTER TABLE organizations ENABLE ROW LEVEL SECURITY;
 CREATE POLICY some_rows ON organizations USING (name = 'o1');
 GRANT EXECUTE ON FUNCTION find_orphans(regclass, name[], boolean, boolean, int) TO regress_orphans_reader;

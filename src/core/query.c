@@ -123,13 +123,24 @@ voxanne_query_run(VoxQuery *query)
  * The one number that a SELECT returns.
  */
 int64
-voxanne_query_count(VoxQuery *query)
+voxanne_query_number(VoxQuery *query)
 {
 	bool		isnull;
 
 	if (voxanne_query_run(query) != 1)
 		elog(ERROR, "query \"%s\" did not return one row", query->sql);
 	return voxanne_value_int64(0, 1, &isnull);
+}
+
+/*
+ * The same for a SELECT without parameters.
+ */
+int64
+voxanne_query_count(const char *sql)
+{
+	VoxQuery	query = {.sql = sql};
+
+	return voxanne_query_number(&query);
 }
 
 /*

@@ -19,7 +19,8 @@ typedef struct VoxQuery
 
 extern char *voxanne_query_argument(VoxQuery *query, Oid type, Datum value, bool isnull);
 extern uint64 voxanne_query_run(VoxQuery *query);
-extern int64 voxanne_query_count(VoxQuery *query);
+extern int64 voxanne_query_number(VoxQuery *query);
+extern int64 voxanne_query_count(const char *sql);
 
 extern int64 voxanne_value_int64(uint64 row, int column, bool *isnull);
 

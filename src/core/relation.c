@@ -182,6 +182,22 @@ voxanne_changed_since(Oid relid, Snapshot snapshot)
 }
 
 /*
+ * Are rows of a table, or of one below it, in a foreign table?
+ */
+bool
+voxanne_is_foreign(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE)
+			return true;
+	}
+	return false;
+}
+
+/*
  * Owner of a relation; InvalidOid if there is none.
  */
 Oid
@@ -246,4 +262,36 @@ voxanne_primary_key(Oid relid)
 		ReleaseSysCache(tuple);
 	}
 	return columns;
+}
+
+/*
+ * Is there a unique index on exactly these columns, in any order, that a
+ * foreign key could refer to?  The caller holds a lock on the table.
+ */
+bool
+voxanne_has_unique_key(Oid relid, List *columns)
+{
+	Relation	rel = table_open(relid, NoLock);
+	List	   *indexes = RelationGetIndexList(rel);
+	bool		found = false;
+	ListCell   *lc;
+
+	table_close(rel, NoLock);
+	foreach(lc, indexes)
+	{
+		HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
+		Form_pg_index index;
+		int			covered = 0;
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		index = (Form_pg_index) GETSTRUCT(tuple);
+		for (int i = 0; i < index->indnkeyatts; i++)
+			covered += list_member_int(columns, index->indkey.values[i]);
+		found |= index->indisunique && index->indisvalid && index->indimmediate &&
+			heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
+			covered == index->indnkeyatts && covered == list_length(columns);
+		ReleaseSysCache(tuple);
+	}
+	return found;
 }

@@ -23,9 +23,11 @@ extern char *voxanne_role_name(Oid roleid);
 extern VoxLockResult voxanne_try_lock(Oid relid, LOCKMODE mode);
 extern char *voxanne_lock_to_read(Oid relid);
 extern bool voxanne_changed_since(Oid relid, Snapshot snapshot);
+extern bool voxanne_is_foreign(Oid relid);
 extern Oid	voxanne_relation_owner(Oid relid);
 extern AttrNumber voxanne_find_column(Oid relid, const char *name);
 extern bool voxanne_is_virtual(Oid relid, AttrNumber attnum);
 extern List *voxanne_primary_key(Oid relid);
+extern bool voxanne_has_unique_key(Oid relid, List *columns);
 
 #endif							/* VOXANNE_RELATION_H */

@@ -87,16 +87,7 @@ voxanne_booking_columns(const VoxBookingQuestion *question)
 char *
 voxanne_booking_active(const VoxBookingQuestion *question, const char *alias)
 {
-	StringInfoData labels;
-
-	if (question->columns[VOX_ROLE_STATUS] == InvalidAttrNumber)
-		return pstrdup("true");
-	initStringInfo(&labels);
-	for (int i = 0; voxanne_inactive_labels[i] != NULL; i++)
-		appendStringInfo(&labels, "%s'%s'", i > 0 ? ", " : "", voxanne_inactive_labels[i]);
-	return psprintf("pg_catalog.lower(pg_catalog.format('%%s', %s)) NOT IN (%s)",
-					voxanne_column_ref(question->table.relid, alias, question->columns[VOX_ROLE_STATUS]),
-					labels.data);
+	return voxanne_status_active(question->table.relid, alias, question->columns[VOX_ROLE_STATUS]);
 }
 
 /*

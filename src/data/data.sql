@@ -13,16 +13,19 @@ RETURNS TABLE (
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'voxanne_find_orphans';
 COMMENT ON FUNCTION @extschema@.find_orphans(regclass, name[], boolean, boolean, int) IS
-'Rows whose reference leads nowhere (runbook 4.4): one row per reference and fault; none if all is well.
-relation: the table whose references are checked (a view or foreign table is an error); NULL: all tables in schemas.
+'Rows whose reference leads nowhere, or to a row that it should not lead to (runbook 4.4): one row per reference and fault; none if all is well.
+relation: the table whose references are checked (a view is an error); NULL: all tables in schemas.
 schemas: where to look for tables, and for the parents of undeclared references.
 inferred: also columns that no foreign key covers but whose name and type point at a table.
 include_deleted: for inferred references, count soft-deleted rows as well; a declared foreign key is checked for all rows.
 max_rows: how many rows sample shows at most.
-source: declared, not_valid, not_enforced, triggers_disabled or inferred. kind: orphan, malformed_reference (a value that is not of the parent''s type), match_full (null in part) or skipped (the check could not run: locked, not readable, row security, foreign table, or failed; detail says why).
-orphans: rows with the fault; checked: rows with a complete reference. confidence: 1 for declared references; for inferred ones 0.4 or 0.2 for the name, 0.3 for the type and 0.3 times the share of rows whose parent exists; below 0.7 nothing is reported, below 0.85 there is no remedy.
-sample: array of objects with the primary key (or ctid) and the reference, ordered by age and key.
-Severity: critical where a foreign key claims to hold, else warning. Reads all rows of child and parent; locks tables in ACCESS SHARE mode without waiting.';
+source: declared, not_valid, not_enforced, triggers_disabled or inferred. kind: orphan, malformed_reference (a value that is not of the parent''s type), match_full (null in part): a row has one of these at most; soft_orphan (the row is live, its parent soft-deleted by deleted_at, is_deleted or archived_at; rows with status cancelled or no_show do not count), cross_tenant (the parent''s org_id, tenant_id or organization_id, whichever both tables have first and the reference does not contain, differs from the row''s; neither is null; not where a table whose key is parent and tenant says that a parent has several): a row with a parent may have both of these; fk_target_suspect (the foreign key leads to a table whose name has nothing in common with the column''s, while two other columns of the name at least, or a table of that name, suggest another) or skipped (the check could not run: locked, not readable, row security, or failed; detail says why).
+orphans: rows with the fault; checked: rows with a complete reference; both null for fk_target_suspect and skipped. confidence: 1 for declared references; for inferred ones 0.4 or 0.2 for the name, 0.3 for the type and 0.3 times the share of rows whose parent exists; below 0.7 nothing is reported, below 0.85 there is no remedy.
+sample: array of objects with the primary key (or ctid) and the reference, for cross_tenant also both tenants, ordered by age and key.
+remedy: for orphans sets the reference to null or moves the rows to voxanne_quarantine.row_image, and makes the key hold; for soft orphans does what the key''s ON DELETE would, with copies, NULL where it would refuse; for cross_tenant adds a foreign key with the tenant, NOT VALID, that stops new rows and changes none.
+Severity: orphans: critical where a foreign key claims to hold, else warning; cross_tenant: critical, warning below confidence 0.85; soft_orphan: warning, info where the row could not be soft-deleted itself; fk_target_suspect: info.
+Rows in foreign tables: each server is read at an instant of its own, so that a row may look like an orphan whose parent was written in between; no remedy; their column id stands for the primary key that they cannot have.
+Reads all rows of child and parent; locks tables in ACCESS SHARE mode without waiting.';
 
 CREATE FUNCTION @extschema@.find_duplicates(
 	relation regclass,
@@ -39,9 +42,9 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'voxanne_find_duplicates';
 COMMENT ON FUNCTION @extschema@.find_duplicates(regclass, name[], name, boolean, boolean, int) IS
 'Rows with equal keys (runbook 4.1): one row per group; none if all keys are unique.
-relation: an ordinary or partitioned table, without inheritance children (anything else is an error).
+relation: an ordinary, partitioned or foreign table, without inheritance children (anything else is an error).
 key_columns: the columns that should be unique together; compared by their types'' default equality.
-tenant_column: a column more, so that rows of different tenants are never duplicates; NULL: org_id where the table has one.
+tenant_column: a column more, so that rows of different tenants are never duplicates; NULL: org_id, tenant_id or organization_id where the table has one.
 nulls_distinct: a row with a null in its key has no duplicate; false: nulls are equal.
 include_deleted: compare soft-deleted rows (deleted_at, is_deleted, archived_at) as well.
 max_groups: how many groups are listed, those with the oldest keepers first; more of them give a check_skipped row.

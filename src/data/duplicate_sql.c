@@ -51,7 +51,7 @@ voxanne_key_ask(const VoxKeyQuestion *question, const VoxScanQuestion *found, Vo
 	if (found != NULL)
 		from = voxanne_rows_found(&query, table, list_union_int(voxanne_table_id_columns(table), question->columns),
 								  found);
-	groups = question->nulls_distinct || !is_sortable(question) ?
+	groups = question->nulls_distinct || table->foreign || !is_sortable(question) ?
 		groups_by_hash(question, from, &join) : groups_by_window(question, from, &join);
 	query.sql = psprintf(
 						 "WITH found AS MATERIALIZED (%s),"

@@ -10,6 +10,7 @@
 #include "data/duplicate.h"
 #include "data/keyscan.h"
 #include "data/reference.h"
+#include "data/reference_parent.h"
 #include "data/table.h"
 
 /* executor.c */
@@ -21,6 +22,8 @@ extern void voxanne_execution_note(const char *object, const char *question, con
 /* scan_question.c: NULL, or why the scan engine is not asked, a sentence */
 extern const char *voxanne_scan_reference(const VoxReference *reference, bool live_only,
 										  VoxScanQuestion *question);
+extern const char *voxanne_scan_parent(const VoxReference *reference, VoxParentFault fault,
+									   bool live_only, VoxScanQuestion *question);
 extern const char *voxanne_scan_key(const VoxKeyQuestion *key, VoxScanQuestion *question);
 extern const char *voxanne_scan_booking(const VoxBookingQuestion *booking, VoxBookingAxis axis,
 										VoxScanQuestion *question);

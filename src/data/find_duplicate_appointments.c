@@ -544,6 +544,11 @@ fill_treatment(const BookingRun *run, const VoxBookingGroup *group, VoxFinding *
 		return;
 	}
 
+	if (table->foreign)
+	{
+		finding->advice = "Ask which booking is meant, and cancel the other on the server that has it: there is no remedy across servers.";
+		return;
+	}
 	match = voxanne_table_id_match(table, "gone", voxanne_member_literals(as_members(group->losers)));
 	if (run->cancelled != NULL)
 	{

@@ -9,6 +9,7 @@
 #include "core/attempt.h"
 #include "core/compat.h"
 #include "core/finding.h"
+#include "core/privileges.h"
 #include "core/relation.h"
 #include "data/duplicate.h"
 #include "data/executor.h"
@@ -115,7 +116,7 @@ resolve_key(FunctionCallInfo fcinfo, Oid relid)
 				 errmsg("argument \"key_columns\" must name 1 to %d columns", INDEX_MAX_KEYS),
 				 errhint("Name the columns that should be unique together, e.g. key_columns => '{phone}'.")));
 
-	tenant = PG_ARGISNULL(2) ? voxanne_find_column(relid, "org_id") :
+	tenant = PG_ARGISNULL(2) ? voxanne_tenant_column(relid) :
 		resolve_column(relid, NameStr(*PG_GETARG_NAME(2)));
 	if (tenant != InvalidAttrNumber && !list_member_int(columns, tenant))
 		columns = lcons_int(tenant, columns);
@@ -159,6 +160,9 @@ check_key(void *state)
 		return;
 	}
 
+	/* with the tenant in the key, other servers can group their own rows */
+	if (table->foreign)
+		voxanne_pin_setting("enable_partitionwise_aggregate", "on");
 	scan.reason = voxanne_scan_key(&run->question, &scan);
 	scan.answered = scan.late = false;
 	if (scan.reason == NULL)
@@ -255,6 +259,11 @@ fill_treatment(DuplicateRun *run, const VoxKeyGroup *group, VoxFinding *finding)
 	if (table->pk == NIL)
 	{
 		finding->advice = "Give the table a primary key first: without one its rows are named by ctid here, which changes with every update.";
+		return;
+	}
+	if (table->foreign)
+	{
+		finding->advice = "Merge them on the server that has them: there is no remedy across servers.";
 		return;
 	}
 	if (run->incoming.unknown != NULL)

@@ -15,7 +15,8 @@
 #include "core/relation.h"
 #include "data/executor.h"
 #include "data/orphan_remedy.h"
-#include "data/reference.h"
+#include "data/reference_parent.h"
+#include "data/reference_target.h"
 #include "data/run.h"
 #include "data/table.h"
 #include "miscadmin.h"
@@ -36,17 +37,22 @@ enum
 #define SHARE_SCORE 30
 #define REPORTED_SCORE 70
 
+/* What is asked of the scan engine about one reference; NULL: nothing. */
+typedef struct ReferenceScans
+{
+	VoxScanQuestion *orphans;
+	VoxScanQuestion *parents[VOX_PARENT_FAULTS];
+} ReferenceScans;
+
 typedef struct OrphanRun
 {
 	VoxSink		sink;
 	bool		include_deleted;
 	int			max_rows;
-	VoxScanQuestion *scans;		/* those asked of the scan engine */
-	int			nscans;
 
 	/* the one being checked */
 	const VoxReference *reference;
-	const VoxScanQuestion *scan;	/* or NULL */
+	const ReferenceScans *scans;
 } OrphanRun;
 
 /* How a fault is named: in column kind, in the key, in the detail. */
@@ -63,18 +69,38 @@ static const struct
 	[VOX_FAULT_PARTIAL] = {"match_full", "match_full", "null in part, which MATCH FULL forbids, to"},
 };
 
+/* The same for what is wrong with a parent; kind and key have one name. */
+static const struct
+{
+	const char *kind;
+	const char *sentence;		/* rows of child lead by column to ... */
+}			parent_faults[VOX_PARENT_FAULTS] =
+
+{
+	[VOX_PARENT_DELETED] = {"soft_orphan", "a soft-deleted row of"},
+	[VOX_PARENT_OTHER_TENANT] = {"cross_tenant", "a row of another tenant in"},
+};
+
 static List *list_references(Oid relid, List *schemas, bool inferred);
-static void scan_references(OrphanRun *run, List *references, int *scan_of);
+static ReferenceScans *scan_references(const OrphanRun *run, List *references);
+static void ask_scan(const OrphanRun *run, VoxReference *reference, ReferenceScans *scans,
+					 VoxScanQuestion *questions, int *count);
+static const VoxScanQuestion *answered(const VoxScanQuestion *question);
 static void check_reference(void *state);
 static const char *reference_refusal(const VoxReference *reference);
 static int	reference_score(const VoxReference *reference, const VoxReferenceAnswer *answer);
 static void report_fault(OrphanRun *run, VoxReferenceFault fault, const VoxReferenceAnswer *answer,
 						 int score, bool live_only);
+static void check_parent(OrphanRun *run, VoxParentFault fault, const VoxReferenceAnswer *answer,
+						 int score, bool live_only);
+static const char *parent_refusal(const VoxReference *reference, VoxParentFault fault);
+static void check_targets(OrphanRun *run, Oid relid, List *schemas, List *references);
+static void report_target(OrphanRun *run, const VoxTarget *target);
+static void add_row(OrphanRun *run, const VoxFinding *finding, const char *kind, int64 count,
+					int64 checked, int score, Jsonb *sample);
 static void report_skip(OrphanRun *run, const char *reason);
+static void report_skip_of(OrphanRun *run, const char *discriminator, const char *reason);
 static void fill_reference(const VoxReference *reference, Datum *own, bool *own_null);
-static char *reference_object(const VoxReference *reference);
-static char *reference_discriminator(const VoxReference *reference);
-static char *source_clause(const VoxReference *reference);
 
 VOXANNE_FUNCTION(voxanne_find_orphans);
 
@@ -92,9 +118,9 @@ voxanne_find_orphans(PG_FUNCTION_ARGS)
 	List	   *schemas = voxanne_argument_schemas(fcinfo, 1);
 	bool		inferred = voxanne_argument_bool(fcinfo, 2, "inferred");
 	OrphanRun	run;
+	ReferenceScans *scans;
 	List	   *references;
 	ListCell   *lc;
-	int		   *scan_of;
 	int			nestlevel;
 
 	memset(&run, 0, sizeof(run));
@@ -108,20 +134,19 @@ voxanne_find_orphans(PG_FUNCTION_ARGS)
 	voxanne_execution_begin();
 	references = list_references(relid, schemas, inferred);
 	voxanne_run_snapshot();
-	scan_of = palloc_array(int, list_length(references) + 1);
-	scan_references(&run, references, scan_of);
+	scans = scan_references(&run, references);
 	foreach(lc, references)
 	{
-		int			scan = scan_of[foreach_current_index(lc)];
 		char	   *failure;
 
 		CHECK_FOR_INTERRUPTS();
 		run.reference = lfirst(lc);
-		run.scan = scan < 0 ? NULL : &run.scans[scan];
+		run.scans = &scans[foreach_current_index(lc)];
 		failure = voxanne_attempt(check_reference, &run);
 		if (failure != NULL)
 			report_skip(&run, failure);
 	}
+	check_targets(&run, relid, schemas, references);
 	voxanne_run_end(nestlevel);
 	voxanne_sink_close(&run.sink);
 	PG_RETURN_VOID();
@@ -159,26 +184,53 @@ is_live_only(const OrphanRun *run, const VoxReference *reference)
 	return reference->source == VOX_REFERENCE_INFERRED && !run->include_deleted;
 }
 
-/* Ask the scan engine what it takes; scan_of[i]: number of the i-th reference's question, or -1. */
-static void
-scan_references(OrphanRun *run, List *references, int *scan_of)
+/* Ask the scan engine, in one run, what it takes; an entry for each reference. */
+static ReferenceScans *
+scan_references(const OrphanRun *run, List *references)
 {
+	ReferenceScans *scans = palloc0_array(ReferenceScans, list_length(references) + 1);
+	VoxScanQuestion *questions = palloc_array(VoxScanQuestion,
+											  list_length(references) * (1 + VOX_PARENT_FAULTS) + 1);
+	int			count = 0;
 	ListCell   *lc;
 
-	run->scans = palloc_array(VoxScanQuestion, list_length(references) + 1);
 	foreach(lc, references)
 	{
 		VoxReference *reference = lfirst(lc);
-		VoxScanQuestion *question = &run->scans[run->nscans];
-		bool		taken;
 
 		if (reference->refusal == NULL)
 			reference->refusal = reference_refusal(reference);
-		taken = reference->refusal == NULL &&
-			voxanne_scan_reference(reference, is_live_only(run, reference), question) == NULL;
-		scan_of[foreach_current_index(lc)] = taken ? run->nscans++ : -1;
+		if (reference->refusal == NULL)
+			ask_scan(run, reference, &scans[foreach_current_index(lc)], questions, &count);
 	}
-	voxanne_scan(run->scans, run->nscans);
+	voxanne_scan(questions, count);
+	return scans;
+}
+
+/* Append the questions about one reference. */
+static void
+ask_scan(const OrphanRun *run, VoxReference *reference, ReferenceScans *scans,
+		 VoxScanQuestion *questions, int *count)
+{
+	bool		live_only = is_live_only(run, reference);
+
+	if (voxanne_scan_reference(reference, live_only, &questions[*count]) != NULL)
+		return;
+	scans->orphans = &questions[(*count)++];
+	for (int fault = 0; fault < VOX_PARENT_FAULTS; fault++)
+	{
+		if (voxanne_parent_condition(reference, (VoxParentFault) fault, live_only, "c") != NULL &&
+			parent_refusal(reference, (VoxParentFault) fault) == NULL &&
+			voxanne_scan_parent(reference, (VoxParentFault) fault, live_only, &questions[*count]) == NULL)
+			scans->parents[fault] = &questions[(*count)++];
+	}
+}
+
+/* A question that the scan engine has answered; NULL for any other. */
+static const VoxScanQuestion *
+answered(const VoxScanQuestion *question)
+{
+	return question != NULL && question->answered ? question : NULL;
 }
 
 /* One reference, start to end. */
@@ -188,7 +240,7 @@ check_reference(void *state)
 	OrphanRun  *run = state;
 	const VoxReference *reference = run->reference;
 	bool		live_only = is_live_only(run, reference);
-	const VoxScanQuestion *found = run->scan != NULL && run->scan->answered ? run->scan : NULL;
+	const VoxScanQuestion *found = answered(run->scans->orphans);
 	VoxReferenceAnswer answer;
 	int			score;
 
@@ -202,7 +254,8 @@ check_reference(void *state)
 		report_skip(run, OUT_OF_TIME);
 		return;
 	}
-	voxanne_execution_note(reference_object(reference), reference_discriminator(reference), run->scan);
+	voxanne_execution_note(voxanne_reference_object(reference), voxanne_reference_discriminator(reference),
+						   run->scans->orphans);
 	voxanne_reference_ask(reference, live_only, found, &answer);
 	score = reference_score(reference, &answer);
 	if (score < REPORTED_SCORE)
@@ -210,6 +263,8 @@ check_reference(void *state)
 	for (int fault = 0; fault < VOX_REFERENCE_FAULTS; fault++)
 		if (answer.faults[fault] > 0)
 			report_fault(run, (VoxReferenceFault) fault, &answer, score, live_only);
+	for (int fault = 0; fault < VOX_PARENT_FAULTS; fault++)
+		check_parent(run, (VoxParentFault) fault, &answer, score, live_only);
 }
 
 /* Why the caller cannot read all of a reference, a sentence, or NULL. */
@@ -247,15 +302,13 @@ report_fault(OrphanRun *run, VoxReferenceFault fault, const VoxReferenceAnswer *
 	const VoxReference *reference = run->reference;
 	bool		claims_to_hold = reference->source == VOX_REFERENCE_DECLARED ||
 		reference->source == VOX_REFERENCE_TRIGGERS_DISABLED;
-	const VoxScanQuestion *found = run->scan != NULL && run->scan->answered ? run->scan : NULL;
-	char	   *object = reference_object(reference);
-	Datum		own[OWN_COLS];
-	bool		own_null[OWN_COLS];
+	const VoxScanQuestion *found = answered(run->scans->orphans);
+	char	   *object = voxanne_reference_object(reference);
 	VoxRemedy	remedy;
 	VoxFinding	finding = {
 		.severity = claims_to_hold ? VOX_CRITICAL : VOX_WARNING,
 		.object = object,
-		.key = voxanne_finding_key(faults[fault].check, object, reference_discriminator(reference)),
+		.key = voxanne_finding_key(faults[fault].check, object, voxanne_reference_discriminator(reference)),
 	};
 
 	voxanne_orphan_remedy(reference, fault, found, score, finding.key, &remedy);
@@ -268,25 +321,147 @@ report_fault(OrphanRun *run, VoxReferenceFault fault, const VoxReferenceAnswer *
 							  voxanne_column_list(reference->child, "", voxanne_reference_columns(reference, false)),
 							  faults[fault].sentence, voxanne_relation_name(reference->parent),
 							  voxanne_column_list(reference->parent, "", voxanne_reference_columns(reference, true)),
-							  source_clause(reference));
+							  voxanne_reference_source_clause(reference));
 
-	fill_reference(reference, own, own_null);
-	own[COL_KIND] = CStringGetTextDatum(faults[fault].kind);
-	own[COL_ORPHANS] = Int64GetDatum(answer->faults[fault]);
-	own[COL_CHECKED] = Int64GetDatum(answer->checked);
+	add_row(run, &finding, faults[fault].kind, answer->faults[fault], answer->checked, score,
+			voxanne_reference_sample(reference, fault, live_only, found, run->max_rows));
+}
+
+/* One fault of parents that exist, asked and told; nothing where the tables do not allow the question. */
+static void
+check_parent(OrphanRun *run, VoxParentFault fault, const VoxReferenceAnswer *answer,
+			 int score, bool live_only)
+{
+	const VoxReference *reference = run->reference;
+	char	   *object = voxanne_reference_object(reference);
+	char	   *discriminator = voxanne_reference_discriminator(reference);
+	bool		sure = score >= VOX_SURE_ENOUGH;
+	const char *refusal;
+	VoxRemedy	remedy;
+	VoxFinding	finding = {
+		.severity = fault == VOX_PARENT_OTHER_TENANT ? (sure ? VOX_CRITICAL : VOX_WARNING) :
+		voxanne_child_can_go(reference) ? VOX_WARNING : VOX_INFO,
+		.object = object,
+		.key = voxanne_finding_key(parent_faults[fault].kind, object, discriminator),
+	};
+	const VoxScanQuestion *found = answered(run->scans->parents[fault]);
+	int64		count;
+
+	if (voxanne_parent_condition(reference, fault, live_only, "c") == NULL)
+		return;
+	refusal = parent_refusal(reference, fault);
+	if (refusal != NULL)
+	{
+		report_skip_of(run, psprintf("%s:%s", discriminator, parent_faults[fault].kind), refusal);
+		return;
+	}
+	if (found == NULL && voxanne_out_of_time())
+	{
+		report_skip_of(run, psprintf("%s:%s", discriminator, parent_faults[fault].kind), OUT_OF_TIME);
+		return;
+	}
+	count = voxanne_parent_ask(reference, fault, live_only, found);
+	if (count == 0)
+		return;
+	voxanne_parent_remedy(reference, fault, sure, finding.key, &remedy);
+	finding.advice = remedy.advice;
+	finding.remedy = remedy.sql;
+	finding.detail = psprintf("%lld of %lld rows of %s lead by %s to %s %s.", (long long) count,
+							  (long long) answer->checked, voxanne_relation_name(reference->child),
+							  voxanne_column_list(reference->child, "", voxanne_reference_columns(reference, false)),
+							  parent_faults[fault].sentence, voxanne_relation_name(reference->parent));
+	add_row(run, &finding, parent_faults[fault].kind, count, answer->checked, score,
+			voxanne_parent_sample(reference, fault, live_only, found, run->max_rows));
+}
+
+/* Why the columns that such a question needs besides the reference's cannot be read, or NULL. */
+static const char *
+parent_refusal(const VoxReference *reference, VoxParentFault fault)
+{
+	const char *refusal = voxanne_run_refusal(reference->child, voxanne_parent_columns(reference, fault, false));
+
+	if (refusal == NULL)
+		refusal = voxanne_run_refusal(reference->parent, voxanne_parent_columns(reference, fault, true));
+	return refusal;
+}
+
+/* Foreign keys that seem to lead to the wrong table: a matter of catalogs, not of rows. */
+static void
+check_targets(OrphanRun *run, Oid relid, List *schemas, List *references)
+{
+	ListCell   *lc;
+
+	foreach(lc, voxanne_suspect_targets(relid, schemas))
+	{
+		const VoxTarget *target = lfirst(lc);
+		ListCell   *lc2;
+
+		foreach(lc2, references)
+		{
+			run->reference = lfirst(lc2);
+			if (run->reference->constraint == target->constraint && run->reference->refusal == NULL)
+				report_target(run, target);
+		}
+	}
+}
+
+static void
+report_target(OrphanRun *run, const VoxTarget *target)
+{
+	const VoxReference *reference = run->reference;
+	char	   *object = voxanne_reference_object(reference);
+	char	   *discriminator = voxanne_reference_discriminator(reference);
+	char	   *meant = voxanne_relation_name(target->meant);
+	VoxFinding	finding = {
+		.severity = VOX_INFO,
+		.object = object,
+		.key = voxanne_finding_key("fk_target_suspect", object, discriminator),
+	};
+
+	if (meant == NULL)
+		return;
+	finding.detail = psprintf("Foreign key %s leads to %s, while %s.", quote_identifier(discriminator),
+							  voxanne_relation_name(reference->parent),
+							  target->uses == 0 ? psprintf("there is a table %s that the column is named after", meant) :
+							  psprintf("%lld other columns of this name lead to %s", (long long) target->uses, meant));
+	finding.advice = psprintf("Check which table is meant: if it is %s, every value that is in both tables by chance passes the present key.", meant);
+	add_row(run, &finding, "fk_target_suspect", -1, -1, 100, NULL);
+}
+
+/* Add a finding about the reference; counts below 0 and a sample of NULL are null. */
+static void
+add_row(OrphanRun *run, const VoxFinding *finding, const char *kind, int64 count,
+		int64 checked, int score, Jsonb *sample)
+{
+	Datum		own[OWN_COLS];
+	bool		own_null[OWN_COLS];
+
+	fill_reference(run->reference, own, own_null);
+	own[COL_KIND] = CStringGetTextDatum(kind);
+	own[COL_ORPHANS] = Int64GetDatum(count);
+	own[COL_CHECKED] = Int64GetDatum(checked);
 	own[COL_CONFIDENCE] = Float4GetDatum((float4) score / 100);
-	own[COL_SAMPLE] = JsonbPGetDatum(voxanne_reference_sample(reference, fault, live_only, found, run->max_rows));
-	own_null[COL_KIND] = own_null[COL_ORPHANS] = own_null[COL_CHECKED] = false;
-	own_null[COL_CONFIDENCE] = own_null[COL_SAMPLE] = false;
-	voxanne_sink_add(&run->sink, &finding, own, own_null);
+	own[COL_SAMPLE] = JsonbPGetDatum(sample);
+	own_null[COL_KIND] = own_null[COL_CONFIDENCE] = false;
+	own_null[COL_ORPHANS] = count < 0;
+	own_null[COL_CHECKED] = checked < 0;
+	own_null[COL_SAMPLE] = sample == NULL;
+	voxanne_sink_add(&run->sink, finding, own, own_null);
 }
 
 /* A reference that could not be checked. */
 static void
 report_skip(OrphanRun *run, const char *reason)
 {
+	report_skip_of(run, voxanne_reference_discriminator(run->reference), reason);
+}
+
+/* The same with a discriminator of its own, for one question about it. */
+static void
+report_skip_of(OrphanRun *run, const char *discriminator, const char *reason)
+{
 	const VoxReference *reference = run->reference;
-	char	   *object = reference_object(reference);
+	char	   *object = voxanne_reference_object(reference);
 	Datum		own[OWN_COLS];
 	bool		own_null[OWN_COLS];
 	VoxFinding	finding = {
@@ -294,7 +469,7 @@ report_skip(OrphanRun *run, const char *reason)
 		.object = object,
 		.detail = reason,
 		.advice = "Call find_orphans() again once that is settled: this reference may have orphans.",
-		.key = voxanne_finding_key("check_skipped", object, reference_discriminator(reference)),
+		.key = voxanne_finding_key("check_skipped", object, discriminator),
 	};
 
 	fill_reference(reference, own, own_null);
@@ -331,51 +506,4 @@ fill_reference(const VoxReference *reference, Datum *own, bool *own_null)
 		own[COL_CONSTRAINT_NAME] = DirectFunctionCall1(namein, CStringGetDatum(constraint));
 		own_null[COL_CONSTRAINT_NAME] = false;
 	}
-}
-
-/* The referencing columns: public.appointments.contact_id, or public.t (a, b). */
-static char *
-reference_object(const VoxReference *reference)
-{
-	char	   *child = voxanne_relation_name(reference->child);
-
-	if (child == NULL)
-		return psprintf("a dropped table, %s", reference_discriminator(reference));
-	if (reference->natts == 1 && get_attname(reference->child, reference->child_atts[0], true) != NULL)
-		return voxanne_column_name(reference->child, reference->child_atts[0]);
-	return psprintf("%s (%s)", child,
-					voxanne_column_list(reference->child, "", voxanne_reference_columns(reference, false)));
-}
-
-/* What tells two references of the same columns apart. */
-static char *
-reference_discriminator(const VoxReference *reference)
-{
-	char	   *name = OidIsValid(reference->constraint) ? get_constraint_name(reference->constraint) :
-		voxanne_relation_name(reference->parent);
-
-	return name == NULL ? pstrdup("dropped") : name;
-}
-
-/* The end of the detail: what the catalogs say about the reference. */
-static char *
-source_clause(const VoxReference *reference)
-{
-	const char *name = OidIsValid(reference->constraint) ?
-		quote_identifier(get_constraint_name(reference->constraint)) : "";
-
-	switch (reference->source)
-	{
-		case VOX_REFERENCE_DECLARED:
-			return psprintf(", although foreign key %s claims to hold", name);
-		case VOX_REFERENCE_NOT_VALID:
-			return psprintf("; foreign key %s is NOT VALID", name);
-		case VOX_REFERENCE_NOT_ENFORCED:
-			return psprintf("; foreign key %s is NOT ENFORCED", name);
-		case VOX_REFERENCE_TRIGGERS_DISABLED:
-			return psprintf(", because triggers of foreign key %s are disabled", name);
-		case VOX_REFERENCE_INFERRED:
-			break;
-	}
-	return pstrdup("; no foreign key says so, but name, type and values do");
 }

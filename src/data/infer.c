@@ -12,8 +12,9 @@
 #include "postgres.h"
 
 #include "access/stratnum.h"
-#include "catalog/pg_class.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
 #include "core/compat.h"
 #include "data/reference.h"
 #include "data/table.h"
@@ -23,21 +24,23 @@
 #include "utils/array.h"
 #include "utils/lsyscache.h"
 
-static Datum oid_array(List *oids);
 static VoxReference *make_candidate(uint64 row);
-static bool decide_comparison(VoxReference *reference, Oid opclass);
 static Oid	key_operator(Oid opclass, Oid parent_type, Oid child_type);
 static bool is_text_type(Oid type);
 
 /*
  * $1: the child, or 0 for all tables of the schemas $2.  One row a column: the
- * likeliest parent.  Passed over: identifiers that other systems hand out, the
+ * likeliest parent.  A table with foreign rows, which can have no primary key,
+ * is taken to go by its column id.  Passed over: identifiers that other systems hand out, the
  * id of a polymorphic pair (x_id beside x_type), columns that are in a foreign
  * key already, tables of extensions.
  */
 static const char *const candidate_query =
-"WITH candidate AS ("
-" SELECT c.oid AS child, c.relnamespace AS schema, c.relkind, a.attnum AS child_column, a.attname AS name,"
+"WITH RECURSIVE below AS ("
+" SELECT inhparent AS top, inhrelid AS member FROM pg_catalog.pg_inherits"
+" UNION SELECT top, inhrelid FROM below JOIN pg_catalog.pg_inherits ON inhparent = member),"
+" candidate AS ("
+" SELECT c.oid AS child, c.relnamespace AS schema, a.attnum AS child_column, a.attname AS name,"
 "  CASE WHEN a.attname LIKE '%\\_id' THEN left(a.attname, -3) ELSE '' END AS stem,"
 "  a.attname IN ('created_by', 'updated_by', 'deleted_by', 'user_id') AS is_person"
 " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid"
@@ -58,14 +61,20 @@ static const char *const candidate_query =
 "  n.nspname = 'auth' AS in_auth, i.indkey[0] AS parent_column, i.indclass[0] AS opclass"
 " FROM pg_catalog.pg_class p JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace"
 " JOIN pg_catalog.pg_index i ON i.indrelid = p.oid AND i.indisprimary AND i.indisvalid AND i.indnkeyatts = 1"
-" WHERE p.relkind IN ('r', 'p') AND NOT p.relispartition),"
+" WHERE p.relkind IN ('r', 'p') AND NOT p.relispartition"
+" UNION ALL"
+" SELECT p.oid, p.relname, p.relnamespace, n.nspname = 'auth', a.attnum, 0"
+" FROM pg_catalog.pg_class p JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace"
+" JOIN pg_catalog.pg_attribute a ON a.attrelid = p.oid AND a.attname = 'id' AND NOT a.attisdropped"
+" WHERE NOT p.relispartition AND (p.relkind = 'f' OR p.relkind = 'p' AND EXISTS (SELECT"
+"  FROM below JOIN pg_catalog.pg_class l ON l.oid = member WHERE top = p.oid AND l.relkind = 'f'))),"
 " declared AS ("
 " SELECT a.attname AS name, f.confrelid AS parent, count(*) AS uses"
 " FROM pg_catalog.pg_constraint f"
 " JOIN pg_catalog.pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = f.conkey[1]"
 " WHERE f.contype = 'f' AND f.conparentid = 0 AND cardinality(f.conkey) = 1 GROUP BY 1, 2),"
 " ranked AS ("
-" SELECT child, relkind, child_column, parent, parent_column, opclass, parent_name, coalesce(uses, 0) AS uses,"
+" SELECT child, child_column, parent, parent_column, opclass, parent_name, coalesce(uses, 0) AS uses,"
 "  CASE WHEN parent_schema <> schema AND parent_schema <> ALL ($2) AND NOT (in_auth AND is_person) THEN NULL"
 "  WHEN uses > 0 THEN 1"
 "  WHEN parent_name IN (stem, stem || 's', stem || 'es', regexp_replace(stem, 'y$', 'ies'))"
@@ -78,7 +87,7 @@ static const char *const candidate_query =
 " WHERE child <> parent OR child_column <> parent_column),"
 " counted AS ("
 " SELECT *, count(*) OVER (PARTITION BY child, child_column, rank) AS alike FROM ranked WHERE rank IS NOT NULL)"
-" SELECT DISTINCT ON (child, child_column) child, child_column, relkind, parent, parent_column, opclass, rank"
+" SELECT DISTINCT ON (child, child_column) child, child_column, parent, parent_column, opclass, rank"
 " FROM counted WHERE rank < 6 OR alike = 1"
 " ORDER BY child, child_column, rank, uses DESC, parent_name, parent";
 
@@ -89,8 +98,7 @@ static const char *const candidate_query =
 
 /*
  * The likely references (VoxReference *) of a table, or with InvalidOid of all
- * tables in the schemas, whose types can be compared.  A foreign table's have
- * a refusal.  Settings must be pinned.
+ * tables in the schemas, whose types can be compared.  Settings must be pinned.
  */
 List *
 voxanne_inferred_references(Oid child, List *schemas)
@@ -102,7 +110,7 @@ voxanne_inferred_references(Oid child, List *schemas)
 
 	SPI_connect();
 	values[0] = ObjectIdGetDatum(child);
-	values[1] = oid_array(schemas);
+	values[1] = voxanne_oid_array(schemas);
 	if (SPI_execute_with_args(candidate_query, 2, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not list likely references");
 
@@ -118,8 +126,9 @@ voxanne_inferred_references(Oid child, List *schemas)
 	return references;
 }
 
-static Datum
-oid_array(List *oids)
+/* Oids as a parameter of a query. */
+Datum
+voxanne_oid_array(List *oids)
 {
 	Datum	   *elements = palloc_array(Datum, list_length(oids) + 1);
 	int			count = 0;
@@ -143,21 +152,24 @@ make_candidate(uint64 row)
 	reference->source = VOX_REFERENCE_INFERRED;
 	reference->child = DatumGetObjectId(SPI_getbinval(tuple, desc, 1, &isnull));
 	reference->child_atts[0] = DatumGetInt16(SPI_getbinval(tuple, desc, 2, &isnull));
-	if (DatumGetChar(SPI_getbinval(tuple, desc, 3, &isnull)) == RELKIND_FOREIGN_TABLE)
-		reference->refusal = "The rows are in a foreign table.";
-	reference->parent = DatumGetObjectId(SPI_getbinval(tuple, desc, 4, &isnull));
-	reference->parent_atts[0] = DatumGetInt16(SPI_getbinval(tuple, desc, 5, &isnull));
-	opclass = DatumGetObjectId(SPI_getbinval(tuple, desc, 6, &isnull));
-	reference->name_score = DatumGetInt32(SPI_getbinval(tuple, desc, 7, &isnull)) < WEAK_RANK ?
+	reference->parent = DatumGetObjectId(SPI_getbinval(tuple, desc, 3, &isnull));
+	reference->parent_atts[0] = DatumGetInt16(SPI_getbinval(tuple, desc, 4, &isnull));
+	opclass = DatumGetObjectId(SPI_getbinval(tuple, desc, 5, &isnull));
+	reference->name_score = DatumGetInt32(SPI_getbinval(tuple, desc, 6, &isnull)) < WEAK_RANK ?
 		STRONG_NAME : WEAK_NAME;
 	reference->natts = 1;
 	reference->on_delete = FKCONSTR_ACTION_NOACTION;
-	return decide_comparison(reference, opclass) ? reference : NULL;
+	if (!OidIsValid(opclass))
+		opclass = GetDefaultOpClass(getBaseType(voxanne_column_type(reference->parent, reference->parent_atts[0])), BTREE_AM_OID);
+	return voxanne_reference_compare(reference, opclass) ? reference : NULL;
 }
 
-/* How the two columns are compared; false if they cannot be. */
-static bool
-decide_comparison(VoxReference *reference, Oid opclass)
+/*
+ * Decide how the first column of child and parent are compared, where the
+ * parent's is indexed by a B-tree operator class; false if they cannot be.
+ */
+bool
+voxanne_reference_compare(VoxReference *reference, Oid opclass)
 {
 	Oid			child_type = getBaseType(voxanne_column_type(reference->child, reference->child_atts[0]));
 	Oid			parent_type = getBaseType(voxanne_column_type(reference->parent, reference->parent_atts[0]));

@@ -33,15 +33,7 @@ typedef struct VoxScanColumn
 								 * here is passed over */
 } VoxScanColumn;
 
-typedef struct VoxScanKey
-{
-	Oid			relid;
-	bool		only;			/* not the partitions or inheritance children */
-	int			ncols;
-	VoxScanColumn cols[INDEX_MAX_KEYS];
-} VoxScanKey;
-
-/* Rows that a question passes over. */
+/* Rows that a key passes over. */
 typedef enum VoxSkipKind
 {
 	VOX_SKIP_NOT_NULL,			/* those with a value in the column */
@@ -59,6 +51,16 @@ typedef struct VoxScanSkip
 
 #define VOX_MAX_SKIPS 12
 
+typedef struct VoxScanKey
+{
+	Oid			relid;
+	bool		only;			/* not the partitions or inheritance children */
+	int			ncols;
+	VoxScanColumn cols[INDEX_MAX_KEYS];
+	int			nskips;			/* rows passed over */
+	VoxScanSkip skips[VOX_MAX_SKIPS];
+} VoxScanKey;
+
 /* A row: table (a leaf of the key's relation) and place. */
 typedef struct VoxScanRow
 {
@@ -71,8 +73,6 @@ typedef struct VoxScanQuestion
 	/* set by the caller */
 	VoxScanKind kind;
 	VoxScanKey	key;
-	int			nskips;
-	VoxScanSkip skips[VOX_MAX_SKIPS];
 	VoxScanKey	parent;			/* reference: as many columns, compared by
 								 * their types' default equality */
 	bool		match_full;		/* reference: a key that is null in part is a

@@ -154,6 +154,12 @@ same_key(const VoxScanKey *a, const VoxScanKey *b)
 	for (int i = 0; i < a->ncols; i++)
 		if (a->cols[i].attnum != b->cols[i].attnum || a->cols[i].form != b->cols[i].form)
 			return false;
+	if (a->nskips != b->nskips)
+		return false;
+	for (int i = 0; i < a->nskips; i++)
+		if (a->skips[i].attnum != b->skips[i].attnum || a->skips[i].kind != b->skips[i].kind ||
+			a->skips[i].operand != b->skips[i].operand)
+			return false;
 	return true;
 }
 

@@ -104,15 +104,14 @@ point_at_leaf(Emitter *emitter, Oid leaf)
 	voxanne_key_open(&emitter->reader, key, leaf, emitter->side->words);
 	for (int i = 0; i < emitter->reader.ncols; i++)
 		last = Max(last, emitter->reader.cols[i].attnum);
-	if (question == NULL)
-		return last;
-
-	for (int i = 0; i < question->nskips; i++)
+	for (int i = 0; i < key->nskips; i++)
 	{
-		emitter->skips[i] = question->skips[i];
-		emitter->skips[i].attnum = voxanne_leaf_column(key, question->skips[i].attnum, leaf);
+		emitter->skips[i] = key->skips[i];
+		emitter->skips[i].attnum = voxanne_leaf_column(key, key->skips[i].attnum, leaf);
 		last = Max(last, emitter->skips[i].attnum);
 	}
+	if (question == NULL)
+		return last;
 	emitter->start = voxanne_leaf_column(key, question->start, leaf);
 	emitter->end = voxanne_leaf_column(key, question->end, leaf);
 	emitter->minutes = voxanne_leaf_column(key, question->minutes, leaf);
@@ -184,11 +183,11 @@ pause_scan(Keyscan *run, uint64 rows, uint64 blocks)
 	return pg_atomic_read_u32(&shared->stopped) == 0;
 }
 
-/* Does a question pass over this row? */
+/* Does a side pass over this row? */
 static bool
 is_skipped(const Emitter *emitter, TupleTableSlot *slot)
 {
-	int			nskips = emitter->question == NULL ? 0 : emitter->question->nskips;
+	int			nskips = emitter->side->key.nskips;
 
 	for (int i = 0; i < nskips; i++)
 	{

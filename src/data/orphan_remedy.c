@@ -31,14 +31,8 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-/* An inferred reference below this score is reported, but its rows are not touched. */
-#define SURE_ENOUGH 85
-
-static List *clearable_columns(const VoxReference *reference, const VoxTable *child);
 static bool is_clearable(const VoxTable *child, AttrNumber attnum);
-static bool is_tenant_column(const VoxTable *child, AttrNumber attnum);
 static char *faulty_rows(const VoxReference *reference, VoxReferenceFault fault, const char *alias);
-static char *clear_rows(const VoxTable *child, List *columns, const char *key, const char *condition);
 static char *move_rows(const VoxTable *child, const char *key, const char *condition);
 static bool referenced_rows(const VoxReference *reference, const VoxTable *child, const char *condition,
 							const VoxScanQuestion *found);
@@ -65,16 +59,21 @@ voxanne_orphan_remedy(const VoxReference *reference, VoxReferenceFault fault,
 	const char *constraint;
 
 	remedy->sql = NULL;
-	if (score < SURE_ENOUGH)
+	if (score < VOX_SURE_ENOUGH)
 	{
 		remedy->advice = pstrdup("Find out whether the column is a reference at all: only part of its values have a parent, so there is no automatic remedy.");
 		return;
 	}
 
+	if (voxanne_has_foreign_rows(reference))
+	{
+		remedy->advice = pstrdup("Ask again before you act, because rows of several servers are not read at the same instant; then correct them on the server that has them: there is no remedy across servers.");
+		return;
+	}
 	voxanne_table_describe(&child, reference->child);
 	condition = faulty_rows(reference, fault, "gone");
 	if (reference->source == VOX_REFERENCE_INFERRED || reference->on_delete == FKCONSTR_ACTION_SETNULL)
-		clear = clearable_columns(reference, &child);
+		clear = voxanne_clearable_columns(reference);
 	if (clear == NIL && referenced_rows(reference, &child, condition, found))
 	{
 		remedy->advice = pstrdup("Restore the missing parents, from a backup if need be: other tables reference some of these rows, so they cannot be moved away.");
@@ -89,7 +88,9 @@ voxanne_orphan_remedy(const VoxReference *reference, VoxReferenceFault fault,
 		psprintf("Restore the missing parents if they are needed; the remedy keeps a copy of these rows in voxanne_quarantine.row_image and sets the reference to NULL%s.", then) :
 		psprintf("Restore the missing parents if they are needed; the remedy moves these rows to voxanne_quarantine.row_image%s.", then);
 	remedy->sql = psprintf("%s%s;%s%s", voxanne_quarantine_prepare(),
-						   clear != NIL ? clear_rows(&child, clear, key, condition) : move_rows(&child, key, condition),
+						   clear != NIL ?
+						   voxanne_quarantine_update(&child, key, voxanne_set_null(child.relid, clear), condition) :
+						   move_rows(&child, key, condition),
 						   *constraint != '\0' && has_deferrable_trigger(child.relid) ? "\nSET CONSTRAINTS ALL IMMEDIATE;" : "",
 						   constraint);
 }
@@ -98,19 +99,21 @@ voxanne_orphan_remedy(const VoxReference *reference, VoxReferenceFault fault,
  * The columns to set to NULL so that the reference is void; NIL if some of
  * those needed cannot be.  The tenant's column stays.
  */
-static List *
-clearable_columns(const VoxReference *reference, const VoxTable *child)
+List *
+voxanne_clearable_columns(const VoxReference *reference)
 {
+	VoxTable	child;
 	List	   *columns = NIL;
 
+	voxanne_table_describe(&child, reference->child);
 	for (int i = 0; i < reference->natts; i++)
 	{
 		AttrNumber	attnum = reference->child_atts[i];
-		bool		clearable = is_clearable(child, attnum);
+		bool		clearable = is_clearable(&child, attnum);
 
 		if (reference->match_full && !clearable)
 			return NIL;
-		if (clearable && (reference->natts == 1 || reference->match_full || !is_tenant_column(child, attnum)))
+		if (clearable && (reference->natts == 1 || reference->match_full || attnum != voxanne_tenant_column(child.relid)))
 			columns = lappend_int(columns, attnum);
 	}
 	return columns;
@@ -133,14 +136,6 @@ is_clearable(const VoxTable *child, AttrNumber attnum)
 		ReleaseSysCache(tuple);
 	}
 	return clearable;
-}
-
-static bool
-is_tenant_column(const VoxTable *child, AttrNumber attnum)
-{
-	const char *name = get_attname(child->relid, attnum, false);
-
-	return strcmp(name, "org_id") == 0 || strcmp(name, "tenant_id") == 0;
 }
 
 /* All rows that must go before the foreign key can hold; soft-deleted ones too. */
@@ -181,20 +176,20 @@ referenced_rows(const VoxReference *reference, const VoxTable *child, const char
 	foreach(lc, incoming.references)
 		columns = list_union_int(columns, voxanne_reference_columns(lfirst(lc), true));
 	/* the condition is about all rows, also those that the scan passed over */
-	if (found != NULL && found->nskips == 0)
+	if (found != NULL && found->key.nskips == 0)
 		from = voxanne_rows_found(&query, child, columns, found);
 
 	SPI_connect();
 	query.sql = psprintf("SELECT pg_catalog.count(*) FROM %s AS gone WHERE %s AND NOT (true%s)",
 						 from, condition, voxanne_unreferenced(incoming.references, "gone"));
-	referenced = voxanne_query_count(&query) > 0;
+	referenced = voxanne_query_number(&query) > 0;
 	SPI_finish();
 	return referenced;
 }
 
-/* One statement that keeps a copy of the rows and clears the columns. */
-static char *
-clear_rows(const VoxTable *child, List *columns, const char *key, const char *condition)
+/* Assignments that clear columns: a = NULL, b = NULL */
+char *
+voxanne_set_null(Oid relid, List *columns)
 {
 	StringInfoData set;
 	ListCell   *lc;
@@ -202,11 +197,8 @@ clear_rows(const VoxTable *child, List *columns, const char *key, const char *co
 	initStringInfo(&set);
 	foreach(lc, columns)
 		appendStringInfo(&set, "%s%s = NULL", set.len > 0 ? ", " : "",
-						 voxanne_column_ref(child->relid, "", lfirst_int(lc)));
-	return psprintf("WITH kept AS (%s)\nUPDATE %s AS gone SET %s WHERE %s",
-					voxanne_quarantine_insert(child->name, key,
-											  psprintf("%s AS gone WHERE %s", child->from, condition)),
-					child->from, set.data, condition);
+						 voxanne_column_ref(relid, "", lfirst_int(lc)));
+	return set.data;
 }
 
 /* One statement that moves the rows; those that got referenced meanwhile stay. */
@@ -268,16 +260,22 @@ foreign_key_statements(const VoxTable *child, const char *name, const char *defi
 static char *
 inferred_definition(const VoxReference *reference)
 {
-	char		child_persistence = get_rel_persistence(reference->child);
-	char		parent_persistence = get_rel_persistence(reference->parent);
-
-	if (child_persistence != parent_persistence &&
-		!(child_persistence == RELPERSISTENCE_UNLOGGED && parent_persistence == RELPERSISTENCE_PERMANENT))
+	if (!voxanne_reference_possible(reference))
 		return NULL;
 	return psprintf("FOREIGN KEY (%s) REFERENCES %s (%s)",
 					voxanne_column_ref(reference->child, "", reference->child_atts[0]),
 					voxanne_relation_name(reference->parent),
 					voxanne_column_ref(reference->parent, "", reference->parent_atts[0]));
+}
+
+/* May a foreign key lead from the one table to the other, as far as their persistence goes? */
+bool
+voxanne_reference_possible(const VoxReference *reference)
+{
+	char		child = get_rel_persistence(reference->child);
+	char		parent = get_rel_persistence(reference->parent);
+
+	return child == parent || (child == RELPERSISTENCE_UNLOGGED && parent == RELPERSISTENCE_PERMANENT);
 }
 
 /* Could a change of the table's rows leave events pending, which ALTER TABLE refuses? */

@@ -7,6 +7,9 @@
 
 #include "data/reference.h"
 
+/* An inferred reference below this score, of 100, is reported, but its rows are not touched. */
+#define VOX_SURE_ENOUGH 85
+
 typedef struct VoxRemedy
 {
 	char	   *advice;			/* one sentence */
@@ -16,5 +19,8 @@ typedef struct VoxRemedy
 extern void voxanne_orphan_remedy(const VoxReference *reference, VoxReferenceFault fault,
 								  const VoxScanQuestion *found, int score, const char *key,
 								  VoxRemedy *remedy);
+extern List *voxanne_clearable_columns(const VoxReference *reference);
+extern char *voxanne_set_null(Oid relid, List *columns);
+extern bool voxanne_reference_possible(const VoxReference *reference);
 
 #endif							/* VOXANNE_ORPHAN_REMEDY_H */

@@ -39,3 +39,17 @@ voxanne_quarantine_insert(const char *relation, const char *key, const char *sou
 					" SELECT %s, %s, pg_catalog.to_jsonb(gone.*) FROM %s",
 					quote_literal_cstr(relation), quote_literal_cstr(key), source);
 }
+
+/*
+ * One statement, without semicolon, that keeps a copy of rows and changes
+ * them: those, alias "gone", for which "condition" holds, by the assignments
+ * in "set".
+ */
+char *
+voxanne_quarantine_update(const VoxTable *table, const char *key, const char *set, const char *condition)
+{
+	return psprintf("WITH kept AS (%s)\nUPDATE %s AS gone SET %s WHERE %s",
+					voxanne_quarantine_insert(table->name, key,
+											  psprintf("%s AS gone WHERE %s", table->from, condition)),
+					table->from, set, condition);
+}

@@ -45,6 +45,13 @@ voxanne_reference_source(VoxReferenceSource source)
 	return source_names[source];
 }
 
+/* Are some of the rows on either side in foreign tables? */
+bool
+voxanne_has_foreign_rows(const VoxReference *reference)
+{
+	return voxanne_is_foreign(reference->child) || voxanne_is_foreign(reference->parent);
+}
+
 /* Column numbers of one side, as an integer list. */
 List *
 voxanne_reference_columns(const VoxReference *reference, bool of_parent)

@@ -51,7 +51,10 @@ typedef struct VoxReference
 								 * NULL */
 } VoxReference;
 
-/* What is wrong with a child row; a row has at most one of these faults. */
+/*
+ * What is wrong with a child row; a row has at most one of these faults.  What
+ * can be wrong with a parent that exists is in reference_parent.h.
+ */
 typedef enum VoxReferenceFault
 {
 	VOX_FAULT_ORPHAN,			/* complete key, no such parent */
@@ -72,18 +75,35 @@ typedef struct VoxReferenceAnswer
 extern List *voxanne_declared_references(Oid child, List *schemas);
 extern List *voxanne_references_to(Oid parent);
 extern const char *voxanne_reference_source(VoxReferenceSource source);
+extern bool voxanne_has_foreign_rows(const VoxReference *reference);
 extern List *voxanne_reference_columns(const VoxReference *reference, bool of_parent);
 
 /* undeclared ones: infer.c */
 extern List *voxanne_inferred_references(Oid child, List *schemas);
+extern Datum voxanne_oid_array(List *oids);
+extern bool voxanne_reference_compare(VoxReference *reference, Oid opclass);
+
+/* how a reference is called in a finding: reference_words.c */
+extern char *voxanne_reference_object(const VoxReference *reference);
+extern char *voxanne_reference_discriminator(const VoxReference *reference);
+extern char *voxanne_reference_source_clause(const VoxReference *reference);
 
 /* reference_sql.c */
 extern char *voxanne_reference_condition(const VoxReference *reference, VoxReferenceFault fault,
 										 const char *alias);
 extern char *voxanne_reference_join(const VoxReference *reference, const char *parent, const char *child);
+extern char *voxanne_reference_complete(const VoxReference *reference, const char *alias);
 extern void voxanne_reference_ask(const VoxReference *reference, bool live_only,
 								  const VoxScanQuestion *found, VoxReferenceAnswer *answer);
+extern int64 voxanne_reference_count(const VoxReference *reference, const VoxScanQuestion *found,
+									 const char *condition);
+extern Jsonb *voxanne_reference_sample_where(const VoxReference *reference, const VoxScanQuestion *found,
+											 const char *condition, const char *more, int max_rows);
 extern Jsonb *voxanne_reference_sample(const VoxReference *reference, VoxReferenceFault fault,
 									   bool live_only, const VoxScanQuestion *found, int max_rows);
+
+/* the same for rows on other servers: reference_foreign_sql.c */
+extern void voxanne_reference_ask_foreign(const VoxReference *reference, bool live_only,
+										  VoxReferenceAnswer *answer);
 
 #endif							/* VOXANNE_REFERENCE_H */

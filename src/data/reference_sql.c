@@ -26,8 +26,7 @@
 
 static char *child_rows(VoxQuery *query, const VoxReference *reference, const VoxTable *child,
 						const VoxScanQuestion *found);
-static int64 count_rows(const VoxReference *reference, bool live_only, const VoxScanQuestion *found,
-						const char *condition);
+static char *and_live(const VoxReference *reference, bool live_only, char *condition);
 static char *is_uuid(const char *column);
 static char *as_uuid(const char *column);
 static char *all_null(const VoxReference *reference, const char *alias, bool null, const char *connective);
@@ -72,7 +71,6 @@ voxanne_reference_condition(const VoxReference *reference, VoxReferenceFault fau
 {
 	VoxTable	parent;
 	char	   *key = voxanne_column_ref(reference->child, alias, reference->child_atts[0]);
-	char	   *complete = all_null(reference, alias, false, "AND");
 
 	switch (fault)
 	{
@@ -88,10 +86,8 @@ voxanne_reference_condition(const VoxReference *reference, VoxReferenceFault fau
 	}
 
 	voxanne_table_describe(&parent, reference->parent);
-	if (reference->comparison == VOX_COMPARE_CHILD_TEXT)
-		complete = is_uuid(key);
 	return psprintf("%s AND NOT EXISTS (SELECT FROM %s AS p WHERE %s)",
-					complete, parent.from, voxanne_reference_join(reference, "p", alias));
+					voxanne_reference_complete(reference, alias), parent.from, voxanne_reference_join(reference, "p", alias));
 }
 
 /*
@@ -103,6 +99,11 @@ void
 voxanne_reference_ask(const VoxReference *reference, bool live_only, const VoxScanQuestion *found,
 					  VoxReferenceAnswer *answer)
 {
+	if (voxanne_has_foreign_rows(reference))
+	{
+		voxanne_reference_ask_foreign(reference, live_only, answer);
+		return;
+	}
 	memset(answer, 0, sizeof(*answer));
 	if (found != NULL)
 		answer->checked = (int64) found->checked;
@@ -111,48 +112,79 @@ voxanne_reference_ask(const VoxReference *reference, bool live_only, const VoxSc
 
 	SPI_connect();
 	if (found == NULL)
-		answer->checked = count_rows(reference, live_only, NULL, all_null(reference, "c", false, "AND"));
+		answer->checked = voxanne_reference_count(reference, NULL, and_live(reference, live_only, all_null(reference, "c", false, "AND")));
 	for (int fault = 0; fault < VOX_REFERENCE_FAULTS; fault++)
 	{
 		char	   *condition = voxanne_reference_condition(reference, (VoxReferenceFault) fault, "c");
 
 		if (strcmp(condition, "false") != 0)
-			answer->faults[fault] = count_rows(reference, live_only, found, condition);
+			answer->faults[fault] = voxanne_reference_count(reference, found, and_live(reference, live_only, condition));
 	}
 	SPI_finish();
 }
 
-/* Number of the child's rows that meet a condition. */
-static int64
-count_rows(const VoxReference *reference, bool live_only, const VoxScanQuestion *found, const char *condition)
+/*
+ * Number of the child's rows, alias c, that meet a condition.  SPI is connected.
+ */
+int64
+voxanne_reference_count(const VoxReference *reference, const VoxScanQuestion *found, const char *condition)
 {
 	VoxQuery	query = {0};
 	VoxTable	child;
 
 	voxanne_table_describe(&child, reference->child);
-	query.sql = psprintf("SELECT pg_catalog.count(*) FROM %s AS c WHERE %s AND %s",
-						 child_rows(&query, reference, &child, found),
-						 live_only ? voxanne_table_live(&child, "c") : "true", condition);
-	return voxanne_query_count(&query);
+	query.sql = psprintf("SELECT pg_catalog.count(*) FROM %s AS c WHERE %s",
+						 child_rows(&query, reference, &child, found), condition);
+	return voxanne_query_number(&query);
+}
+
+/* A condition on c, for rows that are not soft-deleted if so asked. */
+static char *
+and_live(const VoxReference *reference, bool live_only, char *condition)
+{
+	VoxTable	child;
+
+	if (!live_only)
+		return condition;
+	voxanne_table_describe(&child, reference->child);
+	return psprintf("%s AND %s", voxanne_table_live(&child, "c"), condition);
 }
 
 /* What to select the child's rows from. */
 static char *
 child_rows(VoxQuery *query, const VoxReference *reference, const VoxTable *child, const VoxScanQuestion *found)
 {
+	List	   *columns;
+
 	if (found == NULL)
 		return child->from;
-	return voxanne_rows_found(query, child, list_union_int(voxanne_table_id_columns(child),
-														   voxanne_reference_columns(reference, false)), found);
+	columns = list_union_int(voxanne_table_id_columns(child), voxanne_reference_columns(reference, false));
+	for (int fault = 0; fault < VOX_PARENT_FAULTS; fault++)
+		columns = list_union_int(columns, voxanne_parent_columns(reference, (VoxParentFault) fault, false));
+	columns = list_delete_int(columns, InvalidAttrNumber);
+	return voxanne_rows_found(query, child, columns, found);
 }
 
 /*
- * The first rows with a fault, by id, as a jsonb array of objects that hold
- * the row's primary key (or "ctid") and the reference.
+ * The first rows with a fault, by age and key.
  */
 Jsonb *
 voxanne_reference_sample(const VoxReference *reference, VoxReferenceFault fault,
 						 bool live_only, const VoxScanQuestion *found, int max_rows)
+{
+	return voxanne_reference_sample_where(reference, found,
+										  and_live(reference, live_only, voxanne_reference_condition(reference, fault, "c")),
+										  "", max_rows);
+}
+
+/*
+ * The first rows of the child, alias c, for which a condition holds, as a
+ * jsonb array of objects that hold the row's primary key (or "ctid") and the
+ * reference, and "more": ", name, value" for jsonb_build_object().
+ */
+Jsonb *
+voxanne_reference_sample_where(const VoxReference *reference, const VoxScanQuestion *found,
+							   const char *condition, const char *more, int max_rows)
 {
 	MemoryContext context = CurrentMemoryContext;
 	VoxQuery	query = {0};
@@ -175,12 +207,11 @@ voxanne_reference_sample(const VoxReference *reference, VoxReferenceFault fault,
 											voxanne_column_ref(child.relid, "c", lfirst_int(lc))));
 
 	query.sql = psprintf("SELECT coalesce(pg_catalog.jsonb_agg(row_object ORDER BY place), '[]')"
-						 " FROM (SELECT pg_catalog.jsonb_build_object(%s) AS row_object,"
+						 " FROM (SELECT pg_catalog.jsonb_build_object(%s%s) AS row_object,"
 						 " pg_catalog.row_number() OVER (ORDER BY %s) AS place"
-						 " FROM %s AS c WHERE %s AND %s ORDER BY place LIMIT %d) AS faulty",
-						 pairs.data, voxanne_table_seniority(&child, "c"), child_rows(&query, reference, &child, found),
-						 live_only ? voxanne_table_live(&child, "c") : "true",
-						 voxanne_reference_condition(reference, fault, "c"), max_rows);
+						 " FROM %s AS c WHERE %s ORDER BY place LIMIT %d) AS faulty",
+						 pairs.data, more, voxanne_table_seniority(&child, "c"),
+						 child_rows(&query, reference, &child, found), condition, max_rows);
 	SPI_connect();
 	voxanne_query_run(&query);
 	MemoryContextSwitchTo(context);
@@ -214,6 +245,15 @@ all_null(const VoxReference *reference, const char *alias, bool null, const char
 		appendStringInfo(&buf, "%s%s%s%s", i > 0 ? " " : "", i > 0 ? connective : "", i > 0 ? " " : "",
 						 voxanne_not_null(reference->child, alias, reference->child_atts[i], !null));
 	return buf.data;
+}
+
+/* The condition that a child row has a complete key that could be a parent's. */
+char *
+voxanne_reference_complete(const VoxReference *reference, const char *alias)
+{
+	return reference->comparison == VOX_COMPARE_CHILD_TEXT ?
+		is_uuid(voxanne_column_ref(reference->child, alias, reference->child_atts[0])) :
+		all_null(reference, alias, false, "AND");
 }
 
 /* Where the two columns differ in collation, the parent's counts. */

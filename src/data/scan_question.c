@@ -33,8 +33,8 @@
 static const char *begin(VoxScanQuestion *question, VoxScanKind kind, const VoxTable *table);
 static void set_key(VoxScanKey *key, const VoxTable *table);
 static void add_column(VoxScanKey *key, AttrNumber attnum, VoxScanForm form, bool null_equal);
-static void skip_deleted(VoxScanQuestion *question, const VoxTable *table);
-static void add_skip(VoxScanQuestion *question, AttrNumber attnum, VoxSkipKind kind, int64 operand);
+static void skip_deleted(VoxScanKey *key, const VoxTable *table);
+static void add_skip(VoxScanKey *key, AttrNumber attnum, VoxSkipKind kind, int64 operand);
 static void skip_inactive(VoxScanQuestion *question, const VoxBookingQuestion *booking);
 static const char *set_times(VoxScanQuestion *question, const VoxBookingQuestion *booking);
 static const char *not_stored(const VoxScanQuestion *question);
@@ -67,7 +67,30 @@ voxanne_scan_reference(const VoxReference *reference, bool live_only, VoxScanQue
 				   reference->comparison == VOX_COMPARE_PARENT_TEXT ? VOX_FORM_UUID : VOX_FORM_VALUE, false);
 	}
 	if (live_only)
-		skip_deleted(question, &child);
+		skip_deleted(&question->key, &child);
+	return not_stored(question);
+}
+
+/*
+ * A fault of the parents that a reference leads to: which rows have no parent
+ * without that fault.
+ */
+const char *
+voxanne_scan_parent(const VoxReference *reference, VoxParentFault fault, bool live_only,
+					VoxScanQuestion *question)
+{
+	VoxReference key;
+	VoxTable	parent;
+	const char *reason;
+
+	if (fault == VOX_PARENT_OTHER_TENANT)
+		return voxanne_tenant_key(reference, &key) ? voxanne_scan_reference(&key, live_only, question) :
+			"No foreign key could have the tenant in it.";
+	voxanne_table_describe(&parent, reference->parent);
+	reason = voxanne_scan_reference(reference, true, question);
+	if (reason != NULL)
+		return reason;
+	skip_deleted(&question->parent, &parent);
 	return not_stored(question);
 }
 
@@ -85,7 +108,7 @@ voxanne_scan_key(const VoxKeyQuestion *key, VoxScanQuestion *question)
 	foreach(lc, key->columns)
 		add_column(&question->key, lfirst_int(lc), VOX_FORM_VALUE, !key->nulls_distinct);
 	if (key->live_only)
-		skip_deleted(question, &key->table);
+		skip_deleted(&question->key, &key->table);
 	return not_stored(question);
 }
 
@@ -118,9 +141,9 @@ voxanne_scan_booking(const VoxBookingQuestion *booking, VoxBookingAxis axis, Vox
 		add_column(&question->key, tenant, VOX_FORM_VALUE, true);
 	add_column(&question->key, booking->columns[persons[axis]], VOX_FORM_VALUE, false);
 	if (axis == VOX_AXIS_ORG && provider != InvalidAttrNumber)
-		add_skip(question, provider, VOX_SKIP_NOT_NULL, 0);
+		add_skip(&question->key, provider, VOX_SKIP_NOT_NULL, 0);
 	if (booking->live_only)
-		skip_deleted(question, &booking->table);
+		skip_deleted(&question->key, &booking->table);
 	skip_inactive(question, booking);
 	return not_stored(question);
 }
@@ -156,7 +179,7 @@ add_column(VoxScanKey *key, AttrNumber attnum, VoxScanForm form, bool null_equal
 }
 
 static void
-skip_deleted(VoxScanQuestion *question, const VoxTable *table)
+skip_deleted(VoxScanKey *key, const VoxTable *table)
 {
 	ListCell   *lc;
 
@@ -164,17 +187,17 @@ skip_deleted(VoxScanQuestion *question, const VoxTable *table)
 	{
 		const VoxSoftDelete *how = lfirst(lc);
 
-		add_skip(question, voxanne_find_column(table->relid, how->column),
+		add_skip(key, voxanne_find_column(table->relid, how->column),
 				 how->is_time ? VOX_SKIP_NOT_NULL : VOX_SKIP_TRUE, 0);
 	}
 }
 
 static void
-add_skip(VoxScanQuestion *question, AttrNumber attnum, VoxSkipKind kind, int64 operand)
+add_skip(VoxScanKey *key, AttrNumber attnum, VoxSkipKind kind, int64 operand)
 {
-	VoxScanSkip *skip = &question->skips[question->nskips++];
+	VoxScanSkip *skip = &key->skips[key->nskips++];
 
-	Assert(question->nskips <= VOX_MAX_SKIPS);
+	Assert(key->nskips <= VOX_MAX_SKIPS);
 	skip->attnum = attnum;
 	skip->kind = kind;
 	skip->operand = operand;
@@ -198,7 +221,7 @@ skip_inactive(VoxScanQuestion *question, const VoxBookingQuestion *booking)
 											CStringGetDatum(voxanne_inactive_labels[i]));
 
 		if (OidIsValid(label))
-			add_skip(question, column, VOX_SKIP_EQUAL, (int32) label);
+			add_skip(&question->key, column, VOX_SKIP_EQUAL, (int32) label);
 	}
 }
 
@@ -218,7 +241,7 @@ set_times(VoxScanQuestion *question, const VoxBookingQuestion *booking)
 	if (getBaseType(voxanne_column_type(relid, question->start)) != TIMESTAMPTZOID)
 		return "The start has no time zone.";
 	if (booking->has_since)
-		add_skip(question, question->start, VOX_SKIP_BEFORE, booking->since);
+		add_skip(&question->key, question->start, VOX_SKIP_BEFORE, booking->since);
 
 	if (minutes != InvalidAttrNumber)
 	{
@@ -255,14 +278,16 @@ not_stored(const VoxScanQuestion *question)
 	AttrNumber	others[] = {question->start, question->end, question->minutes};
 
 	for (int k = 0; k < (int) lengthof(keys); k++)
+	{
 		for (int i = 0; i < keys[k]->ncols; i++)
 			if (voxanne_is_virtual(keys[k]->relid, keys[k]->cols[i].attnum))
 				return "A column is computed when it is read.";
+		for (int i = 0; i < keys[k]->nskips; i++)
+			if (voxanne_is_virtual(keys[k]->relid, keys[k]->skips[i].attnum))
+				return "A column is computed when it is read.";
+	}
 	for (int i = 0; i < (int) lengthof(others); i++)
 		if (others[i] != 0 && voxanne_is_virtual(question->key.relid, others[i]))
-			return "A column is computed when it is read.";
-	for (int i = 0; i < question->nskips; i++)
-		if (voxanne_is_virtual(question->key.relid, question->skips[i].attnum))
 			return "A column is computed when it is read.";
 	return NULL;
 }

@@ -27,14 +27,25 @@ static const VoxSoftDelete soft_deletes[] = {
 	{"archived_at", "IS NULL", "pg_catalog.now()", true},
 };
 
+/* The names by which the column goes that says whose a row is, the likeliest first. */
+static const char *const tenant_columns[] = {"org_id", "tenant_id", "organization_id"};
+
+/*
+ * A table with foreign rows can have no primary key, and what ctid its rows
+ * have is up to the other server: they go by this column.
+ */
+#define FOREIGN_KEY_COLUMN "id"
+
+/* Labels of a status that make a row as good as gone. */
+#define INACTIVE_LABELS "'cancelled', 'canceled', 'no_show', 'no-show', 'noshow'"
+
 static bool is_time_type(Oid type);
 static char *order_column(Oid relid, const char *alias, AttrNumber attnum);
 
 /*
- * ERROR unless the relation is a table whose rows can be checked: an ordinary
- * or partitioned one, not another session's temporary one.  Views are refused
- * because their bodies would run as the caller, foreign tables because another
- * server's answer has no snapshot in common with ours.
+ * ERROR unless the relation is a table whose rows can be checked: an ordinary,
+ * partitioned or foreign one, not another session's temporary one.  Views are
+ * refused because their bodies would run as the caller.
  */
 void
 voxanne_require_table(Oid relid, const char *argument)
@@ -47,11 +58,11 @@ voxanne_require_table(Oid relid, const char *argument)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("argument \"%s\" names a relation that does not exist: oid %u", argument, relid),
 				 errhint("Give its name, e.g. %s => 'public.appointments'.", argument)));
-	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
+	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE && relkind != RELKIND_FOREIGN_TABLE)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("%s is not a table", name),
-				 errdetail("Only the rows of ordinary and partitioned tables can be checked."),
+				 errdetail("Only the rows of ordinary, partitioned and foreign tables can be checked."),
 				 errhint("Name the table that holds the rows.")));
 	if (isAnyTempNamespace(get_rel_namespace(relid)) && !isTempOrTempToastNamespace(get_rel_namespace(relid)))
 		ereport(ERROR,
@@ -73,7 +84,10 @@ voxanne_table_describe(VoxTable *table, Oid relid)
 	table->name = voxanne_relation_name(relid);
 	table->partitioned = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE;
 	table->from = psprintf("%s%s", table->partitioned ? "" : "ONLY ", table->name);
+	table->foreign = voxanne_is_foreign(relid);
 	table->pk = voxanne_primary_key(relid);
+	if (table->foreign && table->pk == NIL && voxanne_find_column(relid, FOREIGN_KEY_COLUMN) != InvalidAttrNumber)
+		table->pk = list_make1_int(voxanne_find_column(relid, FOREIGN_KEY_COLUMN));
 
 	table->created_at = voxanne_find_column(relid, "created_at");
 	if (table->created_at != InvalidAttrNumber &&
@@ -97,13 +111,21 @@ List *
 voxanne_table_id_columns(const VoxTable *table)
 {
 	List	   *columns = list_copy(table->pk);
-	ListCell   *lc;
 
 	if (table->created_at != InvalidAttrNumber)
 		columns = list_append_unique_int(columns, table->created_at);
+	return list_concat_unique_int(columns, voxanne_table_soft_columns(table));
+}
+
+/* The columns that say whether a row is soft-deleted, as an integer list. */
+List *
+voxanne_table_soft_columns(const VoxTable *table)
+{
+	List	   *columns = NIL;
+	ListCell   *lc;
+
 	foreach(lc, table->soft_delete)
-		columns = list_append_unique_int(columns,
-										 voxanne_find_column(table->relid, ((const VoxSoftDelete *) lfirst(lc))->column));
+		columns = lappend_int(columns, voxanne_find_column(table->relid, ((const VoxSoftDelete *) lfirst(lc))->column));
 	return columns;
 }
 
@@ -257,6 +279,33 @@ voxanne_table_live(const VoxTable *table, const char *alias)
 						 alias, *alias == '\0' ? "" : ".", quote_identifier(how->column), how->live);
 	}
 	return buf.len > 0 ? buf.data : pstrdup("true");
+}
+
+/*
+ * The condition that a row is neither cancelled nor missed by what its status
+ * says; InvalidAttrNumber for a table without one.
+ */
+char *
+voxanne_status_active(Oid relid, const char *alias, AttrNumber status)
+{
+	if (status == InvalidAttrNumber)
+		return pstrdup("true");
+	return psprintf("pg_catalog.lower(pg_catalog.format('%%s', %s)) NOT IN (" INACTIVE_LABELS ")",
+					voxanne_column_ref(relid, alias, status));
+}
+
+/* The column that says to which tenant a row belongs, or InvalidAttrNumber. */
+AttrNumber
+voxanne_tenant_column(Oid relid)
+{
+	for (int i = 0; i < (int) lengthof(tenant_columns); i++)
+	{
+		AttrNumber	attnum = voxanne_find_column(relid, tenant_columns[i]);
+
+		if (attnum != InvalidAttrNumber)
+			return attnum;
+	}
+	return InvalidAttrNumber;
 }
 
 /*

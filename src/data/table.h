@@ -27,8 +27,9 @@ typedef struct VoxTable
 	char	   *from;			/* the same with ONLY, except for a
 								 * partitioned table */
 	bool		partitioned;
-	List	   *pk;				/* columns of the primary key; NIL: rows go by
-								 * their ctid */
+	bool		foreign;		/* has rows in foreign tables */
+	List	   *pk;				/* columns of the primary key, or of a foreign
+								 * table column id; NIL: rows go by their ctid */
 	AttrNumber	created_at;		/* or InvalidAttrNumber */
 	List	   *soft_delete;	/* of const VoxSoftDelete *, the best first */
 } VoxTable;
@@ -36,6 +37,7 @@ typedef struct VoxTable
 extern void voxanne_require_table(Oid relid, const char *argument);
 extern void voxanne_table_describe(VoxTable *table, Oid relid);
 extern List *voxanne_table_id_columns(const VoxTable *table);
+extern List *voxanne_table_soft_columns(const VoxTable *table);
 extern char *voxanne_column_ref(Oid relid, const char *alias, AttrNumber attnum);
 extern char *voxanne_column_list(Oid relid, const char *alias, List *columns);
 extern char *voxanne_table_id(const VoxTable *table, const char *alias);
@@ -45,6 +47,8 @@ extern char *voxanne_table_id_match(const VoxTable *table, const char *alias, Li
 extern char *voxanne_table_created(const VoxTable *table, const char *alias);
 extern char *voxanne_table_seniority(const VoxTable *table, const char *alias);
 extern char *voxanne_table_live(const VoxTable *table, const char *alias);
+extern char *voxanne_status_active(Oid relid, const char *alias, AttrNumber status);
+extern AttrNumber voxanne_tenant_column(Oid relid);
 extern char *voxanne_not_null(Oid relid, const char *alias, AttrNumber attnum, bool not_null);
 extern char *voxanne_table_sample(const VoxTable *table, const char *alias, List *columns,
 								  const char *condition, int max_rows);
