@@ -1,0 +1,82 @@
+-- Edge cases of the data checks that no other file has.
+SET client_min_messages = warning;
+SET timezone = 'UTC';
+CREATE SCHEMA cases;
+SET search_path = cases, public;
+\pset null ~
+
+-- case 24: a night of changing clocks: a length counts by instant, whatever the session's time zone
+CREATE TABLE appointments (id int PRIMARY KEY, org_id int, contact_id int, scheduled_at timestamptz, duration_minutes int);
+INSERT INTO appointments VALUES
+	(1, 1, 1, '2026-10-25 02:30 Europe/Berlin'::timestamptz - interval '1 h', 60), (2, 1, 1, '2026-10-25 02:30 Europe/Berlin', 60),
+	(3, 1, 2, '2026-10-25 02:30+02', 61), (4, 1, 2, '2026-10-25 02:30+01', 60);
+SET timezone = 'Europe/Berlin';
+SELECT kind, identity, duplicate_ids, detail FROM find_duplicate_appointments(same => '{contact}');
+SET timezone = 'UTC';
+DROP TABLE appointments;
+
+-- case 30: references to a unique key that is not the primary one, from partitions, deferrable ones, and the table itself
+CREATE TABLE clients (id int PRIMARY KEY, org_id int, code text UNIQUE, email text, referred_by text REFERENCES clients (code));
+CREATE TABLE visits (client_code text REFERENCES clients (code) ON DELETE CASCADE, day date) PARTITION BY RANGE (day);
+CREATE TABLE visits_2025 PARTITION OF visits FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+CREATE TABLE visits_2026 PARTITION OF visits FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+CREATE TABLE bills (client int REFERENCES clients ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED);
+INSERT INTO clients VALUES (1, 1, 'a', 'x@example.com', NULL), (2, 1, 'b', 'x@example.com', NULL), (3, 1, 'c', 'y@example.com', 'b');
+INSERT INTO visits VALUES ('a', '2025-05-05'), ('b', '2025-05-05'), ('b', '2026-05-05'), ('c', '2026-05-05');
+INSERT INTO bills VALUES (1), (2), (2);
+SELECT keep_id, duplicate_ids, references_to_move FROM find_duplicates('clients', '{email}');
+\o /dev/null
+\set ECHO none
+SELECT remedy FROM find_duplicates('clients', '{email}') \gexec
+\set ECHO all
+\o
+SELECT id, code, referred_by FROM clients ORDER BY id;
+SELECT tableoid::regclass, client_code FROM visits ORDER BY 1, 2;
+SELECT client, count(*) FROM bills GROUP BY 1;
+SELECT * FROM find_orphans(schemas => '{cases}');
+DROP TABLE bills, visits, clients;
+
+-- case 36: a foreign table that cannot be read is a finding, whoever is child; the others are checked
+CREATE FOREIGN DATA WRAPPER regress_nowhere;
+CREATE SERVER regress_nowhere FOREIGN DATA WRAPPER regress_nowhere;
+CREATE TABLE parents (id int PRIMARY KEY);
+CREATE FOREIGN TABLE devices (id int, parent_id int) SERVER regress_nowhere;
+CREATE TABLE parts (id int PRIMARY KEY, device_id int, parent_id int REFERENCES parents);
+CREATE TABLE readings (id int, parent_id int) PARTITION BY LIST (id);
+CREATE TABLE readings_1 PARTITION OF readings FOR VALUES IN (1);
+CREATE FOREIGN TABLE readings_2 PARTITION OF readings FOR VALUES IN (2) SERVER regress_nowhere;
+SET session_replication_role = replica;
+INSERT INTO parts VALUES (1, 1, 7);
+RESET session_replication_role;
+SELECT severity, object, kind, orphans, detail FROM find_orphans(schemas => '{cases}');
+SELECT severity, detail FROM find_duplicates('readings', '{parent_id}');
+SELECT severity, detail FROM find_duplicates('devices', '{parent_id}');
+DROP TABLE readings, parts, parents;
+DROP FOREIGN DATA WRAPPER regress_nowhere CASCADE;
+
+-- case 37: row security that is forced on the owner; case 39: a parent in a schema that cannot be read
+CREATE ROLE regress_cases_owner;
+CREATE SCHEMA regress_cases_auth;
+GRANT ALL ON SCHEMA cases TO regress_cases_owner;
+GRANT USAGE ON SCHEMA regress_cases_auth TO regress_cases_owner;
+GRANT EXECUTE ON FUNCTION find_orphans(regclass, name[], boolean, boolean, int) TO regress_cases_owner;
+CREATE TABLE regress_cases_auth.users (id int PRIMARY KEY);
+GRANT REFERENCES ON regress_cases_auth.users TO regress_cases_owner;
+INSERT INTO regress_cases_auth.users VALUES (1);
+SET ROLE regress_cases_owner;
+CREATE TABLE owners (id int PRIMARY KEY, user_id int REFERENCES regress_cases_auth.users);
+CREATE TABLE things (id int PRIMARY KEY, owner_id int REFERENCES owners, related_entity_id int, related_entity_type text, vapi_call_id int);
+INSERT INTO owners VALUES (1, 1);
+INSERT INTO things VALUES (1, 1, 7, 'call', 7);
+SELECT object, kind, orphans, detail FROM find_orphans(schemas => '{cases}');
+ALTER TABLE owners ENABLE ROW LEVEL SECURITY;
+ALTER TABLE owners FORCE ROW LEVEL SECURITY;
+SELECT object, kind, orphans, detail FROM find_orphans(schemas => '{cases}');
+RESET ROLE;
+SELECT * FROM find_orphans(schemas => '{cases}');
+
+DROP OWNED BY regress_cases_owner;
+DROP SCHEMA regress_cases_auth, cases, voxanne_quarantine CASCADE;
+DROP ROLE regress_cases_owner;
+RESET timezone;
+RESET client_min_messages;
