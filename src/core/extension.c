@@ -20,10 +20,13 @@
 #include "core/compat.h"
 #include "core/extension.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -107,6 +110,27 @@ voxanne_own_name(const char *name)
 				 errmsg("extension \"voxanne_ops\" is not installed in this database"),
 				 errhint("Run CREATE EXTENSION voxanne_ops;")));
 	return quote_qualified_identifier(get_namespace_name(schema), name);
+}
+
+/*
+ * Keep the extension from being dropped before the end of this transaction.
+ * DROP EXTENSION takes this lock before that of any member, so whoever holds
+ * it before he locks a member cannot deadlock with it.  Without "wait" it is
+ * BUSY while somebody drops it; GONE where it is not installed.
+ */
+VoxLockResult
+voxanne_hold_extension(bool wait)
+{
+	Oid			extension = get_extension_oid("voxanne_ops", true);
+	LOCKTAG		tag;
+
+	if (!OidIsValid(extension))
+		return VOX_LOCK_GONE;
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ExtensionRelationId, extension, 0);
+	if (LockAcquire(&tag, AccessShareLock, false, !wait) == LOCKACQUIRE_NOT_AVAIL)
+		return VOX_LOCK_BUSY;
+	AcceptInvalidationMessages();
+	return get_extension_oid("voxanne_ops", true) == extension ? VOX_LOCKED : VOX_LOCK_GONE;
 }
 
 /*

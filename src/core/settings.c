@@ -15,18 +15,22 @@
 #include "utils/varlena.h"
 
 char	   *voxanne_agent_path = NULL;
+int			voxanne_alert_repeat_critical = 0;
+int			voxanne_alert_repeat_warning = 0;
+int			voxanne_alert_retention = 0;
 bool		voxanne_allow_http = false;
 char	   *voxanne_backup_directories = NULL;
 char	   *voxanne_ca_file = NULL;
 int			voxanne_clock_offset = 0;
 char	   *voxanne_databases = NULL;
 int			voxanne_executor = VOX_EXECUTOR_AUTO;
-int			voxanne_hash_bits = 64;
+int			voxanne_hash_bits = 0;
+char	   *voxanne_heartbeat_url_file = NULL;
 char	   *voxanne_instance_name = NULL;
-int			voxanne_lock_wait_critical = 5 * 60 * 1000;
-int			voxanne_lock_wait_warning = 30 * 1000;
-int			voxanne_log_retention = 90 * 24 * 60;
-int			voxanne_rescan_interval = 3600;
+int			voxanne_lock_wait_critical = 0;
+int			voxanne_lock_wait_warning = 0;
+int			voxanne_log_retention = 0;
+int			voxanne_rescan_interval = 0;
 int			voxanne_time_budget = 0;
 char	   *voxanne_webhook_url_file = NULL;
 
@@ -41,89 +45,130 @@ static bool check_absolute(char **newval, void **extra, GucSource source);
 static bool check_databases(char **newval, void **extra, GucSource source);
 static bool check_directories(char **newval, void **extra, GucSource source);
 
+/* Every text setting: what it is, what else to know of it, its default, who sets it, what is refused. */
+static const struct
+{
+	const char *name;
+	const char *summary;
+	const char *note;
+	char	  **variable;
+	const char *initial;
+	GucContext	context;
+	int			flags;
+	GucStringCheckHook check;
+}			text_settings[] = {
+	{"voxanne_ops.agent_path",
+		"Path of the program voxanne_agent.",
+		"Empty: beside the postgres executable.",
+	&voxanne_agent_path, "", PGC_SUSET, 0, check_absolute},
+	{"voxanne_ops.backup_directories",
+		"Directories below which backup targets may lie, separated by commas.",
+		"Empty: none.",
+	&voxanne_backup_directories, "", PGC_SUSET, GUC_LIST_INPUT, check_directories},
+	{"voxanne_ops.ca_file",
+		"File with the CA certificates that servers of HTTPS URLs must present.",
+		"Empty: those of the operating system.",
+	&voxanne_ca_file, "", PGC_SUSET, 0, check_absolute},
+	{"voxanne_ops.databases",
+		"Databases whose backup targets the background worker verifies, separated by commas.",
+		"Names are compared exactly, as pg_database has them. Empty: none.",
+	&voxanne_databases, "postgres", PGC_SIGHUP, GUC_LIST_INPUT, check_databases},
+	{"voxanne_ops.heartbeat_url_file",
+		"File that holds the URL to be fetched after each good cycle of verifications.",
+		"Readable for the server's user only, as the URL is a secret. Empty: none is fetched.",
+	&voxanne_heartbeat_url_file, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_absolute},
+	{"voxanne_ops.instance_name",
+		"What alerts call this server.",
+		"Empty: alerts name the database only.",
+	&voxanne_instance_name, "", PGC_SIGHUP, 0, NULL},
+	{"voxanne_ops.webhook_url_file",
+		"File that holds the URL to which alerts are posted.",
+		"Readable for the server's user only, as the URL is a secret. Empty: no alerts are posted.",
+	&voxanne_webhook_url_file, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_absolute},
+};
+
+/* Every number, likewise. */
+static const struct
+{
+	const char *name;
+	const char *summary;
+	const char *note;
+	int		   *variable;
+	int			initial;
+	int			min;
+	int			max;
+	GucContext	context;
+	int			flags;
+}			number_settings[] = {
+	{"voxanne_ops.alert_repeat_critical",
+		"Time after which a critical alert is repeated while nothing has changed.",
+		"0: never.",
+	&voxanne_alert_repeat_critical, 3600, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_S},
+	{"voxanne_ops.alert_repeat_warning",
+		"Time after which an alert of severity warning is repeated while nothing has changed.",
+		"0: never.",
+	&voxanne_alert_repeat_warning, 24 * 3600, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_S},
+	{"voxanne_ops.alert_retention",
+		"Age at which rows of alert_outbox are deleted.",
+		"Those that are not delivered, or the latest word on what is not over, are kept. 0: nothing is deleted.",
+	&voxanne_alert_retention, 30 * 24 * 60, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MIN},
+	{"voxanne_ops.clock_offset",
+		"Time added to the clock by which background workers see what is due.",
+		"For tests.",
+	&voxanne_clock_offset, 0, -1000000000, 1000000000, PGC_SIGHUP, GUC_UNIT_S | GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE},
+	{"voxanne_ops.hash_bits",
+		"Bits that the scan engine keeps of a hash.",
+		"For tests: few bits make different keys collide.",
+	&voxanne_hash_bits, 64, 1, 64, PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE},
+	{"voxanne_ops.lock_wait_critical",
+		"Length of a wait for a lock from which it is critical.",
+		NULL,
+	&voxanne_lock_wait_critical, 5 * 60 * 1000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS},
+	{"voxanne_ops.lock_wait_warning",
+		"Length of a wait for a lock from which it is worth a warning.",
+		"A queue behind waiting DDL that is this old is critical.",
+	&voxanne_lock_wait_warning, 30 * 1000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS},
+	{"voxanne_ops.log_retention",
+		"Age at which rows of backup_verification_log are deleted.",
+		"The latest row of a target is kept. 0: nothing is deleted.",
+	&voxanne_log_retention, 90 * 24 * 60, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MIN},
+	{"voxanne_ops.rescan_interval",
+		"Time after which the background worker looks for changes of which nothing told it.",
+		"0: never.",
+	&voxanne_rescan_interval, 3600, 0, 7 * 24 * 3600, PGC_SIGHUP, GUC_UNIT_S},
+	{"voxanne_ops.time_budget",
+		"Time after which a data check returns what it has and lists what it did not reach.",
+		"0: none.",
+	&voxanne_time_budget, 0, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS},
+};
+
 /*
  * Define all settings; called once, when the library is loaded.
  */
 void
 voxanne_define_settings(void)
 {
-	DefineCustomStringVariable("voxanne_ops.agent_path",
-							   "Path of the program voxanne_agent.",
-							   "Empty: beside the postgres executable.",
-							   &voxanne_agent_path, "",
-							   PGC_SUSET, 0, check_absolute, NULL, NULL);
+	for (int i = 0; i < (int) lengthof(text_settings); i++)
+		DefineCustomStringVariable(text_settings[i].name, text_settings[i].summary, text_settings[i].note,
+								   text_settings[i].variable, text_settings[i].initial,
+								   text_settings[i].context, text_settings[i].flags,
+								   text_settings[i].check, NULL, NULL);
+	for (int i = 0; i < (int) lengthof(number_settings); i++)
+		DefineCustomIntVariable(number_settings[i].name, number_settings[i].summary, number_settings[i].note,
+								number_settings[i].variable, number_settings[i].initial,
+								number_settings[i].min, number_settings[i].max,
+								number_settings[i].context, number_settings[i].flags,
+								NULL, NULL, NULL);
 	DefineCustomBoolVariable("voxanne_ops.allow_http",
 							 "Allow URLs with http:// as well as https://.",
 							 "For tests: everything, secrets included, travels in clear.",
 							 &voxanne_allow_http, false,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
-	DefineCustomStringVariable("voxanne_ops.backup_directories",
-							   "Directories below which backup targets may lie, separated by commas.",
-							   "Empty: none.",
-							   &voxanne_backup_directories, "",
-							   PGC_SUSET, GUC_LIST_INPUT, check_directories, NULL, NULL);
-	DefineCustomStringVariable("voxanne_ops.ca_file",
-							   "File with the CA certificates that servers of HTTPS URLs must present.",
-							   "Empty: those of the operating system.",
-							   &voxanne_ca_file, "",
-							   PGC_SUSET, 0, check_absolute, NULL, NULL);
-	DefineCustomIntVariable("voxanne_ops.clock_offset",
-							"Time added to the clock by which background workers see what is due.",
-							"For tests.",
-							&voxanne_clock_offset, 0, -1000000000, 1000000000,
-							PGC_SIGHUP, GUC_UNIT_S | GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE,
-							NULL, NULL, NULL);
-	DefineCustomStringVariable("voxanne_ops.databases",
-							   "Databases whose backup targets the background worker verifies, separated by commas.",
-							   "Names are compared exactly, as pg_database has them. Empty: none.",
-							   &voxanne_databases, "postgres",
-							   PGC_SIGHUP, GUC_LIST_INPUT, check_databases, NULL, NULL);
 	DefineCustomEnumVariable("voxanne_ops.executor",
 							 "Who answers data checks: the scan engine, SQL, or whichever suits the question.",
 							 "The answer does not depend on it.",
 							 &voxanne_executor, VOX_EXECUTOR_AUTO, executors,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
-	DefineCustomIntVariable("voxanne_ops.hash_bits",
-							"Bits that the scan engine keeps of a hash.",
-							"For tests: few bits make different keys collide.",
-							&voxanne_hash_bits, 64, 1, 64,
-							PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
-	DefineCustomStringVariable("voxanne_ops.instance_name",
-							   "What alerts call this server.",
-							   "Empty: alerts name the database only.",
-							   &voxanne_instance_name, "",
-							   PGC_SIGHUP, 0, NULL, NULL, NULL);
-	DefineCustomIntVariable("voxanne_ops.lock_wait_critical",
-							"Length of a wait for a lock from which it is critical.",
-							NULL,
-							&voxanne_lock_wait_critical, 5 * 60 * 1000, 0, INT_MAX,
-							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
-	DefineCustomIntVariable("voxanne_ops.lock_wait_warning",
-							"Length of a wait for a lock from which it is worth a warning.",
-							"A queue behind waiting DDL that is this old is critical.",
-							&voxanne_lock_wait_warning, 30 * 1000, 0, INT_MAX,
-							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
-	DefineCustomIntVariable("voxanne_ops.log_retention",
-							"Age at which rows of backup_verification_log are deleted.",
-							"The latest row of a target is kept. 0: nothing is deleted.",
-							&voxanne_log_retention, 90 * 24 * 60, 0, INT_MAX,
-							PGC_SIGHUP, GUC_UNIT_MIN, NULL, NULL, NULL);
-	DefineCustomIntVariable("voxanne_ops.rescan_interval",
-							"Time after which the background worker looks for changes of which nothing told it.",
-							"0: never.",
-							&voxanne_rescan_interval, 3600, 0, 7 * 24 * 3600,
-							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
-	DefineCustomIntVariable("voxanne_ops.time_budget",
-							"Time after which a data check returns what it has and lists what it did not reach.",
-							"0: none.",
-							&voxanne_time_budget, 0, 0, INT_MAX,
-							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
-	DefineCustomStringVariable("voxanne_ops.webhook_url_file",
-							   "File that holds the URL to which alerts are posted.",
-							   "Readable for the server's user only, as the URL is a secret. Empty: no alerts are posted.",
-							   &voxanne_webhook_url_file, "",
-							   PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_absolute, NULL, NULL);
-
 	MarkGUCPrefixReserved("voxanne_ops");
 }
 

@@ -17,6 +17,9 @@ typedef enum VoxExecutor
 } VoxExecutor;
 
 extern char *voxanne_agent_path;
+extern int	voxanne_alert_repeat_critical;	/* seconds */
+extern int	voxanne_alert_repeat_warning;	/* seconds */
+extern int	voxanne_alert_retention;	/* minutes */
 extern bool voxanne_allow_http;
 extern char *voxanne_backup_directories;
 extern char *voxanne_ca_file;
@@ -24,6 +27,7 @@ extern int	voxanne_clock_offset;
 extern char *voxanne_databases;
 extern int	voxanne_executor;	/* VoxExecutor */
 extern int	voxanne_hash_bits;
+extern char *voxanne_heartbeat_url_file;
 extern char *voxanne_instance_name;
 extern int	voxanne_lock_wait_critical;
 extern int	voxanne_lock_wait_warning;
