@@ -1,8 +1,10 @@
 # What the worker tests share: a node with a program in place of voxanne_agent, which passes every
-# backup and can be held up, and ways to wait for what the workers do.
+# backup unless told otherwise, can be held up and leaves the network to the real agent, and ways to wait
+# for what the workers do.
 package WorkerTest;
 use strict;
 use warnings;
+use Cwd;
 use Exporter 'import';
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -10,7 +12,7 @@ use POSIX qw(mkfifo);
 use Test::More;
 
 our @EXPORT = qw(worker_node add_target progress wait_progress wait_log agent_runs agent_pid
-  hold_agent release_agent count_log wait_until);
+  hold_agent release_agent break_backup mend_backup count_log wait_until);
 
 my %directory;    # of a node, by its name
 my @released;     # pipes that were written to
@@ -26,13 +28,18 @@ sub worker_node
 	mkdir "$dir/backups" or die $!;
 	mkdir "$dir/backups/base" or die $!;
 	append_to_file("$dir/runs", '');
+	my $agent = getcwd() . '/voxanne_agent';
 	append_to_file("$dir/agent", <<"EOT");
 #!/bin/sh
+case \$1 in post | fetch) exec $agent "\$@" ;; esac
 echo \$\$ >>$dir/runs
 if [ -p $dir/gate ]; then read line <$dir/gate; fi
+result=success check=passed detail="Gr\xc3\xb6\xc3\x9fe \\\\u20ac."
+if [ -f $dir/mute ]; then exit 1; fi
+if [ -f $dir/broken ]; then result=failure check=failed detail='1 of 3 files is missing: <a&b>.'; fi
 /bin/cat <<JSON
-{"protocol": 1, "version": "0", "command": "verify-backup", "result": "success", "error": null,
- "checks": [{"name": "manifest", "result": "passed", "detail": "Gr\xc3\xb6\xc3\x9fe \\\\u20ac.", "items": [], "more_items": 0}],
+{"protocol": 1, "version": "0", "command": "verify-backup", "result": "\$result", "error": null,
+ "checks": [{"name": "manifest", "result": "\$check", "detail": "\$detail", "items": [], "more_items": 0}],
  "backup": {"id": "base", "path": "/base", "finished_at": "\$(/bin/date -u +%Y-%m-%dT%H:%M:%SZ)", "age_seconds": 60,
   "size_bytes": 1048576, "files": 1, "system_identifier": "1", "manifest_version": 1, "timeline": 1,
   "start_lsn": "0/1000028", "end_lsn": "0/1000100"}}
@@ -135,6 +142,21 @@ sub release_agent
 	# the pipe keeps what was written as long as somebody has it open
 	push @released, $fh;
 	unlink "$gate.old";
+	return;
+}
+
+# From now on every backup fails ("broken") or cannot be verified ("mute"), or passes again.
+sub break_backup
+{
+	my ($node, $how) = @_;
+	append_to_file("$directory{$node->name}/" . ($how // 'broken'), '');
+	return;
+}
+
+sub mend_backup
+{
+	my ($node) = @_;
+	unlink map { "$directory{$node->name}/$_" } qw(broken mute);
 	return;
 }
 

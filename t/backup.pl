@@ -169,7 +169,7 @@ is(sql("SELECT severity, key, remedy FROM backup_status() WHERE target = 'nightl
 verify('nightly');
 @posts = new_posts();
 is(scalar @posts, 1, 'one alert, not one for each verification');
-like($posts[0]{text}, qr/^CRITICAL \[prod\] nightly: .* Next: CALL verify_backup\('nightly'\);$/, 'text of the alert');
+like($posts[0]{text}, qr/^CRITICAL \[prod\] nightly: the newest backup is not usable\. Last good: base, .* Cause: .* Next: CALL verify_backup\('nightly'\);$/, 'text of the alert');
 is("$posts[0]{status} $posts[0]{previous_status} $posts[0]{severity} $posts[0]{database}", 'failure success critical app',
 	'its members');
 rename "$dir/kept", $file or die $!;
@@ -177,7 +177,7 @@ verify('nightly');
 is(latest('nightly'), 'success|present|', 'good again');
 @posts = new_posts();
 is(scalar @posts, 1, 'one alert for the recovery');
-like($posts[0]{text}, qr/^INFO \[prod\] nightly: Backup base is present: \d+ checks passed/, 'its text');
+like($posts[0]{text}, qr/^INFO \[prod\] nightly: good again after \d+ s\. Backup is present, /, 'its text');
 
 # A flipped byte in the manifest.
 copy("$backups/base/backup_manifest", "$dir/manifest");
@@ -448,7 +448,7 @@ $standby->init_from_backup($node, 'standby', has_streaming => 1);
 $standby->start;
 $node->wait_for_catchup($standby, 'replay', $node->lsn('insert'));
 is($standby->safe_psql('app', "SELECT key FROM backup_status() WHERE target = 'nightly' OR target IS NULL ORDER BY key"),
-	"backup_ok:nightly\nwal_archive_standby:wal_archive\nworker_standby:worker", 'backup_status() on a standby');
+	"alerts_standby:alerts\nbackup_ok:nightly\nwal_archive_standby:wal_archive\nworker_standby:worker", 'backup_status() on a standby');
 ($status, $out, $err) = $standby->psql('app', 'CALL verify_backup()');
 like($err, qr/cannot execute CALL verify_backup\(\) in a read-only transaction/, 'no verification on a standby');
 $standby->stop;

@@ -27,6 +27,9 @@
 #define LOW_SPEED_BYTES 16L
 #define LOW_SPEED_SECONDS 20L
 
+/* A part of a URL that is this long may be a token; shorter ones are words like "services" */
+#define SECRET_LENGTH 8
+
 /* State of the one transfer of a run. */
 typedef struct Transfer
 {
@@ -49,6 +52,7 @@ typedef struct Transfer
 
 	/* set when there was an answer */
 	bool		answered;
+	bool		secret_body;	/* the body repeats a URL that is a secret */
 	long		status;
 	long		retry_after;	/* seconds, 0: not stated */
 	char	   *detail;
@@ -421,6 +425,41 @@ perform(Report *report, Transfer *transfer)
 	forget_headers(transfer);
 }
 
+/* Is a part of the URL, from "start" on and "len" long, in the body? */
+static bool
+is_repeated(const Transfer *transfer, const char *start, size_t len)
+{
+	return len > 0 && memmem(transfer->body, transfer->body_len, start, len) != NULL;
+}
+
+/*
+ * Does the answer repeat a URL that is a secret, as servers do that say "cannot
+ * POST /path"?  Whole path, or a part of path or query long enough to be a token.
+ */
+static bool
+repeats_secret(const Transfer *transfer)
+{
+	const char *path;
+	size_t		len;
+
+	if (transfer->request.url_file == NULL || transfer->request.url == NULL || transfer->body_len == 0)
+		return false;
+	path = strstr(transfer->request.url, "://");
+	path = path == NULL ? NULL : strchr(path + strlen("://"), '/');
+	if (path == NULL || path[1] == '\0')
+		return false;
+	if (is_repeated(transfer, path, strlen(path)))
+		return true;
+	for (; *path != '\0'; path += len)
+	{
+		path += strspn(path, "/?&=#");
+		len = strcspn(path, "/?&=#");
+		if (len >= SECRET_LENGTH && is_repeated(transfer, path, len))
+			return true;
+	}
+	return false;
+}
+
 /* Can the body be a string of JSON, as any reader takes it? */
 static bool
 is_text(const char *body, size_t len)
@@ -447,7 +486,7 @@ print_members(JsonWriter *w, const void *subject)
 	json_integer(w, "http_status", transfer->status);
 	if (transfer->retry_after > 0)
 		json_integer(w, "retry_after_seconds", transfer->retry_after);
-	if (is_text(transfer->body, transfer->body_len))
+	if (!transfer->secret_body && is_text(transfer->body, transfer->body_len))
 		json_bytes(w, "body", transfer->body_len > 0 ? transfer->body : "", transfer->body_len);
 	else
 		json_text(w, "body", NULL);
@@ -485,6 +524,7 @@ transfer_command(const Options *options, const char *command, bool is_post)
 		allow_network_files(&plan, &transfer.request);
 		sandbox_enter(&plan, &report.sandbox);
 		perform(&report, &transfer);
+		transfer.secret_body = repeats_secret(&transfer);
 	}
 	forget_request(&transfer.request);
 	return report_print(&report, options->json);

@@ -132,7 +132,7 @@ RETURNS TABLE (
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'voxanne_backup_status';
 GRANT EXECUTE ON FUNCTION @extschema@.backup_status() TO pg_monitor;
 COMMENT ON FUNCTION @extschema@.backup_status() IS
-'State of the backups: a row for each target with what was last shown of it, one for WAL archiving (object wal_archive) and one for the background worker (object worker). last_backup: when the backup that was last verified ended; age: since then; last_verified, last_status, proof: of the last verification; next_due: when the worker verifies it again. Without any target a critical row says how to add one. Read-only; works on a standby and without preload. Severities: a backup older than max_age is a warning, than twice that critical; a failed last verification is critical; never or no longer verified is a warning.';
+'State of the backups: a row for each target with what was last shown of it, one for WAL archiving (object wal_archive), one for the background worker (object worker), one for alerts (object alerts) and, with voxanne_ops.heartbeat_url_file and preload, one for the heartbeat (object heartbeat). last_backup: when the backup that was last verified ended; age: since then; last_verified, last_status, proof: of the last verification; next_due: when the worker verifies it again. Without any target a critical row says how to add one. Read-only; works on a standby and without preload. Severities: a backup older than max_age is a warning, than twice that critical; a failed last verification is critical; never or no longer verified, alerts not delivered after three attempts and a lost heartbeat are warnings.';
 
 -- The workers.
 
@@ -147,7 +147,7 @@ CREATE TRIGGER backup_target_changed
 CREATE PROCEDURE @extschema@.await_verification()
 LANGUAGE C AS 'MODULE_PATHNAME', 'voxanne_await_verification';
 COMMENT ON PROCEDURE @extschema@.await_verification() IS
-'Have the background worker verify what is due in this database and return when the results are in backup_verification_log, after request_verification() for example. Holds no snapshot while it waits; statement_timeout bounds the wait. ERROR 25001 inside a transaction block; 55000 without preload, on a standby, or if voxanne_ops.databases does not list this database; 58000 if the cycle itself failed, which says nothing about the backups.';
+'Have the background worker verify what is due in this database and return when the results are in backup_verification_log, after request_verification() for example. Holds no snapshot while it waits; statement_timeout bounds the wait. ERROR 25001 inside a transaction block; 55000 without preload, on a standby, if voxanne_ops.databases does not list this database, or if the worker does not come or does not take the database up within 10 s; 58000 if the cycle itself failed, which says nothing about the backups.';
 
 CREATE FUNCTION @extschema@._voxanne_verification_progress()
 RETURNS TABLE (
@@ -165,12 +165,12 @@ COMMENT ON VIEW @extschema@.backup_verification_progress IS
 'What the background worker does: a row for each database of voxanne_ops.databases, of whatever database it is asked. ERROR 55000 without preload; no rows where the scheduler does not run, as on a standby.';
 COMMENT ON COLUMN @extschema@.backup_verification_progress.database IS 'name, as in voxanne_ops.databases';
 COMMENT ON COLUMN @extschema@.backup_verification_progress.phase IS
-'idle; starting; planning (connected to the database, reads what is due); running (verifies; nobody is connected); recording (connected, writes the log); alerting';
+'idle; starting; planning (connected to the database, reads what is due); running (verifies; nobody is connected); recording (connected, writes the log); alerting (posts alerts and the heartbeat; nobody is connected but, for a moment, to note what came of it)';
 COMMENT ON COLUMN @extschema@.backup_verification_progress.pid IS 'of the verifier, as in pg_stat_activity; null when idle';
 COMMENT ON COLUMN @extschema@.backup_verification_progress.last_start IS 'when the present or last cycle began; null: none since the server started';
 COMMENT ON COLUMN @extschema@.backup_verification_progress.last_end IS 'when the last cycle ended';
 COMMENT ON COLUMN @extschema@.backup_verification_progress.last_result IS
-'recorded; nothing due; no such database; database allows no connections; extension not installed; failed (the cycle itself; what it found of the backups is in backup_verification_log)';
+'recorded; alerts only (nothing was due but alerts); nothing due; no such database; database allows no connections; extension not installed; failed (the cycle itself; what it found of the backups is in backup_verification_log)';
 COMMENT ON COLUMN @extschema@.backup_verification_progress.last_error IS 'why the last cycle failed; null if it did not';
 COMMENT ON COLUMN @extschema@.backup_verification_progress.next_due IS 'when the next cycle begins if nothing changes; null: only when something does, or after voxanne_ops.rescan_interval';
 COMMENT ON COLUMN @extschema@.backup_verification_progress.cycles IS 'that ended since the server started';

@@ -2,14 +2,16 @@
  * src/backup/cycle.h
  *		One verification cycle, in steps that hold different things.
  *
- * plan and record need a transaction in the watched database; run and alert
- * may take an hour and must hold none: no transaction, no snapshot, and in a
- * worker not even a connection.  So they are four functions with text between
+ * plan, record and settle need a transaction in the watched database; run and
+ * alert may take an hour and must hold none: no transaction, no snapshot, and in
+ * a worker not even a connection.  So they are five functions with text between
  * them, which CALL verify_backup() strings together in one backend and the
- * workers in several processes.  The texts are JSON and private to this room.
+ * workers in several processes.  The texts are JSON and private to this room and
+ * to the room alert, in which alert and settle are.
  *
- * A plan is in the database's encoding.  Results and alerts are in UTF-8, as
- * the agent speaks it; record, which has a catalog, converts.
+ * A plan is in the database's encoding.  Results, what is to be told and what
+ * became of it are in UTF-8, as the agent speaks it; record and settle, which
+ * have a catalog, convert.
  */
 #ifndef VOXANNE_CYCLE_H
 #define VOXANNE_CYCLE_H
@@ -42,17 +44,38 @@ extern char *voxanne_cycle_run(const char *plan);
 
 /*
  * Write a plan's results into backup_verification_log, one row a target and
- * the row "*", and pg_notify(), in the caller's transaction; prune the log.
- * Returns the alerts to be sent once that has committed, or NULL.
- * "next_due" as in voxanne_cycle_plan(), computed after the results.
+ * the row "*", and pg_notify(), and what is to be told into alert_outbox, all
+ * in the caller's transaction; prune both.  Returns what is to be told to the
+ * world once that has committed, or NULL.  "next_due" as in
+ * voxanne_cycle_plan(), computed after the results, and for alerts as well.
  */
 extern char *voxanne_cycle_record(const char *plan, const char *results, TimestampTz now,
 								  TimestampTz *next_due);
 
 /*
- * Send the alerts.  No transaction, no connection.  Failures are written to
- * the server log; never ERROR except for cancel and shutdown.
+ * Tell it: post alerts and fetch the heartbeat's URL.  No transaction, no
+ * connection.  Failures are logged; never ERROR except for cancel and shutdown.
+ * voxanne_cycle_alert() returns what became of the alerts, or NULL if there
+ * were none; voxanne_cycle_ping() whether there was a ping, and the reason if
+ * it failed, else NULL.
  */
-extern void voxanne_cycle_alert(const char *alerts);
+extern bool voxanne_cycle_has_alerts(const char *tell);
+extern char *voxanne_cycle_alert(const char *tell);
+extern bool voxanne_cycle_ping(const char *tell, char **problem);
+
+/*
+ * Note in alert_outbox what became of the alerts, in the caller's transaction.
+ * If this never happens they count as not delivered after a while.
+ */
+extern void voxanne_cycle_settle(const char *outcomes, TimestampTz now, TimestampTz *next_due);
+
+/*
+ * When there is next something to tell if nothing is verified: "now" or
+ * earlier, DT_NOEND for never.  Needs a transaction; writes nothing.
+ */
+extern TimestampTz voxanne_cycle_alerts_due(TimestampTz now);
+
+/* The plan of a cycle in which there is only something to tell. */
+#define VOX_ALERTS_ONLY "{\"targets\":[]}"
 
 #endif							/* VOXANNE_CYCLE_H */

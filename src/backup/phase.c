@@ -1,13 +1,13 @@
 /*
  * src/backup/phase.c
- *		The two steps of a cycle that need the database, each in a process.
+ *		The steps of a cycle that need the database, each in a process.
  *
  * A process cannot leave a database other than by ending.  So the verifier,
  * which may work for hours, never enters one: a process of its own reads the
- * plan, another writes the results, and each is gone within moments.  The
- * recorder is started before the verification and waits, not yet connected,
- * for its request: once there is something to record, a process to do so must
- * not be found lacking.
+ * plan, another writes the results, a third what became of alerts, and each is
+ * gone within moments.  The latter two are started before there is something to
+ * write and wait, not yet connected, for their request: once there is, a process
+ * to do so must not be found lacking.
  *
  * Request and reply travel through two queues in a dynamic shared memory
  * segment of the verifier's.  When either side ends, however it does, the other
@@ -69,11 +69,13 @@ typedef struct ReplyHeader
 static const char *const phase_types[] = {
 	[VOX_PHASE_PLAN] = VOX_PLANNER_TYPE,
 	[VOX_PHASE_RECORD] = VOX_RECORDER_TYPE,
+	[VOX_PHASE_SETTLE] = VOX_RECORDER_TYPE,
 };
 
 static const char *const phase_activities[] = {
 	[VOX_PHASE_PLAN] = "read which backups are to be verified",
 	[VOX_PHASE_RECORD] = "record the verification of backups",
+	[VOX_PHASE_SETTLE] = "record the delivery of alerts",
 };
 
 /* The process that the verifier must not leave behind. */
@@ -83,6 +85,7 @@ static void end_current(int code, Datum argument);
 static void release(VoxPhaseProcess *process);
 static void perform(const PhaseOrder *order, const char *request, VoxPhaseReply *reply);
 static void perform_safely(const PhaseOrder *order, const char *request, VoxPhaseReply *reply);
+static char *plan(TimestampTz now, TimestampTz *next_due);
 static void send_reply(shm_mq_handle *queue, const VoxPhaseReply *reply);
 static void describe_phase(void *argument);
 
@@ -136,18 +139,18 @@ voxanne_phase_start(VoxPhase phase, Oid database, const char *name)
 }
 
 /*
- * Give the recorder what it waits for.  If it is gone, voxanne_phase_finish()
- * will say so.
+ * Give the recorder what it waits for: plan and results, or the outcomes of
+ * alerts and "".  If it is gone, voxanne_phase_finish() will say so.
  */
 void
-voxanne_phase_request(VoxPhaseProcess *process, const char *plan, const char *results)
+voxanne_phase_request(VoxPhaseProcess *process, const char *first, const char *second)
 {
 	StringInfoData message;
 
 	process->busy = true;
 	initStringInfo(&message);
-	appendBinaryStringInfo(&message, plan, strlen(plan) + 1);
-	appendBinaryStringInfo(&message, results, strlen(results) + 1);
+	appendBinaryStringInfo(&message, first, strlen(first) + 1);
+	appendBinaryStringInfo(&message, second, strlen(second) + 1);
 	(void) shm_mq_send(process->request, message.len, message.data, false, true);
 	pfree(message.data);
 }
@@ -242,7 +245,7 @@ voxanne_phase_main(Datum argument)
 	shm_mq_set_sender(queue, MyProc);
 	replies = shm_mq_attach(queue, segment, NULL);
 
-	if (order.phase == VOX_PHASE_RECORD &&
+	if (order.phase != VOX_PHASE_PLAN &&
 		shm_mq_receive(requests, &length, &request, false) != SHM_MQ_SUCCESS)
 		return;					/* it came to nothing */
 
@@ -284,11 +287,12 @@ perform_safely(const PhaseOrder *order, const char *request, VoxPhaseReply *repl
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
 
-/* One transaction.  "request" is the plan and behind it the results. */
+/* One transaction.  "request" is what voxanne_phase_request() was given. */
 static void
 perform(const PhaseOrder *order, const char *request, VoxPhaseReply *reply)
 {
 	MemoryContext context = CurrentMemoryContext;
+	TimestampTz now = voxanne_worker_now();
 	char	   *text = NULL;
 
 	SetCurrentStatementStartTimestamp();
@@ -296,25 +300,33 @@ perform(const PhaseOrder *order, const char *request, VoxPhaseReply *reply)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	pgstat_report_activity(STATE_RUNNING, phase_activities[order->phase]);
 
-	if (!OidIsValid(voxanne_extension_schema(NULL)))
+	XactReadOnly = order->phase == VOX_PHASE_PLAN;
+	voxanne_wake_suppress();
+	if (voxanne_hold_extension(true) != VOX_LOCKED)
 		reply->end = VOX_PHASE_NO_EXTENSION;
 	else if (order->phase == VOX_PHASE_PLAN)
-	{
-		XactReadOnly = true;
-		text = voxanne_cycle_plan(voxanne_worker_now(), NULL, &reply->next_due);
-	}
+		text = plan(now, &reply->next_due);
+	else if (order->phase == VOX_PHASE_RECORD)
+		text = voxanne_cycle_record(request, request + strlen(request) + 1, now, &reply->next_due);
 	else
-	{
-		voxanne_wake_suppress();
-		text = voxanne_cycle_record(request, request + strlen(request) + 1,
-									voxanne_worker_now(), &reply->next_due);
-	}
+		voxanne_cycle_settle(request, now, &reply->next_due);
 	if (text != NULL)
 		reply->text = MemoryContextStrdup(context, text);
 
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(context);
+}
+
+/* What is due in this database, be it only something to tell; NULL if nothing is. */
+static char *
+plan(TimestampTz now, TimestampTz *next_due)
+{
+	char	   *text = voxanne_cycle_plan(now, NULL, next_due);
+	TimestampTz alerts_due = voxanne_cycle_alerts_due(now);
+
+	*next_due = Min(*next_due, alerts_due);
+	return text == NULL && alerts_due <= now ? pstrdup(VOX_ALERTS_ONLY) : text;
 }
 
 /* Blocks until the verifier has read it; if that is gone there is nobody to tell. */

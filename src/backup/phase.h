@@ -1,6 +1,6 @@
 /*
  * src/backup/phase.h
- *		The two steps of a cycle that need the database, each in a process.
+ *		The steps of a cycle that need the database, each in a process.
  */
 #ifndef VOXANNE_PHASE_H
 #define VOXANNE_PHASE_H
@@ -11,7 +11,8 @@
 typedef enum VoxPhase
 {
 	VOX_PHASE_PLAN,				/* voxanne_cycle_plan() */
-	VOX_PHASE_RECORD			/* voxanne_cycle_record() and COMMIT */
+	VOX_PHASE_RECORD,			/* voxanne_cycle_record() and COMMIT */
+	VOX_PHASE_SETTLE			/* voxanne_cycle_settle() and COMMIT */
 } VoxPhase;
 
 typedef enum VoxPhaseEnd
@@ -27,13 +28,13 @@ typedef struct VoxPhaseReply
 	VoxPhaseEnd end;
 	int			encoding;		/* of the database and so of the texts */
 	TimestampTz next_due;
-	char	   *text;			/* the plan, or the alerts, or a message; or NULL */
+	char	   *text;			/* the plan, or what is to be told, or a message; or NULL */
 } VoxPhaseReply;
 
 typedef struct VoxPhaseProcess VoxPhaseProcess;
 
 extern VoxPhaseProcess *voxanne_phase_start(VoxPhase phase, Oid database, const char *name);
-extern void voxanne_phase_request(VoxPhaseProcess *process, const char *plan, const char *results);
+extern void voxanne_phase_request(VoxPhaseProcess *process, const char *first, const char *second);
 extern void voxanne_phase_finish(VoxPhaseProcess *process, VoxPhaseReply *reply);
 extern void voxanne_phase_dismiss(VoxPhaseProcess *process);
 extern PGDLLEXPORT void voxanne_phase_main(Datum argument);

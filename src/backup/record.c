@@ -8,22 +8,16 @@
  */
 #include "postgres.h"
 
-#include "backup/assess.h"
+#include "backup/alerts.h"
 #include "backup/cycle.h"
 #include "backup/log.h"
 #include "backup/summary.h"
 #include "backup/target.h"
 #include "backup/verdict.h"
 #include "catalog/pg_type.h"
-#include "commands/dbcommands.h"
 #include "core/encoding.h"
 #include "core/json.h"
 #include "backup/statement.h"
-#include "core/settings.h"
-#include "core/utc.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 /* State of one record step. */
@@ -32,17 +26,14 @@ typedef struct Record
 	VoxStore	store;
 	TimestampTz now;			/* of the target rows; "*" is later */
 	List	   *before;			/* VoxTarget: as they stood before this cycle */
-	VoxJson		alerts;
-	int			n_alerts;
 	const char *level;			/* of the plan */
 	int64		duration;		/* of all targets together */
 } Record;
 
 static void record_target(Record *record, JsonbContainer *planned, JsonbContainer *result);
 static void clear_request(Record *record, const VoxTarget *target, JsonbContainer *planned);
-static void add_alert(Record *record, const VoxTarget *before, const VoxLogRow *row);
-static void record_summary(Record *record, List *targets);
-static TimestampTz first_due(List *targets, TimestampTz now);
+static VoxSeverity record_summary(Record *record, List *targets);
+static TimestampTz first_due(VoxStore *store, List *targets, TimestampTz now);
 
 char *
 voxanne_cycle_record(const char *plan, const char *results, TimestampTz now, TimestampTz *next_due)
@@ -51,28 +42,49 @@ voxanne_cycle_record(const char *plan, const char *results, TimestampTz now, Tim
 	JsonbContainer *planned = voxanne_json_child(voxanne_json_parse(plan), "targets");
 	JsonbContainer *found = voxanne_json_child(voxanne_json_parse(voxanne_from_utf8(results)), "results");
 	List	   *after;
-	char	   *alerts = NULL;
+	char	   *tell;
+	bool		good = false;
 
 	voxanne_store_open(&record.store, ShareUpdateExclusiveLock);
 	record.now = voxanne_log_time(&record.store, now);
 	record.before = voxanne_targets(&record.store, record.now);
-	voxanne_json_start(&record.alerts);
-	voxanne_json_open(&record.alerts, NULL, '{');
-	voxanne_json_open(&record.alerts, "alerts", '[');
 	for (int i = 0; i < voxanne_json_length(planned); i++)
 		record_target(&record, voxanne_json_element(planned, i),
 					  i < voxanne_json_length(found) ? voxanne_json_element(found, i) : NULL);
-	voxanne_json_close(&record.alerts, ']');
-	voxanne_json_close(&record.alerts, '}');
 
 	after = voxanne_targets(&record.store, record.now);
-	record_summary(&record, after);
+	if (voxanne_json_length(planned) > 0)
+		good = record_summary(&record, after) < VOX_CRITICAL;
 	voxanne_log_prune(&record.store, record.now);
-	*next_due = first_due(after, record.now);
-	if (record.n_alerts > 0)
-		alerts = MemoryContextStrdup(record.store.caller, voxanne_to_utf8(record.alerts.text.data));
+	voxanne_alerts_raise(&record.store, after, record.now);
+	voxanne_alerts_prune(&record.store, record.now);
+	tell = voxanne_alerts_claim(&record.store, record.now, good);
+	*next_due = first_due(&record.store, after, record.now);
 	voxanne_store_close(&record.store);
-	return alerts;
+	return tell;
+}
+
+void
+voxanne_cycle_settle(const char *outcomes, TimestampTz now, TimestampTz *next_due)
+{
+	VoxStore	store;
+
+	voxanne_store_open(&store, ShareUpdateExclusiveLock);
+	voxanne_alerts_settle(&store, voxanne_from_utf8(outcomes), now);
+	*next_due = first_due(&store, voxanne_targets(&store, now), now);
+	voxanne_store_close(&store);
+}
+
+TimestampTz
+voxanne_cycle_alerts_due(TimestampTz now)
+{
+	VoxStore	store;
+	TimestampTz due;
+
+	voxanne_store_open(&store, AccessShareLock);
+	due = voxanne_alerts_due(&store, voxanne_targets(&store, now), now);
+	voxanne_store_close(&store);
+	return due;
 }
 
 /* Write the row of one target, if it still exists. */
@@ -112,7 +124,6 @@ record_target(Record *record, JsonbContainer *planned, JsonbContainer *result)
 	voxanne_log_write(&record->store, &row);
 	record->duration += verdict.duration;
 	clear_request(record, target, planned);
-	add_alert(record, target, &row);
 }
 
 /* The request that this cycle answers is done; one made since then is not. */
@@ -132,40 +143,11 @@ clear_request(Record *record, const VoxTarget *target, JsonbContainer *planned)
 	voxanne_statement_run(&query);
 }
 
-/*
- * An alert for a status that is another than last time; a target without a
- * last time counts as good until then.  What room alert makes of it is its
- * business; it has no catalog, so all that it may say is here.
- */
-static void
-add_alert(Record *record, const VoxTarget *before, const VoxLogRow *row)
-{
-	const char *previous = before->status == NULL ? "success" : before->status;
-	VoxJson    *json = &record->alerts;
-
-	if (voxanne_status_severity(previous) == row->severity)
-		return;
-	record->n_alerts++;
-	voxanne_json_open(json, NULL, '{');
-	voxanne_json_put_text(json, "severity", voxanne_severity_name(row->severity));
-	voxanne_json_put_text(json, "target", row->target);
-	voxanne_json_put_text(json, "status", voxanne_severity_status(row->severity));
-	voxanne_json_put_text(json, "previous_status", previous);
-	voxanne_json_put_text(json, "message", row->message);
-	voxanne_json_put_text(json, "next", row->severity == VOX_INFO ? NULL :
-						  psprintf("CALL verify_backup(%s);", quote_literal_cstr(row->target)));
-	voxanne_json_put_text(json, "database", get_database_name(MyDatabaseId));
-	voxanne_json_put_text(json, "backup_id", row->backup_id);
-	voxanne_json_put_hours(json, "age_hours", row->age);
-	voxanne_json_put_text(json, "id", row->id);
-	voxanne_json_put_text(json, "at", voxanne_utc(row->verified_at));
-	voxanne_json_close(json, '}');
-}
-
+/* When the next cycle is to begin: for a target, or to tell something. */
 static TimestampTz
-first_due(List *targets, TimestampTz now)
+first_due(VoxStore *store, List *targets, TimestampTz now)
 {
-	TimestampTz first = DT_NOEND;
+	TimestampTz first = voxanne_alerts_due(store, targets, now);
 	ListCell   *lc;
 
 	foreach(lc, targets)
@@ -173,8 +155,8 @@ first_due(List *targets, TimestampTz now)
 	return first;
 }
 
-/* Write the row "*", later than the others. */
-static void
+/* Write the row "*", later than the others, and return its severity. */
+static VoxSeverity
 record_summary(Record *record, List *targets)
 {
 	VoxLogRow	row = {
@@ -185,4 +167,5 @@ record_summary(Record *record, List *targets)
 
 	voxanne_summarize(targets, &row);
 	voxanne_log_write(&record->store, &row);
+	return row.severity;
 }

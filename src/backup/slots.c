@@ -28,6 +28,7 @@ static const char *const phase_names[] = {
 static const char *const end_names[] = {
 	[VOX_CYCLE_NONE] = NULL,
 	[VOX_CYCLE_RECORDED] = "recorded",
+	[VOX_CYCLE_ALERTED] = "alerts only",
 	[VOX_CYCLE_NOTHING_DUE] = "nothing due",
 	[VOX_CYCLE_NO_DATABASE] = "no such database",
 	[VOX_CYCLE_NOT_CONNECTABLE] = "database allows no connections",
@@ -36,6 +37,7 @@ static const char *const end_names[] = {
 };
 
 static void init_slots(void *area);
+static void set_error(char *error, const char *text);
 static void copy_status(const VoxSlot *slot, VoxWorkerStatus *status);
 static bool watched_by_name(const char *database);
 
@@ -113,6 +115,28 @@ voxanne_wake_scheduler(void)
 }
 
 /*
+ * Note that a heartbeat was sent for a database: "problem" is why it did not
+ * arrive, or NULL.  Nothing is noted without preload or of a database that is
+ * not watched.
+ */
+void
+voxanne_slots_pinged(Oid database, const char *problem)
+{
+	VoxSlot    *slot;
+
+	if (voxanne_slots == NULL)
+		return;
+	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
+	slot = voxanne_slot_of(database);
+	if (slot != NULL)
+	{
+		slot->pinged = GetCurrentTimestamp();
+		set_error(slot->ping_error, problem == NULL ? "" : problem);
+	}
+	LWLockRelease(&voxanne_slots->lock);
+}
+
+/*
  * State of the workers as far as they concern one database.  Needs a
  * transaction; false, with nothing in "status", without preload.
  */
@@ -138,6 +162,7 @@ voxanne_worker_status(Oid database, VoxWorkerStatus *status)
 	LWLockRelease(&voxanne_slots->lock);
 
 	strlcpy(status->error, voxanne_slot_error(status->error), VOX_ERROR_MAX);
+	strlcpy(status->ping_error, voxanne_slot_error(status->ping_error), VOX_ERROR_MAX);
 	return true;
 }
 
@@ -152,6 +177,8 @@ copy_status(const VoxSlot *slot, VoxWorkerStatus *status)
 	status->last_end = slot->last_end;
 	status->next_due = slot->next_due;
 	strlcpy(status->error, slot->error, sizeof(status->error));
+	status->pinged = slot->pinged;
+	strlcpy(status->ping_error, slot->ping_error, sizeof(status->ping_error));
 }
 
 static bool
@@ -196,6 +223,16 @@ voxanne_slot_of(Oid database)
 }
 
 /*
+ * Does this slot need a verifier?  The caller holds the lock.
+ */
+bool
+voxanne_slot_wanted(const VoxSlot *slot, TimestampTz now)
+{
+	return slot->used && slot->watched && slot->phase == VOX_SLOT_IDLE &&
+		(slot->generation != slot->done || slot->next_due <= now);
+}
+
+/*
  * Note the end of a cycle that saw "generation".  "next_due" counts unless the
  * cycle failed, which has its own pause; "error" is for a failure only.  True
  * if the cycle before ended in another way.  The caller owns the slot, holds
@@ -212,19 +249,23 @@ voxanne_slot_end(VoxSlot *slot, uint64 generation, VoxCycleEnd end,
 	slot->cycles++;
 	slot->last_end = GetCurrentTimestamp();
 	slot->failures = end == VOX_CYCLE_FAILED ? slot->failures + 1 : 0;
-	slot->error[0] = '\0';
+	set_error(slot->error, end == VOX_CYCLE_FAILED ? error : "");
 	if (end == VOX_CYCLE_FAILED)
-	{
-		int			length = pg_mbcliplen(error, strlen(error), VOX_ERROR_MAX - 1);
-
-		memcpy(slot->error, error, length);
-		slot->error[length] = '\0';
 		next_due = TimestampTzPlusMilliseconds(now, voxanne_backoff(slot->failures));
-	}
 
 	/* whatever a plan says, there is a pause between two cycles that nobody asked for */
 	slot->next_due = Max(next_due, TimestampTzPlusMilliseconds(now, 1000));
 	return differs;
+}
+
+/* Keep as much of a text as there is room for. */
+static void
+set_error(char *error, const char *text)
+{
+	int			length = pg_mbcliplen(text, strlen(text), VOX_ERROR_MAX - 1);
+
+	memcpy(error, text, length);
+	error[length] = '\0';
 }
 
 /*

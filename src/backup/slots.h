@@ -28,6 +28,7 @@ typedef enum VoxCycleEnd
 {
 	VOX_CYCLE_NONE,				/* there was none since the server started */
 	VOX_CYCLE_RECORDED,			/* targets were verified, the log has it */
+	VOX_CYCLE_ALERTED,			/* nothing was due but alerts */
 	VOX_CYCLE_NOTHING_DUE,
 	VOX_CYCLE_NO_DATABASE,		/* no database of that name */
 	VOX_CYCLE_NOT_CONNECTABLE,	/* the database allows no connections */
@@ -40,8 +41,9 @@ typedef enum VoxCycleEnd
 /*
  * A slot belongs to the scheduler while it is idle or starting, and to the
  * verifier whose pid it has in all other phases: only its owner changes it,
- * but for "generation", which anybody may raise, and "watched", "name" and
- * "database", which are always the scheduler's.
+ * but for "generation", which anybody may raise, "pinged" and "ping_error",
+ * which whoever sent a heartbeat sets, and "watched", "name" and "database",
+ * which are always the scheduler's.
  *
  * "generation" counts reasons to look anew; "done" is the generation that the
  * last cycle saw when it began.  If they differ a cycle is wanted at once, so a
@@ -68,6 +70,8 @@ typedef struct VoxSlot
 	TimestampTz last_start;		/* 0: never */
 	TimestampTz last_end;		/* 0: never */
 	char		error[VOX_ERROR_MAX];	/* of the last cycle that failed; "" if a later one did not */
+	TimestampTz pinged;			/* when a heartbeat was sent last; 0: never */
+	char		ping_error[VOX_ERROR_MAX];	/* of the last heartbeat; "" if it arrived */
 } VoxSlot;
 
 /* Names that were taken off the list while they were verified need slots, too. */
@@ -109,6 +113,8 @@ typedef struct VoxWorkerStatus
 	TimestampTz last_end;		/* 0: never */
 	TimestampTz next_due;		/* DT_NOEND: only when something changes */
 	char		error[VOX_ERROR_MAX];	/* of the last cycle; "" if it did not fail */
+	TimestampTz pinged;			/* when a heartbeat was sent last; 0: never since the server started */
+	char		ping_error[VOX_ERROR_MAX];	/* of the last heartbeat; "" if it arrived */
 } VoxWorkerStatus;
 
 /* The first and the longest pause after a failure, in milliseconds. */
@@ -118,8 +124,10 @@ typedef struct VoxWorkerStatus
 extern void voxanne_slots_define(void);
 extern void voxanne_slots_wake(Oid database);
 extern uint64 voxanne_slots_ask(Oid database);
+extern void voxanne_slots_pinged(Oid database, const char *problem);
 extern bool voxanne_worker_status(Oid database, VoxWorkerStatus *status);
 extern VoxSlot *voxanne_slot_of(Oid database);
+extern bool voxanne_slot_wanted(const VoxSlot *slot, TimestampTz now);
 extern bool voxanne_slot_end(VoxSlot *slot, uint64 generation, VoxCycleEnd end,
 							 TimestampTz next_due, const char *error, TimestampTz now);
 extern char *voxanne_slot_error(const char *error);

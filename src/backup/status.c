@@ -21,8 +21,7 @@
 /* The function's own columns: target, kind, last_backup, age, last_verified, last_status, proof, next_due. */
 #define OWN_COLS 8
 
-static void status_targets(VoxSink *sink);
-static bool lock_tables(VoxSink *sink);
+static bool status_targets(VoxSink *sink);
 static void add_target(VoxSink *sink, const VoxTarget *target, TimestampTz now);
 static void add_no_target(VoxSink *sink);
 static void set_text(Datum *values, bool *nulls, int i, const char *text);
@@ -39,23 +38,28 @@ voxanne_backup_status(PG_FUNCTION_ARGS)
 	VoxSink		sink;
 
 	voxanne_sink_open(&sink, fcinfo);
-	status_targets(&sink);
+	if (status_targets(&sink))
+		voxanne_status_alerts(&sink);
 	voxanne_status_archive(&sink);
 	voxanne_status_worker(&sink);
+	voxanne_status_heartbeat(&sink);
 	voxanne_sink_close(&sink);
 	return (Datum) 0;
 }
 
-static void
+/* False if our tables could not be locked. */
+static bool
 status_targets(VoxSink *sink)
 {
+	static const char *const tables[] = {"backup_target", "backup_verification_log"};
 	TimestampTz now = GetCurrentTimestamp();
 	VoxStore	store;
 	List	   *targets;
 	ListCell   *lc;
 
-	if (!lock_tables(sink))
-		return;
+	if (!voxanne_status_lock(sink, tables, lengthof(tables),
+							 "Somebody holds a lock on the table, so the backup targets cannot be read."))
+		return false;
 	voxanne_store_open(&store, AccessShareLock);
 	targets = voxanne_targets(&store, now);
 	voxanne_store_close(&store);
@@ -63,23 +67,26 @@ status_targets(VoxSink *sink)
 		add_no_target(sink);
 	foreach(lc, targets)
 		add_target(sink, lfirst(lc), now);
+	return true;
 }
 
-/* Both tables without waiting; else a row that says so. */
-static bool
-lock_tables(VoxSink *sink)
+/*
+ * Lock tables of ours without waiting, in the order in which others do; else a
+ * row that says what that means, and false.
+ */
+bool
+voxanne_status_lock(VoxSink *sink, const char *const tables[], int count, const char *consequence)
 {
-	static const char *const tables[] = {"backup_target", "backup_verification_log"};
 	Oid			schema = voxanne_extension_schema(NULL);
+	bool		dropped = voxanne_hold_extension(false) != VOX_LOCKED;
 
-	for (int i = 0; i < (int) lengthof(tables); i++)
+	for (int i = 0; i < count; i++)
 	{
 		Oid			relid = get_relname_relid(tables[i], schema);
 
-		if (voxanne_try_lock(relid, AccessShareLock) == VOX_LOCK_BUSY)
+		if (dropped || voxanne_try_lock(relid, AccessShareLock) == VOX_LOCK_BUSY)
 		{
-			voxanne_sink_skip(sink, voxanne_relation_name(relid), NULL,
-							  "Somebody holds a lock on the table, so the backup targets cannot be read.",
+			voxanne_sink_skip(sink, voxanne_relation_name(relid), NULL, consequence,
 							  "See blocking_locks() and try again.");
 			return false;
 		}

@@ -38,8 +38,8 @@ static int64 retry_delay(int failures);
 /*
  * Get at our tables, whoever the caller is: they belong to the extension's
  * owner and nobody else may write them, so what the SQL functions grant is
- * decided by who may execute them.  Locks backup_target in "lockmode" before a
- * snapshot is taken.  Needs a transaction.  ERROR 55000 where the extension is
+ * decided by who may execute them.  Locks first the extension, against DROP,
+ * then backup_target in "lockmode", and only then takes a snapshot.  Needs a transaction.  ERROR 55000 where the extension is
  * not installed.
  */
 void
@@ -49,6 +49,7 @@ voxanne_store_open(VoxStore *store, LOCKMODE lockmode)
 	Oid			targets;
 
 	store->caller = CurrentMemoryContext;
+	(void) voxanne_hold_extension(true);
 	store->targets = voxanne_own_name("backup_target");
 	store->log = voxanne_own_name("backup_verification_log");
 	schema = voxanne_extension_schema(NULL);

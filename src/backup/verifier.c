@@ -2,9 +2,9 @@
  * src/backup/verifier.c
  *		The worker that sees one database through one cycle.
  *
- * plan, run, record, alert: the first and the third in processes of their own
- * (phase.c), the others here, connected to no database, so that nothing in the
- * database waits for a verification to end.
+ * plan, run, record, alert, settle: the first, the third and the last in
+ * processes of their own (phase.c), the others here, connected to no database,
+ * so that nothing in the database waits for a verification to end.
  */
 #include "postgres.h"
 
@@ -46,6 +46,8 @@ static char *plan(void);
 static VoxPhaseProcess *start(VoxPhase phase);
 static bool record(VoxPhaseProcess *recorder, const char *plan_text, const char *results,
 				   VoxPhaseReply *reply);
+static void alert(const char *tell);
+static void ping(const char *tell);
 static void pause_for(int milliseconds);
 static uint64 generation(void);
 static VoxCycleEnd database_state(void);
@@ -192,7 +194,8 @@ cycle(void)
 	if (reply.text != NULL)
 	{
 		enter(VOX_SLOT_ALERTING);
-		voxanne_cycle_alert(reply.text);
+		alert(reply.text);
+		ping(reply.text);
 	}
 }
 
@@ -268,7 +271,8 @@ record(VoxPhaseProcess *recorder, const char *plan_text, const char *results,
 			voxanne_phase_finish(recorder, reply);
 			if (reply->end == VOX_PHASE_DONE)
 			{
-				end_cycle(VOX_CYCLE_RECORDED, reply->next_due, NULL);
+				end_cycle(strcmp(plan_text, VOX_ALERTS_ONLY) == 0 ? VOX_CYCLE_ALERTED : VOX_CYCLE_RECORDED,
+						  reply->next_due, NULL);
 				return true;
 			}
 			if (reply->end == VOX_PHASE_NO_EXTENSION)
@@ -291,6 +295,46 @@ record(VoxPhaseProcess *recorder, const char *plan_text, const char *results,
 					   RECORD_ATTEMPTS, error)));
 	fail(error);
 	return false;
+}
+
+/*
+ * Post alerts and have noted what came of it.  What is not noted is posted
+ * again, so nothing is begun that could not be noted.
+ */
+static void
+alert(const char *tell)
+{
+	VoxPhaseProcess *recorder;
+	VoxPhaseReply reply;
+	char	   *outcomes;
+
+	if (!voxanne_cycle_has_alerts(tell))
+		return;
+	recorder = start(VOX_PHASE_SETTLE);
+	if (recorder == NULL)
+		return;
+	outcomes = voxanne_cycle_alert(tell);
+	if (database_state() != VOX_CYCLE_NONE)
+	{
+		voxanne_phase_dismiss(recorder);
+		return;
+	}
+	voxanne_phase_request(recorder, outcomes, "");
+	voxanne_phase_finish(recorder, &reply);
+	if (reply.end != VOX_PHASE_DONE)
+		return;
+	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
+	verifier.slot->next_due = Max(reply.next_due, TimestampTzPlusMilliseconds(voxanne_worker_now(), 1000));
+	LWLockRelease(&voxanne_slots->lock);
+}
+
+static void
+ping(const char *tell)
+{
+	char	   *problem;
+
+	if (voxanne_cycle_ping(tell, &problem))
+		voxanne_slots_pinged(verifier.database, problem);
 }
 
 /* Sleep, or until somebody wants this database looked at. */

@@ -7,6 +7,7 @@
 #include "access/xact.h"
 #include "backup/assess.h"
 #include "backup/cycle.h"
+#include "backup/slots.h"
 #include "backup/verdict.h"
 #include "core/compat.h"
 #include "core/json.h"
@@ -20,15 +21,17 @@
 
 static void check_can_commit(FunctionCallInfo fcinfo);
 static void report(const char *plan);
+static void tell(const char *text);
 
 VOXANNE_FUNCTION(voxanne_verify_backup);
 
 /*
  * verify_backup(target text, level text)
  *
- * Three transactions: plan, record, and report; while the agent runs, the one
- * that SPI_commit() has begun holds no snapshot, no transaction number and no
- * lock, so that neither vacuum nor DDL has to wait for it.
+ * Four transactions: plan, record, report, and settle where there was something
+ * to tell; while the agent runs, the one that SPI_commit() has begun holds no
+ * snapshot, no transaction number and no lock, so that neither vacuum nor DDL
+ * has to wait for it.
  */
 Datum
 voxanne_verify_backup(PG_FUNCTION_ARGS)
@@ -37,7 +40,7 @@ voxanne_verify_backup(PG_FUNCTION_ARGS)
 	char	   *level = PG_ARGISNULL(1) ? pstrdup("status") : text_to_cstring(PG_GETARG_TEXT_PP(1));
 	char	   *plan;
 	char	   *results;
-	char	   *alerts;
+	char	   *told;
 	TimestampTz next_due;
 
 	check_can_commit(fcinfo);
@@ -46,12 +49,12 @@ voxanne_verify_backup(PG_FUNCTION_ARGS)
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	SPI_commit();
 	results = voxanne_cycle_run(plan);
-	alerts = voxanne_cycle_record(plan, results, GetCurrentTimestamp(), &next_due);
+	told = voxanne_cycle_record(plan, results, GetCurrentTimestamp(), &next_due);
 	SPI_commit();
 	report(plan);
 	SPI_commit();
-	if (alerts != NULL)
-		voxanne_cycle_alert(alerts);
+	if (told != NULL)
+		tell(told);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -95,4 +98,21 @@ report(const char *plan)
 				 errdetail("%s", state.detail),
 				 state.advice == NULL ? 0 : errhint("%s", state.advice)));
 	}
+}
+
+/* Tell the world, and note what came of it. */
+static void
+tell(const char *text)
+{
+	char	   *outcomes = voxanne_cycle_alert(text);
+	TimestampTz next_due;
+	char	   *problem;
+
+	if (outcomes != NULL)
+	{
+		voxanne_cycle_settle(outcomes, GetCurrentTimestamp(), &next_due);
+		SPI_commit();
+	}
+	if (voxanne_cycle_ping(text, &problem))
+		voxanne_slots_pinged(MyDatabaseId, problem);
 }

@@ -19,7 +19,20 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "utils/timestamp.h"
 #include "utils/wait_event.h"
+
+/* So long nobody may be there to do what is awaited; the postmaster starts a scheduler again after 5 s. */
+#define PATIENCE (10 * USECS_PER_SEC)
+
+/* A cycle that is waited for. */
+typedef struct Awaited
+{
+	uint64		generation;		/* that it must have seen; 0: no slot was found to ask */
+	bool		scheduler;		/* there is one */
+	TimestampTz worked;			/* when there was last somebody to bring it about */
+	char		error[VOX_ERROR_MAX];	/* "" unless it has failed */
+} Awaited;
 
 static bool wake_wanted = false;
 static bool wake_suppressed = false;
@@ -27,7 +40,9 @@ static bool wake_suppressed = false;
 static void at_end_of_transaction(XactEvent event, void *argument);
 static void require_worker(const char *database);
 static void await_cycle(const char *database);
-static bool cycle_ended(uint64 *awaited, char *error);
+static void ask(Awaited *awaited);
+static bool cycle_ended(Awaited *awaited);
+VOXANNE_NORETURN static void give_up(const Awaited *awaited, const char *database);
 
 VOXANNE_FUNCTION(voxanne_backup_target_changed);
 VOXANNE_FUNCTION(voxanne_extension_created);
@@ -105,7 +120,8 @@ voxanne_extension_created(PG_FUNCTION_ARGS)
 /*
  * CALL await_verification(): have the worker verify what is due in this
  * database and return when that has been recorded.  Commits first and holds no
- * snapshot while it waits; what bounds the waiting is statement_timeout.
+ * snapshot while it waits; what bounds a verification under way is
+ * statement_timeout.
  */
 Datum
 voxanne_await_verification(PG_FUNCTION_ARGS)
@@ -153,58 +169,89 @@ require_worker(const char *database)
 	if (status.scheduler_pid == 0)
 		ereport(NOTICE,
 				(errmsg("the background worker does not run at the moment"),
-				 errdetail("It is waited for; the server log says why it ended.")));
+				 errdetail("It is waited for, but not for long; the server log says why it ended.")));
 }
 
-/* Wait for a cycle that began after now.  ERROR 58000 if that failed. */
+/*
+ * Wait for a cycle that began after now.  ERROR 58000 if that failed, 55000 if
+ * nobody takes it up.
+ */
 static void
 await_cycle(const char *database)
 {
 	uint32		wait_event = voxanne_new_wait_event("VoxanneAwaitVerification");
-	uint64		awaited = 0;
-	char		error[VOX_ERROR_MAX];
+	Awaited		awaited = {.worked = GetCurrentTimestamp()};
 
 	ConditionVariablePrepareToSleep(&voxanne_slots->changed);
-	while (!cycle_ended(&awaited, error))
-		ConditionVariableSleep(&voxanne_slots->changed, wait_event);
+	ask(&awaited);
+	while (!cycle_ended(&awaited))
+	{
+		if (GetCurrentTimestamp() - awaited.worked > PATIENCE)
+			give_up(&awaited, database);
+		if (ConditionVariableTimedSleep(&voxanne_slots->changed, 1000, wait_event))
+			ask(&awaited);
+	}
 	ConditionVariableCancelSleep();
 
-	if (error[0] != '\0')
+	if (awaited.error[0] != '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_SYSTEM_ERROR),
 				 errmsg("the background worker could not verify the backups of database \"%s\"", database),
-				 errdetail("It said: %s", voxanne_slot_error(error)),
+				 errdetail("It said: %s", voxanne_slot_error(awaited.error)),
 				 errhint("It tries again by itself.")));
 }
 
 /*
- * Has the cycle come to its end?  "*awaited" is 0 until a slot was found to ask
- * for it: just after a start the scheduler has not found out yet which slot is
- * that of this database.
+ * Ask for a cycle, unless that was done: just after a start or a change of
+ * voxanne_ops.databases the scheduler has not found out yet which slot is that
+ * of this database.
  */
+static void
+ask(Awaited *awaited)
+{
+	if (awaited->generation == 0)
+		awaited->generation = voxanne_slots_ask(MyDatabaseId);
+}
+
+/* Has the cycle come to its end?  Notes whether somebody is there to bring it about. */
 static bool
-cycle_ended(uint64 *awaited, char *error)
+cycle_ended(Awaited *awaited)
 {
 	bool		ended = false;
 	const VoxSlot *slot;
 
-	if (*awaited == 0)
-		*awaited = voxanne_slots_ask(MyDatabaseId);
-	if (*awaited == 0)
-		return false;
-
 	LWLockAcquire(&voxanne_slots->lock, LW_SHARED);
 	slot = voxanne_slot_of(MyDatabaseId);
-	if (slot == NULL)
+	awaited->scheduler = voxanne_slots->scheduler_pid != 0;
+	if (slot != NULL && (awaited->scheduler || slot->phase != VOX_SLOT_IDLE))
+		awaited->worked = GetCurrentTimestamp();
+	if (awaited->generation != 0 && slot == NULL)
 	{
-		strlcpy(error, "the database is no longer watched", VOX_ERROR_MAX);
+		strlcpy(awaited->error, "the database is no longer watched", VOX_ERROR_MAX);
 		ended = true;
 	}
-	else if (slot->done >= *awaited)
+	else if (awaited->generation != 0 && slot->done >= awaited->generation)
 	{
-		strlcpy(error, slot->error, VOX_ERROR_MAX);
+		strlcpy(awaited->error, slot->error, VOX_ERROR_MAX);
 		ended = true;
 	}
 	LWLockRelease(&voxanne_slots->lock);
 	return ended;
+}
+
+VOXANNE_NORETURN static void
+give_up(const Awaited *awaited, const char *database)
+{
+	ConditionVariableCancelSleep();
+	if (!awaited->scheduler)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the background worker does not run"),
+				 errdetail("It has not come within %d s.", (int) (PATIENCE / USECS_PER_SEC)),
+				 errhint("The server log says why; max_worker_processes may be too low. CALL verify_backup() works meanwhile.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the background worker has not taken up database \"%s\"", database),
+			 errdetail("It runs, but has had no slot for the database for %d s.", (int) (PATIENCE / USECS_PER_SEC)),
+			 errhint("It may still be busy with databases that were taken off voxanne_ops.databases. CALL verify_backup() works meanwhile.")));
 }

@@ -1,0 +1,129 @@
+/*
+ * src/backup/launch.c
+ *		Starting verifiers for the slots that need one, and missing those that never came.
+ *
+ * A verifier needs a second process for its plan, and if all were started
+ * together they could take each other's: so it is one at a time until each has
+ * its plan.
+ */
+#include "postgres.h"
+
+#include "backup/launch.h"
+#include "backup/verifier.h"
+#include "backup/worker.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+static int	choose(const VoxLauncher *launcher, TimestampTz now, VoxVerifierOrder *order, NameData *name);
+
+/* Forget verifiers that are gone.  One that never came, as when fork() failed, is a cycle that failed. */
+void
+voxanne_launcher_reap(VoxLauncher *launcher)
+{
+	for (int i = 0; i < VOX_SLOT_COUNT; i++)
+	{
+		VoxSlot    *slot = &voxanne_slots->slots[i];
+		pid_t		pid;
+
+		if (launcher->handles[i] == NULL ||
+			GetBackgroundWorkerPid(launcher->handles[i], &pid) != BGWH_STOPPED)
+			continue;
+		pfree(launcher->handles[i]);
+		launcher->handles[i] = NULL;
+
+		LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
+		if (slot->phase == VOX_SLOT_STARTING)
+		{
+			voxanne_slot_end(slot, slot->generation, VOX_CYCLE_FAILED, DT_NOEND,
+							 "the verifier could not be started", voxanne_worker_now());
+			voxanne_slot_idle(slot);
+		}
+		LWLockRelease(&voxanne_slots->lock);
+		ConditionVariableBroadcast(&voxanne_slots->changed);
+	}
+}
+
+/*
+ * Start a verifier for the slot that has waited longest, if any is wanted and
+ * none is before it.
+ */
+void
+voxanne_launcher_start(VoxLauncher *launcher, TimestampTz now)
+{
+	BackgroundWorker worker;
+	VoxVerifierOrder order;
+	NameData	name;
+	MemoryContext old;
+	int			index;
+
+	if (now < launcher->hold_until)
+		return;
+	index = choose(launcher, now, &order, &name);
+	if (index < 0)
+		return;
+
+	voxanne_worker_describe(&worker, VOX_VERIFIER_TYPE, "voxanne_verifier_main");
+	memcpy(worker.bgw_extra, &order, sizeof(order));
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	launcher->handles[index] = voxanne_worker_start(&worker, NameStr(name));
+	MemoryContextSwitchTo(old);
+
+	if (launcher->handles[index] != NULL)
+	{
+		launcher->starvations = 0;
+		return;
+	}
+	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
+	voxanne_slot_idle(&voxanne_slots->slots[index]);
+	LWLockRelease(&voxanne_slots->lock);
+	launcher->hold_until =
+		TimestampTzPlusMilliseconds(now, voxanne_backoff(++launcher->starvations));
+}
+
+/*
+ * Is a verifier of this slot one that others have to wait for: does it not have
+ * its plan yet, or is it leaving and has not given its process back?  The caller
+ * holds the lock.
+ */
+bool
+voxanne_launcher_busy(const VoxLauncher *launcher, int index)
+{
+	VoxSlotPhase phase = voxanne_slots->slots[index].phase;
+
+	return phase == VOX_SLOT_STARTING || phase == VOX_SLOT_PLANNING ||
+		(phase == VOX_SLOT_IDLE && launcher->handles[index] != NULL);
+}
+
+/* Pick the slot that has waited longest and mark it as starting; -1 if there is none or one is before it. */
+static int
+choose(const VoxLauncher *launcher, TimestampTz now, VoxVerifierOrder *order, NameData *name)
+{
+	int			chosen = -1;
+
+	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < VOX_SLOT_COUNT; i++)
+	{
+		VoxSlot    *slot = &voxanne_slots->slots[i];
+
+		if (voxanne_launcher_busy(launcher, i))
+		{
+			chosen = -1;
+			break;
+		}
+		if (voxanne_slot_wanted(slot, now) && OidIsValid(slot->database) &&
+			(chosen < 0 || slot->last_end < voxanne_slots->slots[chosen].last_end))
+			chosen = i;
+	}
+	if (chosen >= 0)
+	{
+		VoxSlot    *slot = &voxanne_slots->slots[chosen];
+
+		slot->phase = VOX_SLOT_STARTING;
+		order->slot = chosen;
+		order->launch = ++slot->launch;
+		*name = slot->name;
+	}
+	LWLockRelease(&voxanne_slots->lock);
+	return chosen;
+}

@@ -1,0 +1,23 @@
+/*
+ * src/backup/launch.h
+ *		Starting verifiers for the slots that need one, and missing those that never came.
+ */
+#ifndef VOXANNE_LAUNCH_H
+#define VOXANNE_LAUNCH_H
+
+#include "backup/slots.h"
+#include "postmaster/bgworker.h"
+
+/* The scheduler's memory of what it started. */
+typedef struct VoxLauncher
+{
+	BackgroundWorkerHandle *handles[VOX_SLOT_COUNT];	/* of verifiers not yet gone */
+	int			starvations;	/* starts in a row for which no process was free */
+	TimestampTz hold_until;		/* no verifier is started before, unless woken */
+} VoxLauncher;
+
+extern void voxanne_launcher_reap(VoxLauncher *launcher);
+extern void voxanne_launcher_start(VoxLauncher *launcher, TimestampTz now);
+extern bool voxanne_launcher_busy(const VoxLauncher *launcher, int index);
+
+#endif							/* VOXANNE_LAUNCH_H */
