@@ -67,13 +67,13 @@ $(SCRIPT): $(ROOM_SQL) tools/join-sql voxanne_ops.control Makefile
 	tools/join-sql $(ROOM_SQL) > $@.tmp && mv $@.tmp $@
 
 AGENT_LIBS ?= -lcurl -lcrypto -lz
-AGENT_HARDENING = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fno-strict-aliasing
-AGENT_WARNINGS = -Wall -Wmissing-prototypes -Wpointer-arith -Wdeclaration-after-statement -Wvla -Wformat-security
+AGENT_HARDENING = -pthread -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fno-strict-aliasing
+AGENT_WARNINGS = -Wall -Wmissing-prototypes -Wpointer-arith -Wdeclaration-after-statement -Wvla -Wformat-security -Wno-psabi
 src/agent/%.o: src/agent/%.c $(wildcard src/agent/*.h)
 	$(CC) -std=gnu11 -g -O2 $(AGENT_HARDENING) $(AGENT_WARNINGS) $(if $(STRICT),$(STRICT_FLAGS)) \
 		-D_GNU_SOURCE -DVOXANNE_VERSION='"$(EXTVERSION)"' $(AGENT_CFLAGS) -c -o $@ $<
 voxanne_agent: $(AGENT_OBJS)
-	$(CC) -pie -Wl,-z,relro,-z,now $(AGENT_LDFLAGS) -o $@ $^ $(AGENT_LIBS)
+	$(CC) -pthread -pie -Wl,-z,relro,-z,now $(AGENT_LDFLAGS) -o $@ $^ $(AGENT_LIBS)
 
 $(filter src/%,$(OBJS)) voxanne_ops.o: $(wildcard src/*/*.h)
 

@@ -40,7 +40,14 @@ typedef struct Options
 	const char **within;		/* real paths of directories that must hold
 								 * what is read */
 	int			n_within;
+	int			jobs;			/* threads that read; 0: as many as there are
+								 * processors, but see MAX_DEFAULT_JOBS */
+	uint64_t	rate;			/* bytes a second, 0: no limit */
+	bool		progress;		/* tell on standard error how far it is */
 } Options;
+
+#define MAX_JOBS 64
+#define MAX_DEFAULT_JOBS 4
 
 typedef struct Command
 {

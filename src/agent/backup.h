@@ -5,6 +5,8 @@
 #ifndef VOXANNE_AGENT_BACKUP_H
 #define VOXANNE_AGENT_BACKUP_H
 
+#include <limits.h>
+
 #include "manifest.h"
 #include "report.h"
 
@@ -15,6 +17,17 @@ typedef struct Tablespace
 	char	   *location;		/* where its link leads */
 	char	   *problem;		/* why it may not be followed, or NULL */
 } Tablespace;
+
+/* How the cluster's files are laid out, from pg_control */
+typedef struct Layout
+{
+	bool		known;			/* else the rest means nothing */
+	uint32_t	page_size;
+	uint32_t	segment_pages;	/* pages in one file of a relation */
+	uint32_t	wal_page_size;
+	uint32_t	wal_segment_size;
+	uint32_t	checksum_version;	/* of data pages, 0: they have none */
+} Layout;
 
 typedef struct Backup
 {
@@ -27,6 +40,7 @@ typedef struct Backup
 	bool		control_read;
 	uint64_t	system_identifier;
 	char	   *server_version; /* contents of PG_VERSION, or NULL */
+	Layout		layout;
 
 	/* set by read_tree() */
 	Tablespace *tablespaces;
@@ -40,15 +54,29 @@ typedef struct Backup
 /* in locate.c */
 extern int	open_location(Report *report, const char *path);
 extern bool is_within(const Options *options, int fd);
-extern void allow_tablespaces(SandboxPlan *plan, const Options *options, int location);
+extern void allow_links(SandboxPlan *plan, const Options *options, int location);
 extern bool locate_backup(Report *report, Backup *backup, int location, const char *path);
 
 /* in control_file.c */
 extern void read_control_file(Report *report, Backup *backup, uint64_t expected);
 
+/* The directory in which a file was opened last; zeroed: none */
+typedef struct LastDirectory
+{
+	bool		open;
+	int			fd;
+	size_t		len;
+	char		path[PATH_MAX];
+} LastDirectory;
+
+/* in paths.c */
+extern bool is_tablespace_name(const char *name);
+extern int	open_link(const Options *options, int dir, const char *name, char **location, char **problem);
+extern int	open_wal_directory(const Options *options, int dir, char **problem);
+extern int	open_file(const Backup *backup, const Options *options, LastDirectory *last, const char *path);
+extern void close_last_directory(LastDirectory *last);
+
 /* in tree.c */
 extern void read_tree(Report *report, Backup *backup, const Options *options);
-extern int	open_tablespace(const Options *options, int tblspc, Tablespace *tablespace);
-extern bool is_tablespace_name(const char *name);
 
 #endif							/* VOXANNE_AGENT_BACKUP_H */

@@ -3,6 +3,8 @@
  *		global/pg_control and PG_VERSION of a backup: whose it is, and of what version.
  */
 #include "backup.h"
+#include "crc32c.h"
+#include "page.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +15,7 @@
 
 #define CONTROL_FILE_SIZE 8192
 
+/* The fields that we use stand where they stood in 13. */
 static const struct
 {
 	uint32_t	number;
@@ -23,39 +26,68 @@ static const struct
 	{1800, "18"},
 };
 
+#define VERSION_AT 8
+#define PAGE_SIZE_AT 216
+#define SEGMENT_PAGES_AT 220
+#define WAL_PAGE_SIZE_AT 224
+#define WAL_SEGMENT_SIZE_AT 228
+#define CHECKSUM_VERSION_AT 252
+
 /* Where pg_control's own checksum may stand; it moved as fields were added. */
 #define CRC_FIRST 200
 #define CRC_LAST 512
 
-/* CRC-32C, bit by bit: half a kilobyte needs no table. */
-static uint32_t
-crc32c(uint32_t crc, unsigned char byte)
-{
-	crc ^= byte;
-	for (int i = 0; i < 8; i++)
-		crc = crc & 1 ? crc >> 1 ^ UINT32_C(0x82f63b78) : crc >> 1;
-	return crc;
-}
+#define MIN_WAL_SEGMENT (UINT32_C(1) << 20)
+#define MAX_WAL_SEGMENT (UINT32_C(1) << 30)
 
 /* Does a checksum of all that precedes it stand where one may? */
 static bool
 checksum_ok(const unsigned char *data)
 {
-	uint32_t	crc = UINT32_C(0xffffffff);
+	uint32_t	crc = crc32c_add(CRC32C_INIT, data, CRC_FIRST);
 
-	for (size_t at = 0; at <= CRC_LAST; at++)
+	for (size_t at = CRC_FIRST; at <= CRC_LAST; at += sizeof(uint32_t))
 	{
 		uint32_t	stored;
 
-		if (at >= CRC_FIRST && at % sizeof(stored) == 0)
-		{
-			memcpy(&stored, data + at, sizeof(stored));
-			if (stored == ~crc)
-				return true;
-		}
-		crc = crc32c(crc, data[at]);
+		memcpy(&stored, data + at, sizeof(stored));
+		if (stored == crc32c_end(crc))
+			return true;
+		crc = crc32c_add(crc, data + at, sizeof(stored));
 	}
 	return false;
+}
+
+static uint32_t
+uint32_at(const unsigned char *data, size_t at)
+{
+	uint32_t	value;
+
+	memcpy(&value, data + at, sizeof(value));
+	return value;
+}
+
+/* A power of two in [min, max]? */
+static bool
+is_size(uint32_t value, uint32_t min, uint32_t max)
+{
+	return value >= min && value <= max && (value & (value - 1)) == 0;
+}
+
+/* How the cluster's files are laid out; unknown if the numbers make no sense. */
+static void
+read_layout(Backup *backup, const unsigned char *data)
+{
+	Layout	   *layout = &backup->layout;
+
+	layout->page_size = uint32_at(data, PAGE_SIZE_AT);
+	layout->segment_pages = uint32_at(data, SEGMENT_PAGES_AT);
+	layout->wal_page_size = uint32_at(data, WAL_PAGE_SIZE_AT);
+	layout->wal_segment_size = uint32_at(data, WAL_SEGMENT_SIZE_AT);
+	layout->checksum_version = uint32_at(data, CHECKSUM_VERSION_AT);
+	layout->known = is_size(layout->page_size, MIN_PAGE_SIZE, MAX_PAGE_SIZE) && layout->segment_pages > 0 &&
+		is_size(layout->wal_page_size, MIN_PAGE_SIZE, 2 * MAX_PAGE_SIZE) &&
+		is_size(layout->wal_segment_size, MIN_WAL_SEGMENT, MAX_WAL_SEGMENT);
 }
 
 /* Read a regular file of the backup from its start; bytes read, or -1 with "problem" set. */
@@ -119,7 +151,7 @@ check_control_file(Report *report, Backup *backup)
 		return;
 	}
 	memcpy(&backup->system_identifier, data, sizeof(uint64_t));
-	memcpy(&number, data + sizeof(uint64_t), sizeof(number));
+	number = uint32_at(data, VERSION_AT);
 	for (size_t i = 0; i < sizeof(control_versions) / sizeof(control_versions[0]); i++)
 	{
 		if (control_versions[i].number == number)
@@ -131,6 +163,8 @@ check_control_file(Report *report, Backup *backup)
 		return;
 	}
 	backup->control_read = true;
+	if (versions != NULL)
+		read_layout(backup, data);
 	if (versions == NULL)
 		check_set(check, CHECK_WARNING, "global/pg_control has the unknown version %" PRIu32 ".", number);
 	else

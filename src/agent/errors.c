@@ -9,12 +9,12 @@
 
 /*
  * What an errno means, in lower case, so that it can stand in a sentence.  The
- * text may be overwritten by the next call.
+ * text may be overwritten by the same thread's next call.
  */
 const char *
 describe_errno(int error)
 {
-	static char str[128];
+	static __thread char str[128];
 
 	snprintf(str, sizeof(str), "%s", strerror(error));
 	/* "Is a directory", but "RPC struct is bad" */

@@ -110,9 +110,26 @@ is_within(const Options *options, int fd)
 	return within;
 }
 
-/* Let the sandbox keep the tablespaces that the backup in "dir" links to. */
+/* Let the sandbox keep what link "name" in "dir" leads to, if we may follow it. */
 static void
-allow_tablespaces_of(SandboxPlan *plan, const Options *options, int dir)
+allow_link(SandboxPlan *plan, const Options *options, int dir, const char *name)
+{
+	char	   *location;
+	char	   *problem;
+	int			fd = open_link(options, dir, name, &location, &problem);
+
+	if (fd >= 0)
+	{
+		sandbox_allow(plan, fd, ".");
+		close(fd);
+	}
+	free(location);
+	free(problem);
+}
+
+/* Let the sandbox keep the tablespaces and the WAL that the backup in "dir" links to. */
+static void
+allow_links_of(SandboxPlan *plan, const Options *options, int dir)
 {
 	int			tblspc = openat(dir, "pg_tblspc", OPEN_DIRECTORY);
 	DIR		   *stream = tblspc < 0 ? NULL : fdopendir(tblspc);
@@ -120,45 +137,35 @@ allow_tablespaces_of(SandboxPlan *plan, const Options *options, int dir)
 
 	while (stream != NULL && (entry = readdir(stream)) != NULL)
 	{
-		Tablespace	tablespace = {.oid = entry->d_name};
-		int			fd;
-
-		if (!is_tablespace_name(entry->d_name))
-			continue;
-		fd = open_tablespace(options, tblspc, &tablespace);
-		if (fd >= 0)
-		{
-			sandbox_allow(plan, fd, ".");
-			close(fd);
-		}
-		free(tablespace.location);
-		free(tablespace.problem);
+		if (is_tablespace_name(entry->d_name))
+			allow_link(plan, options, tblspc, entry->d_name);
 	}
 	if (stream != NULL)
 		closedir(stream);
 	else if (tblspc >= 0)
 		close(tblspc);
+	allow_link(plan, options, dir, "pg_wal");
 }
 
 /*
- * Tablespaces lie outside of the path that is kept readable, so what their
- * links lead to must be known before anything is read: for the location itself
+ * Tablespaces and pg_wal may lie outside of the path that is kept readable, so
+ * what their links lead to must be known before anything is read: for the location itself
  * and, as it is not known yet which one counts, for every backup in it.
  */
 void
-allow_tablespaces(SandboxPlan *plan, const Options *options, int location)
+allow_links(SandboxPlan *plan, const Options *options, int location)
 {
 	DIR		   *stream = fdopendir(openat(location, ".", OPEN_DIRECTORY));
 	struct dirent *entry;
 
-	allow_tablespaces_of(plan, options, location);
+	allow_links_of(plan, options, location);
 	while (stream != NULL && (entry = readdir(stream)) != NULL)
 	{
 		int			fd = entry->d_name[0] == '.' ? -1 : openat(location, entry->d_name, OPEN_DIRECTORY);
 
 		if (fd >= 0)
 		{
-			allow_tablespaces_of(plan, options, fd);
+			allow_links_of(plan, options, fd);
 			close(fd);
 		}
 	}

@@ -24,6 +24,9 @@ static const struct option long_options[] = {
 	{"level", required_argument, NULL, 'l'},
 	{"system-identifier", required_argument, NULL, 's'},
 	{"within", required_argument, NULL, 'w'},
+	{"jobs", required_argument, NULL, 'j'},
+	{"rate", required_argument, NULL, 'r'},
+	{"progress", no_argument, NULL, 'P'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0}
 };
@@ -52,9 +55,13 @@ usage(FILE *out)
 	fputs("  voxanne_agent --version | --help\n\n"
 		  "Options:\n"
 		  "  --format text|json       how to answer (default text)\n"
-		  "  --level status           verify-backup: how deep (default status: presence and sizes)\n"
+		  "  --level status|verify    verify-backup: how deep (default status: presence and sizes;\n"
+		  "                           verify: also all contents, pages and WAL)\n"
 		  "  --system-identifier N    verify-backup: the cluster that it must be a backup of\n"
 		  "  --within DIRECTORY       verify-backup: refuse what lies elsewhere; may be repeated\n"
+		  "  --jobs N                 verify-backup: threads that read (default: one a processor, at most 4)\n"
+		  "  --rate N                 verify-backup: read at most N kB a second\n"
+		  "  --progress               verify-backup: tell on standard error how far it is\n"
 		  "  --parent PID             end when this process, the parent, ends\n\n"
 		  "fetch and post read a JSON object from standard input: url or url_file, body, content_type,\n"
 		  "headers, timeout_ms, connect_timeout_ms, max_bytes, ca_file, allow_http.\n\n"
@@ -134,11 +141,24 @@ store_option(Options *options, int which, const char *value)
 			return true;
 		case 'l':
 			options->level = value;
-			return strcmp(value, "status") == 0;
+			return strcmp(value, "status") == 0 || strcmp(value, "verify") == 0;
 		case 's':
 			return parse_number(value, UINT64_MAX, &options->system_identifier);
 		case 'w':
 			return add_within(options, value);
+		case 'j':
+			if (!parse_number(value, MAX_JOBS, &number))
+				return false;
+			options->jobs = (int) number;
+			return true;
+		case 'r':
+			if (!parse_number(value, UINT64_MAX / 1000, &number))
+				return false;
+			options->rate = number * 1000;
+			return true;
+		case 'P':
+			options->progress = true;
+			return true;
 		default:
 			return false;
 	}

@@ -9,19 +9,17 @@
  * files.
  */
 #include "manifest.h"
+#include "digest.h"
 #include "json.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#define SHA256_SIZE 32
-#define LAST_LINE_MAX 1024
 #define MAX_PATH_BYTES 1023		/* as MAXPGPATH of the server */
 
 /* A file's members while its object is being read */
@@ -30,150 +28,11 @@ typedef struct FileMembers
 	char		path[MAX_PATH_BYTES + 1];
 	size_t		path_len;		/* 0: none yet */
 	uint64_t	size;
-	int			algorithm;		/* index into algorithms, -1: none */
-	int			checksum_digits;	/* -1: none */
+	int			algorithm;		/* DigestKind, -1: none stated */
+	unsigned char digest[MAX_DIGEST_SIZE];
+	int			digest_size;	/* -1: none stated */
 	unsigned int seen;			/* a bit for each member met */
 } FileMembers;
-
-static const struct
-{
-	const char *name;
-	int			digits;
-}			algorithms[] = {
-	{"NONE", 0}, {"CRC32C", 8}, {"SHA224", 56}, {"SHA256", 64}, {"SHA384", 96}, {"SHA512", 128}
-};
-
-#define N_ALGORITHMS ((int) (sizeof(algorithms) / sizeof(algorithms[0])))
-
-/* Hash the first "len" bytes of the file. */
-static bool
-hash_start(int fd, off_t len, unsigned char *digest, char **problem)
-{
-	EVP_MD_CTX *context = EVP_MD_CTX_new();
-	char	   *buffer = xmalloc(131072);
-	bool		ok = context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1;
-
-	if (!ok)
-		*problem = xstrdup("no SHA-256 is available");
-	for (off_t at = 0; ok && at < len;)
-	{
-		size_t		want = len - at < 131072 ? (size_t) (len - at) : 131072;
-		ssize_t		got = pread(fd, buffer, want, at);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-		{
-			*problem = xstrdup(got < 0 ? describe_errno(errno) : "it got shorter while it was read");
-			ok = false;
-			break;
-		}
-		ok = EVP_DigestUpdate(context, buffer, (size_t) got) == 1;
-		at += got;
-	}
-	ok = ok && EVP_DigestFinal_ex(context, digest, NULL) == 1;
-	if (!ok && *problem == NULL)
-		*problem = xstrdup("its SHA-256 could not be computed");
-	EVP_MD_CTX_free(context);
-	free(buffer);
-	return ok;
-}
-
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
-/* Decode "len" hex digits; false if they are not. */
-static bool
-decode_hex(const char *str, size_t len, unsigned char *bytes)
-{
-	if (len % 2 != 0)
-		return false;
-	for (size_t i = 0; i < len; i += 2)
-	{
-		int			high = hex_digit(str[i]);
-		int			low = hex_digit(str[i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		bytes[i / 2] = (unsigned char) (high * 16 + low);
-	}
-	return true;
-}
-
-/* The checksum that the last line states; false if it states none. */
-static bool
-stated_checksum(const char *line, unsigned char *digest)
-{
-	static const char name[] = "\"Manifest-Checksum\":";
-
-	line += strspn(line, " \t");
-	if (strncmp(line, name, sizeof(name) - 1) != 0)
-		return false;
-	line += sizeof(name) - 1;
-	line += strspn(line, " \t");
-	if (*line++ != '"' || strcspn(line, "\"") != 2 * SHA256_SIZE ||
-		!decode_hex(line, 2 * SHA256_SIZE, digest))
-		return false;
-	line += 2 * SHA256_SIZE + 1;
-	line += strspn(line, " \t");
-	return strcmp(line, "}") == 0;
-}
-
-/*
- * Does the manifest have the checksum that its last line states?  It covers
- * every byte up to and including the newline before that line, and nothing may
- * follow the last line's own.
- */
-bool
-manifest_checksum_ok(int fd, char **problem)
-{
-	unsigned char expected[SHA256_SIZE];
-	unsigned char actual[SHA256_SIZE];
-	char		tail[LAST_LINE_MAX + 1];
-	char	   *line;
-	struct stat st;
-	off_t		start;
-	ssize_t		got;
-
-	*problem = NULL;
-	if (fstat(fd, &st) != 0)
-		*problem = xstrdup(describe_errno(errno));
-	if (*problem != NULL)
-		return false;
-	start = st.st_size > LAST_LINE_MAX ? st.st_size - LAST_LINE_MAX : 0;
-	got = pread(fd, tail, LAST_LINE_MAX, start);
-	if (got < 0)
-		*problem = xstrdup(describe_errno(errno));
-	else if (got == 0)
-		*problem = xstrdup("it is empty");
-	else if (tail[got - 1] != '\n')
-		*problem = xstrdup("its last line is cut off");
-	if (*problem != NULL)
-		return false;
-
-	tail[got - 1] = '\0';
-	line = memrchr(tail, '\n', (size_t) got);
-	if (line == NULL || !stated_checksum(line + 1, expected))
-	{
-		*problem = xstrdup("its last line states no checksum");
-		return false;
-	}
-	if (!hash_start(fd, start + (line + 1 - tail), actual, problem))
-		return false;
-	if (memcmp(expected, actual, SHA256_SIZE) == 0)
-		return true;
-	*problem = xstrdup("its contents do not have the checksum that its last line states");
-	return false;
-}
 
 /*
  * Seconds since 1970 of "YYYY-MM-DD HH:MM:SS GMT", as the server writes it;
@@ -284,11 +143,7 @@ read_algorithm(JsonReader *r, FileMembers *file, int64_t *newest)
 {
 	if (!json_expect(r, JSON_STRING, "a checksum algorithm is not a string"))
 		return false;
-	for (int i = 0; i < N_ALGORITHMS; i++)
-	{
-		if (strcasecmp(r->str, algorithms[i].name) == 0)
-			file->algorithm = i;
-	}
+	file->algorithm = digest_kind(r->str);
 	if (file->algorithm < 0)
 		json_fail(r, "unknown checksum algorithm");
 	return r->error == NULL;
@@ -301,7 +156,9 @@ read_checksum(JsonReader *r, FileMembers *file, int64_t *newest)
 		return false;
 	if (strspn(r->str, "0123456789abcdefABCDEF") != r->str_len)
 		json_fail(r, "a checksum is not hexadecimal");
-	file->checksum_digits = (int) r->str_len;
+	else if (r->str_len > 2 * MAX_DIGEST_SIZE || !decode_hex(r->str, r->str_len, file->digest))
+		json_fail(r, "a checksum does not have its algorithm's length");
+	file->digest_size = (int) (r->str_len / 2);
 	return r->error == NULL;
 }
 
@@ -327,7 +184,7 @@ read_file(JsonReader *r, Manifest *manifest)
 {
 	FileMembers file = {
 		.algorithm = -1,
-		.checksum_digits = -1,
+		.digest_size = -1,
 	};
 	bool		first = true;
 
@@ -351,12 +208,13 @@ read_file(JsonReader *r, Manifest *manifest)
 		json_fail(r, "a file has no path");
 	else if (!(file.seen & SIZE_SEEN))
 		json_fail(r, "a file has no size");
-	else if (file.checksum_digits >= 0 && file.algorithm < 0)
+	else if (file.digest_size >= 0 && file.algorithm < 0)
 		json_fail(r, "a file has a checksum without an algorithm");
 	else if (file.algorithm >= 0 &&
-			 (file.checksum_digits < 0 ? 0 : file.checksum_digits) != algorithms[file.algorithm].digits)
+			 (file.digest_size < 0 ? 0 : file.digest_size) != (int) digest_size((DigestKind) file.algorithm))
 		json_fail(r, "a checksum does not have its algorithm's length");
-	else if (!manifest_add(manifest, file.path, file.path_len, file.size))
+	else if (!manifest_add(manifest, file.path, file.path_len, file.size,
+						   file.algorithm < 0 ? DIGEST_NONE : (DigestKind) file.algorithm, file.digest))
 		json_fail(r, "a path is listed twice");
 	return r->error == NULL;
 }
@@ -425,12 +283,15 @@ read_wal_range(JsonReader *r, Manifest *manifest)
 		json_fail(r, "a WAL range ends before it starts");
 	if (r->error != NULL)
 		return false;
-	if (manifest->timeline == 0)
+	if (manifest->n_ranges == MAX_WAL_RANGES)
 	{
-		manifest->timeline = (uint32_t) timeline;
-		manifest->end_lsn = lsn[1];
+		json_fail(r, "it lists too many WAL ranges");
+		return false;
 	}
-	manifest->start_lsn = lsn[0];
+	manifest->ranges[manifest->n_ranges++] = (WalRange)
+	{
+		(uint32_t) timeline, lsn[0], lsn[1]
+	};
 	return true;
 }
 

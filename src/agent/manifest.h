@@ -5,15 +5,31 @@
 #ifndef VOXANNE_AGENT_MANIFEST_H
 #define VOXANNE_AGENT_MANIFEST_H
 
-#include "agent.h"
+#include "digest.h"
 
 /* One listed file; kept small, as there may be millions. */
 typedef struct ManifestFile
 {
-	const char *path;			/* relative, checked: no "..", no empty part */
+	const char *path;			/* relative, checked: no "..", no empty part;
+								 * the digest follows its end */
 	uint64_t	size;
+	uint8_t		digest_kind;	/* DigestKind; DIGEST_NONE: size only */
 	bool		found;			/* somebody met it on disk */
+	bool		wanted;			/* its contents can and should be read */
+	bool		reread;			/* it changed while it was read, so what was
+								 * found in its pages at first counts no more */
 } ManifestFile;
+
+/* WAL that a restore needs, on one timeline */
+typedef struct WalRange
+{
+	uint32_t	timeline;
+	uint64_t	start_lsn;
+	uint64_t	end_lsn;
+} WalRange;
+
+/* More switches of timeline during one backup than anybody has seen */
+#define MAX_WAL_RANGES 64
 
 typedef struct Manifest
 {
@@ -22,13 +38,8 @@ typedef struct Manifest
 	int64_t		newest;			/* latest Last-Modified, seconds since 1970,
 								 * or NO_TIME */
 
-	/*
-	 * WAL that a restore needs: from the oldest range's start to the newest's
-	 * end
-	 */
-	uint32_t	timeline;		/* 0: the manifest lists none */
-	uint64_t	start_lsn;
-	uint64_t	end_lsn;
+	WalRange	ranges[MAX_WAL_RANGES]; /* the newest first */
+	int			n_ranges;
 
 	/* the files, by number and, through slots, by path */
 	uint32_t	n_files;
@@ -42,16 +53,34 @@ typedef struct Manifest
 	size_t		arena_left;
 } Manifest;
 
+/* All WAL that a restore needs; 0 where the manifest lists none */
+static inline uint64_t
+manifest_start_lsn(const Manifest *manifest)
+{
+	return manifest->n_ranges > 0 ? manifest->ranges[manifest->n_ranges - 1].start_lsn : 0;
+}
+
+static inline uint64_t
+manifest_end_lsn(const Manifest *manifest)
+{
+	return manifest->n_ranges > 0 ? manifest->ranges[0].end_lsn : 0;
+}
+
 #define NO_TIME INT64_MIN
 #define FILES_PER_BLOCK 8192
 
-extern bool manifest_checksum_ok(int fd, char **problem);
 extern bool manifest_read(Manifest *manifest, int fd, char **problem);
 extern ManifestFile *manifest_file(const Manifest *manifest, uint32_t number);
 extern ManifestFile *manifest_find(const Manifest *manifest, const char *path);
 extern int64_t manifest_time(const char *str);
 
 /* in manifest_files.c */
-extern bool manifest_add(Manifest *manifest, const char *path, size_t len, uint64_t size);
+extern bool manifest_add(Manifest *manifest, const char *path, size_t len, uint64_t size,
+						 DigestKind kind, const unsigned char *digest);
+extern const unsigned char *manifest_digest(const ManifestFile *file);
+
+/* in manifest_checksum.c */
+extern bool manifest_checksum_ok(int fd, char **problem);
+extern bool decode_hex(const char *str, size_t len, unsigned char *bytes);
 
 #endif							/* VOXANNE_AGENT_MANIFEST_H */

@@ -3,7 +3,8 @@
  *		The files of a manifest, by number and by path.
  *
  * A cluster may have millions of files: 24 bytes of entry, 6 to 12 of hash
- * slot and the path itself are what one costs, and growing copies only slots.
+ * slot, the path and the digest themselves are what one costs, and growing
+ * copies only slots.
  */
 #include "manifest.h"
 
@@ -72,12 +73,14 @@ grow_slots(Manifest *manifest)
 		*find_slot(manifest, manifest_file (manifest, i)->path) = i + 1;
 }
 
+/* The path and, behind its end, the digest. */
 static const char *
-store_path(Manifest *manifest, const char *path, size_t len)
+store_path(Manifest *manifest, const char *path, size_t len, const unsigned char *digest, size_t digest_len)
 {
 	char	   *stored;
+	size_t		size = len + 1 + digest_len;
 
-	if (manifest->arena_left < len + 1)
+	if (manifest->arena_left < size)
 	{
 		manifest->arena = xmalloc(ARENA_SIZE);
 		manifest->arena_left = ARENA_SIZE;
@@ -85,14 +88,23 @@ store_path(Manifest *manifest, const char *path, size_t len)
 	stored = manifest->arena;
 	memcpy(stored, path, len);
 	stored[len] = '\0';
-	manifest->arena += len + 1;
-	manifest->arena_left -= len + 1;
+	memcpy(stored + len + 1, digest, digest_len);
+	manifest->arena += size;
+	manifest->arena_left -= size;
 	return stored;
+}
+
+/* What the manifest states of the file: digest_size() bytes. */
+const unsigned char *
+manifest_digest(const ManifestFile *file)
+{
+	return (const unsigned char *) file->path + strlen(file->path) + 1;
 }
 
 /* Add a file; false if the path is listed already, or there are too many. */
 bool
-manifest_add(Manifest *manifest, const char *path, size_t len, uint64_t size)
+manifest_add(Manifest *manifest, const char *path, size_t len, uint64_t size,
+			 DigestKind kind, const unsigned char *digest)
 {
 	ManifestFile *file;
 	uint32_t   *slot;
@@ -115,8 +127,11 @@ manifest_add(Manifest *manifest, const char *path, size_t len, uint64_t size)
 	manifest->total_size += size;
 	file = manifest_file (manifest, manifest->n_files - 1);
 
-	file->path = store_path(manifest, path, len);
-	file->size = size;
-	file->found = false;
+	*file = (ManifestFile)
+	{
+		.path = store_path(manifest, path, len, digest, digest_size(kind)),
+			.size = size,
+			.digest_kind = (uint8_t) kind,
+	};
 	return true;
 }

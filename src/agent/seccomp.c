@@ -50,7 +50,7 @@ typedef struct Program
 
 /* What a run without a network may do; conditions on arguments come before. */
 static const int reading_calls[] = {
-	SYS_read, SYS_pread64, SYS_readv, SYS_write, SYS_writev, SYS_close, SYS_lseek,
+	SYS_read, SYS_pread64, SYS_readv, SYS_preadv2, SYS_write, SYS_writev, SYS_close, SYS_lseek,
 	SYS_fstat, SYS_newfstatat, SYS_statx, SYS_getdents64, SYS_faccessat, SYS_readlinkat,
 	SYS_fadvise64, SYS_fcntl, SYS_dup,
 	SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise,

@@ -5,9 +5,10 @@
  * Nothing is opened because a manifest names it: the walk meets what is there
  * and looks it up.  Links are followed at pg_tblspc/<oid> only, one step; a
  * FIFO, socket or device is named and never opened.  pg_wal is not listed in
- * manifests and not entered here.
+ * manifests and not entered here.  At level "verify" the files that were met,
+ * and are what they should be as far as can be seen, are then read.
  */
-#include "backup.h"
+#include "contents.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -36,6 +37,7 @@ typedef struct Walk
 	size_t		path_len;
 	int			depth;
 	uint64_t	extra_bytes;
+	uint64_t	unreadable_bytes;
 
 	/* directories that could not be entered: what lies below is not "missing" */
 	char	  **closed;
@@ -67,53 +69,6 @@ is_compared(const char *path)
 			return false;
 	}
 	return true;
-}
-
-/* An oid as the server writes it */
-bool
-is_tablespace_name(const char *name)
-{
-	size_t		len = strlen(name);
-
-	return len > 0 && len <= 10 && name[0] != '0' && strspn(name, "0123456789") == len;
-}
-
-/*
- * Open what link tablespace->oid in "tblspc" leads to, if it leads to a
- * directory in one step and that may be read; else -1 with the problem set.
- * Sets tablespace->location where the entry is a link, to NULL where it is not.
- */
-int
-open_tablespace(const Options *options, int tblspc, Tablespace *tablespace)
-{
-	char		target[PATH_MAX];
-	ssize_t		len = readlinkat(tblspc, tablespace->oid, target, sizeof(target) - 1);
-	int			place;
-	int			fd = -1;
-
-	if (len <= 0)
-	{
-		tablespace->problem = xstrdup("it is not a symbolic link");
-		return -1;
-	}
-	target[len] = '\0';
-	tablespace->location = xstrdup(target);
-	place = openat(tblspc, target, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (place < 0)
-		tablespace->problem = errno == ELOOP || errno == ENOTDIR ?
-			xstrdup("it does not lead to a directory in one step") :
-			format("what it leads to cannot be opened: %s", describe_errno(errno));
-	else if (!is_within(options, place))
-		tablespace->problem = xstrdup("it leads out of the allowed directories");
-	else
-	{
-		fd = openat(place, ".", O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC);
-		if (fd < 0)
-			tablespace->problem = format("what it leads to cannot be opened: %s", describe_errno(errno));
-	}
-	if (place >= 0)
-		close(place);
-	return fd;
 }
 
 /* Remember that nothing is known about what lies at walk->path. */
@@ -169,7 +124,7 @@ visit_link(Walk *walk, int dir, const char *name)
 	{
 		.oid = xstrdup(name)
 	};
-	fd = open_tablespace(walk->options, dir, tablespace);
+	fd = open_link(walk->options, dir, name, &tablespace->location, &tablespace->problem);
 	if (fd < 0)
 	{
 		check_problem(walk->types, walk->path, "tablespace not followed: %s", tablespace->problem);
@@ -195,7 +150,12 @@ visit_file(Walk *walk, int dir, const char *name, const struct stat *st)
 		check_problem(walk->sizes, walk->path, "has %" PRIu64 " bytes, not %" PRIu64,
 					  (uint64_t) st->st_size, file->size);
 	if (faccessat(dir, name, R_OK, 0) != 0)
+	{
 		check_problem(walk->readable, walk->path, "unreadable: %s", describe_errno(errno));
+		walk->unreadable_bytes += file->size;
+	}
+	else
+		file->wanted = (uint64_t) st->st_size == file->size;
 }
 
 static const char *
@@ -345,10 +305,18 @@ conclude(Check *check, const char *passed, const char *one, const char *many, co
 		check_set(check, CHECK_FAILED, "%s %s", count_of(check->n_problems, one, many), failed);
 }
 
+/* The sentence of check files_readable */
+static void
+conclude_readable(Check *check, uint64_t bytes)
+{
+	conclude(check, "All files and directories may be read.", "file or directory", "files or directories",
+			 bytes == 0 ? "cannot be read." : format("cannot be read; the files among them have %" PRIu64 " bytes.", bytes));
+}
+
 /*
  * Compare the backup's directories with its manifest: checks file_sizes,
  * no_extra_files, file_types, files_readable, files_present and
- * backup_label_present.
+ * backup_label_present, and at level "verify" those of verify_contents().
  */
 void
 read_tree(Report *report, Backup *backup, const Options *options)
@@ -369,9 +337,10 @@ read_tree(Report *report, Backup *backup, const Options *options)
 			 "file is", "files are", "not in the manifest.");
 	conclude(walk.types, "There are only files, directories and links to tablespaces.",
 			 "entry is", "entries are", "neither a file nor a directory nor a link that belongs here.");
-	conclude(walk.readable, "All files and directories may be read.",
-			 "file or directory", "files or directories", "cannot be read.");
 	check_presence(report, &walk);
+	if (strcmp(options->level, "verify") == 0)
+		walk.unreadable_bytes += verify_contents(report, backup, options, walk.readable);
+	conclude_readable(walk.readable, walk.unreadable_bytes);
 	for (size_t i = 0; i < walk.n_closed; i++)
 		free(walk.closed[i]);
 	free(walk.closed);

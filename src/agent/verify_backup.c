@@ -3,15 +3,15 @@
  *		Command verify-backup: is this base backup intact?
  *
  * Level "status" looks at names and sizes and reads the manifest and
- * pg_control only: seconds, so that it can run every hour.
+ * pg_control only: seconds, so that it can run every hour.  Level "verify"
+ * reads everything.
  */
 #include "backup.h"
+#include "page.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,7 +20,9 @@
 
 static ExitStatus verify_backup(const Options *options);
 
-static const char *const verify_backup_options[] = {"level", "system-identifier", "within", NULL};
+static const char *const verify_backup_options[] = {
+	"level", "system-identifier", "within", "jobs", "rate", "progress", NULL
+};
 
 const Command verify_backup_command = {
 	.name = "verify-backup",
@@ -78,11 +80,11 @@ print_members(JsonWriter *w, const void *subject)
 		json_integer(w, "size_bytes", (int64_t) manifest->total_size);
 		json_integer(w, "files", manifest->n_files);
 		json_integer(w, "manifest_version", manifest->version);
-		if (manifest->timeline != 0)
+		if (manifest->n_ranges > 0)
 		{
-			json_integer(w, "timeline", manifest->timeline);
-			json_text(w, "start_lsn", format_lsn(manifest->start_lsn));
-			json_text(w, "end_lsn", format_lsn(manifest->end_lsn));
+			json_integer(w, "timeline", manifest->ranges[0].timeline);
+			json_text(w, "start_lsn", format_lsn(manifest_start_lsn(manifest)));
+			json_text(w, "end_lsn", format_lsn(manifest_end_lsn(manifest)));
 		}
 	}
 	if (backup->control_read)
@@ -218,9 +220,8 @@ verify_backup(const Options *options)
 	report.summary = print_summary;
 	report.subject = &backup;
 	backup.now = time(NULL);
-	/* what OpenSSL would load later on cannot be opened any more by then */
-	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
-	EVP_MD_free(EVP_MD_fetch(NULL, "SHA256", NULL));
+	digest_load();
+	page_init();
 
 	location = open_location(&report, options->path);
 	if (location >= 0 && !is_within(options, location))
@@ -229,7 +230,7 @@ verify_backup(const Options *options)
 	if (report.error_code == NULL)
 	{
 		sandbox_allow(&plan, location, ".");
-		allow_tablespaces(&plan, options, location);
+		allow_links(&plan, options, location);
 		sandbox_enter(&plan, &report.sandbox);
 		examine(&report, &backup, location, options);
 	}

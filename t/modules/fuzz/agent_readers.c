@@ -60,7 +60,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static int	fd = -1;
 
 	if (fd < 0)
+	{
 		fd = memfd_create("input", 0);
+		digest_load();
+	}
 	if (ftruncate(fd, 0) != 0 || pwrite(fd, data, size, 0) != (ssize_t) size)
 		return 0;
 	fuzz_manifest(fd);

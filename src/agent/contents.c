@@ -1,0 +1,328 @@
+/*
+ * src/agent/contents.c
+ *		Level "verify": what the files of a backup contain.
+ *
+ * Every file is read once, by one of several threads, which computes what the
+ * manifest states and looks at the pages at the same time.  Threads and not
+ * processes, as the sandbox allows no processes and results need no pipes.
+ *
+ * A file that somebody changes while it is read, as a copy under way does, is
+ * read once more before it is called bad.  If its checksum is right it was read
+ * in peace, whatever its times say: hard links change them, too.
+ */
+#include "contents.h"
+#include "crc32c.h"
+#include "reader.h"
+#include "work.h"
+
+#include <inttypes.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STACK_SIZE ((size_t) 512 * 1024)
+#define CHECKSUM_VERSION 1		/* of data pages: the only one there is */
+
+/* What all threads share. */
+typedef struct Contents
+{
+	const Backup *backup;
+	const Options *options;
+	Work		work;
+	Pace		pace;
+	bool		check_pages;
+	_Atomic uint32_t matching;	/* files that have the checksum they should */
+
+	/* under the lock: checks, and what threads leave when they end */
+	pthread_mutex_t lock;
+	Check	   *checksums;
+	Check	   *readable;
+	Check	   *changed;
+	PageFindings findings;
+	uint64_t	n_pages;
+	_Atomic uint64_t unreadable;	/* bytes */
+} Contents;
+
+static void add_problem(Contents *contents, Check *check, uint32_t file, const char *fmt,...) __attribute__((format(printf, 4, 5)));
+
+/* Add a problem with a file, from any thread. */
+static void
+add_problem(Contents *contents, Check *check, uint32_t file, const char *fmt,...)
+{
+	va_list		args;
+	char	   *problem;
+
+	va_start(args, fmt);
+	problem = vformat(fmt, args);
+	va_end(args);
+	pthread_mutex_lock(&contents->lock);
+	check_problem(check, manifest_file (&contents->backup->manifest, file)->path, "%s", problem);
+	pthread_mutex_unlock(&contents->lock);
+	free(problem);
+}
+
+/* Does a file have the digest that the manifest states?  Counts it if so. */
+static bool
+matches(Contents *contents, const ManifestFile *file, const unsigned char *digest)
+{
+	bool		equal = memcmp(digest, manifest_digest(file), digest_size((DigestKind) file->digest_kind)) == 0;
+
+	if (equal)
+		contents->matching++;
+	return equal;
+}
+
+static void
+add_mismatch(Contents *contents, uint32_t file)
+{
+	add_problem(contents, contents->checksums, file, "does not have the %s checksum that the manifest states",
+				digest_name((DigestKind) manifest_file (&contents->backup->manifest, file)->digest_kind));
+}
+
+/*
+ * Read a whole file and judge it; "second" if it has been read before, and
+ * then was found to be changing.
+ */
+static void
+read_whole(Contents *contents, Reader *reader, uint32_t number, bool second)
+{
+	ManifestFile *file = manifest_file (&contents->backup->manifest, number);
+	ReadOrder	order = {.file = number,.end = file->size,.second = second};
+	uint32_t	n_findings = reader->findings.n;
+	ReadResult	result = reader_read(reader, &order);
+	unsigned char digest[MAX_DIGEST_SIZE];
+
+	if (result.error != 0)
+	{
+		add_problem(contents, contents->readable, number, "unreadable: %s", describe_errno(result.error));
+		contents->unreadable += file->size;
+		return;
+	}
+	if (result.complete && file->digest_kind != DIGEST_NONE &&
+		digest_end(&reader->digest, digest) && matches(contents, file, digest))
+		return;
+	if (!result.changed)
+	{
+		if (file->digest_kind != DIGEST_NONE)
+			add_mismatch(contents, number);
+		return;
+	}
+	reader->findings.n = n_findings;
+	file->reread = true;
+	if (second)
+		add_problem(contents, contents->changed, number, "changed while it was read, twice");
+	else
+		read_whole(contents, reader, number, true);
+}
+
+/* All pieces of a file are read: judge it. */
+static void
+judge_split(Contents *contents, Reader *reader, Split *split)
+{
+	const Manifest *manifest = &contents->backup->manifest;
+	ManifestFile *file = manifest_file (manifest, split->file);
+	uint32_t	crc = 0;
+
+	if (split->disturbed)
+	{
+		file->reread = true;
+		read_whole(contents, reader, split->file, true);
+		return;
+	}
+	if (file->digest_kind == DIGEST_NONE)
+		return;
+	for (uint32_t i = split->first_piece; i < split->first_piece + split->n_pieces; i++)
+		crc = crc32c_join(crc, contents->work.pieces[i].crc,
+						  piece_end(&contents->work, manifest, i) - piece_start(&contents->work, i));
+	if (!matches(contents, file, (unsigned char *) &crc))
+		add_mismatch(contents, split->file);
+}
+
+/* Read a piece; whoever reads a file's last one judges it. */
+static void
+read_piece(Contents *contents, Reader *reader, const Unit *unit)
+{
+	Work	   *work = &contents->work;
+	Piece	   *piece = &work->pieces[unit->piece];
+	Split	   *split = &work->splits[piece->split];
+	ReadOrder	order = {
+		.file = unit->file,
+		.start = piece_start(work, unit->piece),
+		.end = piece_end(work, &contents->backup->manifest, unit->piece),
+	};
+	ReadResult	result = reader_read(reader, &order);
+
+	if (!result.complete || result.changed)
+		split->disturbed = true;
+	else
+		piece->crc = crc32c_end(reader->digest.crc);
+	if (--split->left == 0)
+		judge_split(contents, reader, split);
+}
+
+/* One thread. */
+static void *
+read_units(void *argument)
+{
+	Contents   *contents = argument;
+	Reader		reader = {
+		.backup = contents->backup,
+		.options = contents->options,
+		.pace = &contents->pace,
+		.check_pages = contents->check_pages,
+	};
+	const Unit *unit;
+
+	reader_open(&reader);
+	while ((unit = work_next(&contents->work)) != NULL)
+	{
+		if (unit->piece == NO_PIECE)
+			read_whole(contents, &reader, unit->file, false);
+		else
+			read_piece(contents, &reader, unit);
+	}
+	reader_close(&reader);
+
+	pthread_mutex_lock(&contents->lock);
+	findings_take(&contents->findings, &reader.findings);
+	contents->n_pages += reader.n_pages;
+	pthread_mutex_unlock(&contents->lock);
+	return NULL;
+}
+
+/* The thread that tells how far we are. */
+static void *
+tell_progress(void *pace)
+{
+	pace_tell_until_over(pace);
+	return NULL;
+}
+
+static int
+job_count(const Options *options)
+{
+	cpu_set_t	cpus;
+	int			n = 1;
+
+	if (options->jobs > 0)
+		return options->jobs;
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
+		n = CPU_COUNT(&cpus);
+	return n < MAX_DEFAULT_JOBS ? n : MAX_DEFAULT_JOBS;
+}
+
+/* Read everything, with this thread and as many more as there may be. */
+static void
+read_all(Contents *contents)
+{
+	int			jobs = job_count(contents->options);
+	pthread_t	threads[MAX_JOBS];
+	pthread_t	teller;
+	bool		telling;
+	int			n = 0;
+	pthread_attr_t attr;
+
+	/*
+	 * each further arena would reserve 64 MB of the address space that we may
+	 * take
+	 */
+	mallopt(M_ARENA_MAX, 2);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_SIZE);
+	telling = contents->options->progress && pthread_create(&teller, &attr, tell_progress, &contents->pace) == 0;
+	while (n < jobs - 1 && (uint32_t) n + 1 < contents->work.n_units &&
+		   pthread_create(&threads[n], &attr, read_units, contents) == 0)
+		n++;
+	read_units(contents);
+	for (int i = 0; i < n; i++)
+		pthread_join(threads[i], NULL);
+	pace_over(&contents->pace);
+	if (telling)
+		pthread_join(teller, NULL);
+	pthread_attr_destroy(&attr);
+}
+
+/* The sentence of check file_checksums. */
+static void
+conclude_checksums(const Contents *contents, Check *check)
+{
+	const Manifest *manifest = &contents->backup->manifest;
+	uint32_t	counts[N_DIGESTS] = {0};
+	char	   *kinds = xstrdup("");
+
+	if (check->n_problems > 0)
+	{
+		check_set(check, CHECK_FAILED, "%s not have the checksum that the manifest states.",
+				  count_of(check->n_problems, "file does", "files do"));
+		return;
+	}
+	for (uint32_t i = 0; i < manifest->n_files; i++)
+	{
+		if (manifest_file (manifest, i)->wanted)
+			counts[manifest_file (manifest, i)->digest_kind]++;
+	}
+	for (int i = DIGEST_NONE + 1; i < N_DIGESTS; i++)
+	{
+		if (counts[i] > 0)
+			kinds = format("%s%s%s", kinds, *kinds == '\0' ? "" : ", ", digest_name((DigestKind) i));
+	}
+	if (*kinds == '\0')
+		check_set(check, CHECK_SKIPPED, "The manifest states no checksums.");
+	else
+		check_set(check, CHECK_PASSED, "%s the checksum that the manifest states (%s)%s.",
+				  count_of(contents->matching, "file has", "files have"), kinds,
+				  counts[DIGEST_NONE] == 0 ? "" : format("; it states none of %" PRIu32, counts[DIGEST_NONE]));
+}
+
+const char *
+why_no_pages(const Backup *backup)
+{
+	if (!backup->control_read || !backup->layout.known)
+		return "How the cluster's files are laid out is not known.";
+	if (backup->layout.checksum_version == 0)
+		return "The cluster has no data checksums.";
+	if (backup->layout.checksum_version != CHECKSUM_VERSION)
+		return "The cluster has data checksums of an unknown kind.";
+	if (backup->manifest.n_ranges == 0)
+		return "The manifest does not state what WAL the backup needs, so what changed meanwhile is not known.";
+	return NULL;
+}
+
+/*
+ * Read every file that is wanted, and the WAL: checks file_checksums,
+ * changed_during_read, wal_segments, wal_records, page_checksums and
+ * pages_unproven; what cannot be read goes to "readable", and its bytes are
+ * returned.
+ */
+uint64_t
+verify_contents(Report *report, Backup *backup, const Options *options, Check *readable)
+{
+	static Contents contents;
+	Check	   *changed;
+
+	contents.backup = backup;
+	contents.options = options;
+	contents.check_pages = why_no_pages(backup) == NULL;
+	contents.checksums = report_check(report, "file_checksums");
+	contents.changed = changed = report_check(report, "changed_during_read");
+	contents.readable = readable;
+	pthread_mutex_init(&contents.lock, NULL);
+	work_plan(&contents.work, &backup->manifest);
+	pace_start(&contents.pace, options, contents.work.bytes);
+	read_all(&contents);
+	work_free(&contents.work);
+
+	conclude_checksums(&contents, contents.checksums);
+	if (changed->n_problems > 0)
+		check_set(changed, CHECK_FAILED, "%s changed while the backup was verified.",
+				  count_of(changed->n_problems, "file was", "files were"));
+	else
+		check_set(changed, CHECK_PASSED, "No file changed while the backup was verified.");
+	findings_sort(&contents.findings, &backup->manifest);
+	verify_wal(report, backup, options, &contents.findings);
+	report_pages(report, backup, &contents.findings, contents.n_pages);
+	free(contents.findings.items);
+	return contents.unreadable;
+}

@@ -1,0 +1,113 @@
+/*
+ * src/agent/pace.c
+ *		How fast to read, and how far we are.
+ *
+ * The limit is for all threads together: each takes its turn on one time line,
+ * on which a read occupies as long as its bytes may take.
+ */
+#include "pace.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <time.h>
+
+#define SECOND INT64_C(1000000000)
+
+static int64_t
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * SECOND + t.tv_nsec;
+}
+
+static struct timespec
+timespec_of(int64_t when)
+{
+	return (struct timespec)
+	{
+		.tv_sec = when / SECOND,.tv_nsec = when % SECOND
+	};
+}
+
+void
+pace_start(Pace *pace, const Options *options, uint64_t total)
+{
+	pthread_condattr_t attr;
+
+	pace->rate = options->rate;
+	pace->total = total > 0 ? total : 1;
+	pace->progress = options->progress;
+	pace->start = pace->next = now();
+	pace->done = 0;
+	pace->over = false;
+	pthread_mutex_init(&pace->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&pace->finished, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+/* Count "bytes" that are about to be read, and wait until they may be. */
+void
+pace_wait(Pace *pace, size_t bytes)
+{
+	struct timespec turn;
+	int64_t		time;
+
+	pace->done += bytes;
+	if (pace->rate == 0)
+		return;
+	time = now();
+	pthread_mutex_lock(&pace->lock);
+	if (pace->next < time)
+		pace->next = time;
+	time = pace->next;
+	pace->next += (int64_t) ((double) bytes * (double) SECOND / (double) pace->rate);
+	pthread_mutex_unlock(&pace->lock);
+	turn = timespec_of(time);
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &turn, NULL) == EINTR)
+		;
+}
+
+static void
+tell(const Pace *pace)
+{
+	uint64_t	done = pace->done;
+	double		seconds = (double) (now() - pace->start) / (double) SECOND;
+
+	/* what changed while it was read is read again */
+	if (done > pace->total)
+		done = pace->total;
+	fprintf(stderr, "voxanne_agent: %3d %%, %" PRIu64 " of %" PRIu64 " MB, %.0f MB/s\n",
+			(int) ((double) done * 100 / (double) pace->total), done / 1000000, pace->total / 1000000,
+			seconds > 0 ? (double) done / 1000000 / seconds : 0.0);
+}
+
+/* Write a line a second, and a last one, until pace_over(). */
+void
+pace_tell_until_over(Pace *pace)
+{
+	int64_t		next = pace->start;
+
+	pthread_mutex_lock(&pace->lock);
+	while (!pace->over)
+	{
+		struct timespec until = timespec_of(next += SECOND);
+
+		if (pthread_cond_timedwait(&pace->finished, &pace->lock, &until) == ETIMEDOUT && !pace->over)
+			tell(pace);
+	}
+	pthread_mutex_unlock(&pace->lock);
+	tell(pace);
+}
+
+void
+pace_over(Pace *pace)
+{
+	pthread_mutex_lock(&pace->lock);
+	pace->over = true;
+	pthread_cond_broadcast(&pace->finished);
+	pthread_mutex_unlock(&pace->lock);
+}
