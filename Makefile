@@ -75,6 +75,16 @@ src/agent/%.o: src/agent/%.c $(wildcard src/agent/*.h)
 voxanne_agent: $(AGENT_OBJS)
 	$(CC) -pthread -pie -Wl,-z,relro,-z,now $(AGENT_LDFLAGS) -o $@ $^ $(AGENT_LIBS)
 
+# PGXS knows no manual pages; where they belong it does.
+install: install-man
+uninstall: uninstall-man
+.PHONY: install-man uninstall-man
+install-man:
+	$(MKDIR_P) '$(DESTDIR)$(mandir)/man1'
+	$(INSTALL_DATA) docs/voxanne_agent.1 '$(DESTDIR)$(mandir)/man1/'
+uninstall-man:
+	rm -f '$(DESTDIR)$(mandir)/man1/voxanne_agent.1'
+
 $(filter src/%,$(OBJS)) voxanne_ops.o: $(wildcard src/*/*.h)
 
 .PHONY: test demo demo-stop matrix help indent-check

@@ -36,6 +36,8 @@ SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"status_i
 SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"status_interval": "-1 day"}');
 SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"status_interval": "1000 years"}');
 SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"time_limit": "2 days"}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"verify_time_limit": "2 days"}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"verify_interval": "0"}');
 SELECT count(*) FROM backup_target;
 SET voxanne_ops.backup_directories = '';
 SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly');
@@ -44,9 +46,9 @@ SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly');
 SET voxanne_ops.backup_directories = '/backup, "/srv/my backups"';
 SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly');
 SELECT add_backup_target('it''s "weekly"', 'basebackup', '/srv/my backups/a, b',
-	'{"status_interval": "1 day", "max_age": "8 days", "time_limit": "30 minutes"}');
+	'{"status_interval": "1 day", "verify_interval": "7 days", "max_age": "8 days", "time_limit": "30 minutes", "verify_time_limit": "12 hours"}');
 SELECT add_backup_target('itself', 'basebackup', '/backup/', NULL);
-SELECT name, kind, location, status_interval, max_age, time_limit, paused_at, requested_at,
+SELECT name, kind, location, status_interval, verify_interval, max_age, time_limit, verify_time_limit, paused_at, requested_at,
 	system_identifier = (SELECT system_identifier FROM pg_control_system()) AS this_cluster
 FROM backup_target ORDER BY name COLLATE "C";
 SELECT add_backup_target('nightly', 'basebackup', '/backup/other');
@@ -75,8 +77,14 @@ SELECT severity, key FROM target_state;
 BEGIN;
 SELECT request_verification('nightly');
 SELECT request_verification();
-SELECT name, requested_at IS NOT NULL AS requested FROM backup_target ORDER BY name COLLATE "C";
+SELECT name, requested_at IS NOT NULL AS requested, requested_level FROM backup_target ORDER BY name COLLATE "C";
+-- for the deepest level that was asked for
+SELECT request_verification('nightly', 'verify'), request_verification('nightly', 'status'), request_verification(level => NULL);
+SELECT name, requested_level FROM backup_target ORDER BY name COLLATE "C";
+SELECT pause_backup_target('nightly', 'moving');
+SELECT name, requested_at IS NOT NULL AS requested, requested_level FROM backup_target ORDER BY name COLLATE "C";
 ROLLBACK;
+SELECT request_verification('nightly', 'deep');
 
 -- suspended: added in another cluster
 BEGIN;
@@ -93,14 +101,16 @@ SELECT severity, key FROM target_state WHERE target = 'nightly';
 ROLLBACK;
 
 -- what the log says decides
-CREATE FUNCTION pg_temp.logged(target text, status text, ago interval, age_hours int, error jsonb, proof text DEFAULT 'present')
+CREATE FUNCTION pg_temp.logged(target text, status text, ago interval, age_hours int, error jsonb, proof text DEFAULT 'present',
+	level text DEFAULT 'status', backup text DEFAULT NULL)
 RETURNS text LANGUAGE sql AS $$
-	INSERT INTO backup_verification_log (target, status, verified_at, proof, checks_passed, error_details, verification_details)
-	VALUES ($1, $2, now() - $3, $6, 9, $5, jsonb_build_object('backup', jsonb_build_object('finished_at',
+	INSERT INTO backup_verification_log (target, status, verified_at, proof, checks_passed, level, backup_id, error_details, verification_details)
+	VALUES ($1, $2, now() - $3, $6, 9, $7, $8, $5, jsonb_build_object('backup', jsonb_build_object('finished_at',
 		to_char((now() - $3 - $4 * interval '1 hour') AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))))
 	RETURNING target;
 $$;
 BEGIN;
+SELECT pg_temp.logged('nightly', 'success', '2 hours', 10, NULL, 'checksummed', 'verify');
 SELECT pg_temp.logged('nightly', 'success', '30 min', 10, NULL);
 SELECT severity, key, target, last_status, proof FROM target_state;
 SELECT round(extract(epoch FROM age) / 3600) AS age_hours, next_due - last_verified AS interval
@@ -123,6 +133,8 @@ SELECT severity, key FROM target_state WHERE target = 'nightly';
 ROLLBACK;
 -- not verified for long; and old on top of it
 BEGIN;
+SELECT pg_temp.logged('nightly', 'success', '6 hours', 1, NULL, 'checksummed', 'verify');
+SELECT pg_temp.logged('it''s "weekly"', 'success', '4 days', 1, NULL, 'checksummed', 'verify');
 SELECT pg_temp.logged('nightly', 'success', '5 hours', 1, NULL);
 SELECT severity, key, detail FROM backup_status() WHERE target = 'nightly';
 SELECT pg_temp.logged('it''s "weekly"', 'success', '3 days', 400, NULL);
@@ -138,6 +150,7 @@ ROLLBACK;
 BEGIN;
 UPDATE backup_target SET status_interval = '10 seconds' WHERE name = 'nightly';
 PREPARE pause AS SELECT next_due - last_verified AS pause FROM backup_status() WHERE target = 'nightly';
+SELECT pg_temp.logged('nightly', 'success', '1 hour', 1, NULL, 'checksummed', 'verify');
 SELECT pg_temp.logged('nightly', 'failure', '20 s', 1, NULL);
 EXECUTE pause;
 SELECT pg_temp.logged('nightly', 'failure', '19 s', 1, NULL);
@@ -146,6 +159,30 @@ SELECT count(pg_temp.logged('nightly', 'failure', i * interval '1 s', 1, NULL)) 
 EXECUTE pause;
 SELECT pg_temp.logged('nightly', 'warning', '9 s', 1, NULL);
 EXECUTE pause;
+ROLLBACK;
+
+-- levels: what the deep one found holds until it is run again, and so does what it showed of a backup
+BEGIN;
+SELECT pg_temp.logged('nightly', 'success', '2 hours', 1, NULL, 'checksummed', 'verify', 'monday');
+SELECT pg_temp.logged('nightly', 'success', '10 min', 1, NULL, 'present', 'status', 'monday');
+SELECT severity, key, proof, next_due - last_verified AS next, levels ? 'verify' AS both FROM backup_status() WHERE target = 'nightly';
+SELECT pg_temp.logged('nightly', 'success', '9 min', 1, NULL, 'present', 'status', 'tuesday');
+SELECT proof FROM backup_status() WHERE target = 'nightly';
+SELECT pg_temp.logged('nightly', 'failure', '8 min', 1, '[{"check": "page_checksums", "detail": "1 of 9 pages is damaged."}]', 'listed', 'verify', 'tuesday');
+SELECT pg_temp.logged('nightly', 'success', '7 min', 1, NULL, 'present', 'status', 'tuesday');
+SELECT severity, key, detail, remedy, last_status, proof FROM backup_status() WHERE target = 'nightly';
+SELECT level, result->>'status' AS status, result->>'check' AS check, result->>'verified_at' <> '' AS at
+FROM backup_status(), jsonb_each(levels) AS l(level, result) WHERE target = 'nightly' ORDER BY level;
+SELECT pg_temp.logged('nightly', 'success', '6 min', 1, NULL, 'checksummed', 'verify', 'tuesday');
+SELECT severity, key, proof FROM backup_status() WHERE target = 'nightly';
+ROLLBACK;
+BEGIN;
+SELECT pg_temp.logged('nightly', 'success', '10 min', 1, NULL);
+SELECT severity, key, next_due <= clock_timestamp() AS due FROM backup_status() WHERE target = 'nightly';
+UPDATE backup_target SET created_at = now() - interval '3 days' WHERE name = 'nightly';
+SELECT severity, key, detail, remedy FROM backup_status() WHERE target = 'nightly';
+SELECT pg_temp.logged('nightly', 'success', '3 days', 1, NULL, 'checksummed', 'verify');
+SELECT severity, key, detail, remedy FROM backup_status() WHERE target = 'nightly';
 ROLLBACK;
 
 -- CALL in a transaction block, in a function, at a level that is not there, read-only

@@ -134,7 +134,7 @@ sub patch
 	own($path);
 	open my $file, '+<:raw', $path or die "$path: $!";
 	seek $file, $at, 0;
-	read $file, my $old, $length;
+	read($file, my $old, $length);
 	seek $file, $at, 0;
 	print $file ref $bytes ? $bytes->($old) : $bytes;
 	close $file or die $!;
@@ -296,6 +296,15 @@ symlink "$dir/space", "$path/pg_wal";
 is(check($document, 'wal_segments')->{detail}, 'pg_wal cannot be read: it leads out of the allowed directories.', 'pg_wal elsewhere');
 remove($path);
 
+# An incremental backup is not all that a restore needs.
+$path = copy($good);
+my $incremental = $table =~ s{(\d+)$}{INCREMENTAL.$1}r;
+rename "$path/$table", "$path/$incremental" or die $!;
+edit_manifest($path, sub { s/"Path": "\Q$table\E"/"Path": "$incremental"/ or die });
+($status, $document) = verify($path);
+is("$status $document->{result} " . with($document, 'warning'), '0 warning backup_complete', 'an incremental backup');
+remove($path);
+
 # Every kind of checksum, from pg_basebackup itself.
 for my $kind (qw(SHA224 SHA256 SHA384 SHA512 NONE))
 {
@@ -400,7 +409,7 @@ for my $options ([], ['--no-verify-checksums'], ['-X', 'fetch'])
 	is(oracle($backup), 'good', 'under writes: pg_verifybackup agrees');
 	remove($backup);
 }
-$writes->signal('INT');
+$writes->signal('TERM');
 $writes->finish;
 
 # A torn page that WAL writes anew is none.  A manifest that begins before the change, with the WAL from there.

@@ -56,10 +56,10 @@ sub take_backup
 # CALL it; what psql says besides rows.
 sub verify
 {
-	my ($target) = @_;
-	my ($status, $out, $err) =
-	  $node->psql('app', 'CALL verify_backup(' . (defined $target ? "'$target'" : '') . ')');
-	is($status, 0, 'CALL verify_backup(' . ($target // '') . ')') or diag $err;
+	my ($target, $level) = @_;
+	my $arguments = join ', ', map { "'$_'" } grep { defined } $target, $level;
+	my ($status, $out, $err) = $node->psql('app', "CALL verify_backup($arguments)");
+	is($status, 0, "CALL verify_backup($arguments)") or diag $err;
 	return $err;
 }
 
@@ -150,9 +150,39 @@ is("$notified[0]{target} $notified[0]{status} $notified[0]{backup_id}", 'nightly
 is("$notified[1]{target} $notified[1]{status} $notified[1]{database}", '* success app', 'of all');
 is(sql("SELECT string_agg(id::text, ' ' ORDER BY verified_at) FROM backup_verification_log"),
 	"$notified[0]{id} $notified[1]{id}", 'with the ids of the rows');
-is(sql("SELECT severity, key, last_status, proof, age < '1 hour', next_due > now() FROM backup_status() WHERE target = 'nightly'"),
-	'info|backup_ok:nightly|success|present|t|t', 'status is quiet');
-is(scalar new_posts(), 0, 'no alert for a good one');
+is(sql("SELECT severity, key, last_status, proof, age < '1 hour', next_due > clock_timestamp() FROM backup_status() WHERE target = 'nightly'"),
+	'info|backup_ok:nightly|success|present|t|f', 'status is quiet, though all contents are due');
+
+# Level verify: contents, pages, WAL.
+like(verify('nightly', 'verify'), qr/NOTICE:  backup target "nightly": success\nDETAIL:  Backup is checksummed, /, 'all contents');
+is(latest('nightly'), 'success|checksummed|', 'row of level verify');
+is(sql("SELECT level, proof, (SELECT count(*) FROM jsonb_array_elements(verification_details->'checks') c"
+		. " WHERE c->>'check' IN ('file_checksums', 'page_checksums', 'wal_segments', 'wal_records') AND c->>'result' IN ('passed', 'skipped'))"
+		. " FROM backup_verification_log WHERE target = 'nightly' ORDER BY verified_at DESC LIMIT 1"), 'verify|checksummed|4', 'its checks');
+is(sql("SELECT next_due > clock_timestamp(), levels #>> '{verify,status}' FROM backup_status() WHERE target = 'nightly'"), 't|success', 'nothing is due');
+verify('nightly');
+is(sql("SELECT severity, last_status, proof FROM backup_status() WHERE target = 'nightly'"), 'info|success|checksummed', 'what was shown holds');
+copy("$backups/base/PG_VERSION", "$dir/version");
+append_to_file("$backups/base/PG_VERSION.new", 'x' x -s "$backups/base/PG_VERSION");
+rename "$backups/base/PG_VERSION.new", "$backups/base/PG_VERSION" or die $!;
+like(verify('nightly', 'verify'), qr/WARNING:  backup target "nightly": failure\nDETAIL:  1 file does not have the checksum/, 'other contents');
+like(latest('nightly'), qr/^failure\|listed\|/, 'row of other contents');
+like(sql("SELECT error_details::text FROM backup_verification_log WHERE target = 'nightly' ORDER BY verified_at DESC LIMIT 1"),
+	qr/"path": "PG_VERSION"/, 'names the file');
+verify('nightly');
+is(sql("SELECT severity, key, remedy FROM backup_status() WHERE target = 'nightly'"),
+	"critical|backup_failed:nightly|CALL verify_backup('nightly', 'verify');", 'names and sizes are no answer to that');
+is(sql("SELECT status, error_details #>> '{0,check}' FROM backup_verification_log ORDER BY verified_at DESC LIMIT 1"),
+	'failure|backup_failed', 'nor for all targets');
+rename "$dir/version", "$backups/base/PG_VERSION" or die $!;
+verify('nightly', 'verify');
+is(sql("SELECT severity, key FROM backup_status() WHERE target = 'nightly'"), 'info|backup_ok:nightly', 'good again');
+set_server('voxanne_ops.verify_rate', '100GB');
+set_server('voxanne_ops.verify_jobs', '1');
+verify('nightly', 'verify');
+is(latest('nightly'), 'success|checksummed|', 'with one thread and a limit');
+sql("DELETE FROM backup_verification_log WHERE level = 'verify'");
+new_posts();
 
 # Damage: named, critical, alerted once; good again after the remedy, alerted once.
 my ($file) = map { "$backups/base/$_" } 'global/pg_filenode.map';

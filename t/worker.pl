@@ -44,6 +44,12 @@ is(scalar(agent_runs($node)), 1, 'what is not due is not verified');
 $node->safe_psql('postgres', "SELECT request_verification('nightly')");
 $node->safe_psql('postgres', 'CALL await_verification()');
 is(scalar(agent_runs($node)), 2, 'what is requested is');
+$node->safe_psql('postgres', "SELECT request_verification('nightly', 'verify')");
+$node->safe_psql('postgres', 'CALL await_verification()');
+is($node->safe_psql('postgres', "SELECT string_agg(level, ' ' ORDER BY verified_at) FROM backup_verification_log WHERE target = 'nightly'"),
+	'verify status verify', 'at the level that is due, or requested');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM backup_target WHERE requested_at IS NOT NULL OR requested_level IS NOT NULL'),
+	'0', 'a request that was met is gone');
 
 # Idle.
 ok(wait_progress($node, 'postgres', "phase = 'idle'"), 'idle');
@@ -57,7 +63,7 @@ is(progress($node, 'postgres', 'scheduler_wakeups'), $wakeups, 'and does not wak
 
 # Time passes.
 $node->safe_psql('postgres', "UPDATE backup_target SET status_interval = '1 second'");
-agent_pid($node, 4);
+agent_pid($node, 5);
 pass('what has become due is verified, without being woken');
 $node->safe_psql('postgres', "UPDATE backup_target SET status_interval = '1 day'");
 $node->safe_psql('postgres', 'CALL await_verification()');
@@ -66,6 +72,8 @@ $node->append_conf('postgresql.conf', "voxanne_ops.clock_offset = '2d'");
 $node->reload;
 agent_pid($node, $runs + 1);
 pass('a day later, too');
+ok($node->poll_query_until('postgres', "SELECT count(*) = 3 FROM backup_verification_log WHERE target = 'nightly' AND level = 'verify'"),
+	'then all contents, too');
 $node->append_conf('postgresql.conf', "voxanne_ops.clock_offset = 0");
 $node->reload;
 

@@ -269,7 +269,8 @@ conclude_checksums(const Contents *contents, Check *check)
 			kinds = format("%s%s%s", kinds, *kinds == '\0' ? "" : ", ", digest_name((DigestKind) i));
 	}
 	if (*kinds == '\0')
-		check_set(check, CHECK_SKIPPED, "The manifest states no checksums.");
+		check_set(check, CHECK_SKIPPED, "%s", contents->work.n_units == 0 ? "There is no file to read." :
+				  "The manifest states no checksums.");
 	else
 		check_set(check, CHECK_PASSED, "%s the checksum that the manifest states (%s)%s.",
 				  count_of(contents->matching, "file has", "files have"), kinds,

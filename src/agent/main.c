@@ -152,9 +152,9 @@ store_option(Options *options, int which, const char *value)
 			options->jobs = (int) number;
 			return true;
 		case 'r':
-			if (!parse_number(value, UINT64_MAX / 1000, &number))
+			if (!parse_number(value, UINT64_MAX / 1024, &number))
 				return false;
-			options->rate = number * 1000;
+			options->rate = number * 1024;
 			return true;
 		case 'P':
 			options->progress = true;

@@ -22,6 +22,7 @@
 
 #define MAX_DEPTH 32
 #define MAX_TABLESPACES 10000
+#define INCREMENTAL_PREFIX "INCREMENTAL."
 
 /* State of a walk. */
 typedef struct Walk
@@ -38,6 +39,7 @@ typedef struct Walk
 	int			depth;
 	uint64_t	extra_bytes;
 	uint64_t	unreadable_bytes;
+	uint64_t	incremental;	/* files that hold changed pages only */
 
 	/* directories that could not be entered: what lies below is not "missing" */
 	char	  **closed;
@@ -146,6 +148,8 @@ visit_file(Walk *walk, int dir, const char *name, const struct stat *st)
 		return;
 	}
 	file->found = true;
+	if (strncmp(name, INCREMENTAL_PREFIX, sizeof(INCREMENTAL_PREFIX) - 1) == 0)
+		walk->incremental++;
 	if ((uint64_t) st->st_size != file->size)
 		check_problem(walk->sizes, walk->path, "has %" PRIu64 " bytes, not %" PRIu64,
 					  (uint64_t) st->st_size, file->size);
@@ -316,7 +320,7 @@ conclude_readable(Check *check, uint64_t bytes)
 /*
  * Compare the backup's directories with its manifest: checks file_sizes,
  * no_extra_files, file_types, files_readable, files_present and
- * backup_label_present, and at level "verify" those of verify_contents().
+ * backup_label_present, for an incremental one backup_complete, and at level "verify" those of verify_contents().
  */
 void
 read_tree(Report *report, Backup *backup, const Options *options)
@@ -338,6 +342,9 @@ read_tree(Report *report, Backup *backup, const Options *options)
 	conclude(walk.types, "There are only files, directories and links to tablespaces.",
 			 "entry is", "entries are", "neither a file nor a directory nor a link that belongs here.");
 	check_presence(report, &walk);
+	if (walk.incremental > 0)
+		check_set(report_check(report, "backup_complete"), CHECK_WARNING,
+				  "This is an incremental backup: it restores only together with those that it builds on, at which nobody has looked here.");
 	if (strcmp(options->level, "verify") == 0)
 		walk.unreadable_bytes += verify_contents(report, backup, options, walk.readable);
 	conclude_readable(walk.readable, walk.unreadable_bytes);

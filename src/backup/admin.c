@@ -30,7 +30,8 @@ static void insert_target(VoxStore *store, const char *name, const char *kind,
 						  const char *location, const VoxTargetOptions *options);
 static void change_target(FunctionCallInfo fcinfo, const char *function, const char *verb,
 						  const char *rest, const char *value);
-static int	queue(VoxStore *store, const char *name);
+static int	queue(VoxStore *store, const char *name, const char *level);
+static void check_may_queue(const VoxTarget *target);
 
 VOXANNE_FUNCTION(voxanne_add_backup_target);
 VOXANNE_FUNCTION(voxanne_pause_backup_target);
@@ -126,14 +127,17 @@ insert_target(VoxStore *store, const char *name, const char *kind,
 	VoxStatement	query;
 
 	voxanne_statement_start(&query, psprintf(
-		"INSERT INTO %s (name, kind, location, status_interval, max_age, time_limit, system_identifier)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name) DO NOTHING", store->targets));
+		"INSERT INTO %s (name, kind, location, status_interval, verify_interval, max_age,"
+		" time_limit, verify_time_limit, system_identifier)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (name) DO NOTHING", store->targets));
 	voxanne_bind_text(&query, name);
 	voxanne_bind_text(&query, kind);
 	voxanne_bind_text(&query, location);
 	voxanne_bind(&query, INTERVALOID, IntervalPGetDatum(&options->status_interval), false);
+	voxanne_bind(&query, INTERVALOID, IntervalPGetDatum(&options->verify_interval), false);
 	voxanne_bind(&query, INTERVALOID, IntervalPGetDatum(&options->max_age), false);
 	voxanne_bind(&query, INTERVALOID, IntervalPGetDatum(&options->time_limit), false);
+	voxanne_bind(&query, INTERVALOID, IntervalPGetDatum(&options->verify_time_limit), false);
 	voxanne_bind_int64(&query, (int64) GetSystemIdentifier());
 	if (voxanne_statement_run(&query) == 0)
 		ereport(ERROR,
@@ -156,7 +160,7 @@ voxanne_pause_backup_target(PG_FUNCTION_ARGS)
 				 errmsg("a reason is needed to pause a backup target"),
 				 errhint("Whoever reads backup_status() next month will want to know why nobody verifies it.")));
 	change_target(fcinfo, "pause_backup_target()", "UPDATE",
-				  "SET paused_at = clock_timestamp(), paused_reason = $2, requested_at = NULL WHERE name = $1",
+				  "SET paused_at = clock_timestamp(), paused_reason = $2, requested_at = NULL, requested_level = NULL WHERE name = $1",
 				  reason);
 	PG_RETURN_VOID();
 }
@@ -211,48 +215,72 @@ change_target(FunctionCallInfo fcinfo, const char *function, const char *verb,
 }
 
 /*
- * request_verification(target text)
+ * request_verification(target text, level text)
  */
 Datum
 voxanne_request_verification(PG_FUNCTION_ARGS)
 {
 	char	   *name = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *level = PG_ARGISNULL(1) ? pstrdup(VOX_LEVEL_STATUS) : text_to_cstring(PG_GETARG_TEXT_PP(1));
 	VoxStore	store;
 	int			count;
 
 	PreventCommandIfReadOnly("request_verification()");
 	voxanne_store_open(&store, RowExclusiveLock);
-	count = queue(&store, name);
+	count = queue(&store, name, level);
 	voxanne_store_close(&store);
 	PG_RETURN_INT32(count);
 }
 
-/* Mark the targets; the trigger on the table wakes the worker when we commit. */
+/*
+ * Mark the targets; the trigger on the table wakes the worker when we commit.
+ * A request for a deeper level that is there already stays.
+ */
 static int
-queue(VoxStore *store, const char *name)
+queue(VoxStore *store, const char *name, const char *level)
 {
+	List	   *targets = voxanne_targets(store, GetCurrentTimestamp());
 	VoxStatement	query;
+	ListCell   *lc;
 
 	if (name != NULL)
 	{
-		List	   *targets = voxanne_targets(store, GetCurrentTimestamp());
 		VoxTarget  *target = voxanne_find_target(targets, name);
 
 		if (target == NULL)
 			voxanne_unknown_target(targets, name);
-		voxanne_check_not_suspended(target);
-		if (!TIMESTAMP_IS_NOBEGIN(target->paused_at))
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("backup target \"%s\" is paused", name),
-					 errdetail("Reason: %s.", target->paused_reason == NULL ? "none given" : target->paused_reason),
-					 errhint("Resume it: SELECT resume_backup_target(%s); or verify it once: CALL verify_backup(%s);",
-							 quote_literal_cstr(name), quote_literal_cstr(name))));
+		check_may_queue(target);
+	}
+	foreach(lc, targets)
+	{
+		VoxTarget  *target = lfirst(lc);
+
+		if (name == NULL || strcmp(target->name, name) == 0)
+			voxanne_check_level(target, level);
 	}
 	voxanne_statement_start(&query, psprintf(
-		"UPDATE %s SET requested_at = clock_timestamp()"
+		"UPDATE %s SET requested_at = clock_timestamp(),"
+		" requested_level = CASE WHEN requested_level = $3 THEN $3 ELSE $4 END"
 		" WHERE name = coalesce($1, name) AND paused_at IS NULL AND system_identifier = $2", store->targets));
 	voxanne_bind_text(&query, name);
 	voxanne_bind_int64(&query, (int64) GetSystemIdentifier());
+	voxanne_bind_text(&query, VOX_LEVEL_VERIFY);
+	voxanne_bind_text(&query, level);
 	return voxanne_statement_run(&query);
+}
+
+/* ERROR 55000 for a target that is paused or suspended. */
+static void
+check_may_queue(const VoxTarget *target)
+{
+	char	   *name = quote_literal_cstr(target->name);
+
+	voxanne_check_not_suspended(target);
+	if (!TIMESTAMP_IS_NOBEGIN(target->paused_at))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("backup target \"%s\" is paused", target->name),
+				 errdetail("Reason: %s.", target->paused_reason == NULL ? "none given" : target->paused_reason),
+				 errhint("Resume it: SELECT resume_backup_target(%s); or verify it once: CALL verify_backup(%s);",
+						 name, name)));
 }

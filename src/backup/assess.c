@@ -20,11 +20,16 @@ static void rule_suspended(const VoxTarget *target, TimestampTz now, VoxTargetSt
 static void rule_paused(const VoxTarget *target, TimestampTz now, VoxTargetState *state);
 static void rule_never_verified(const VoxTarget *target, TimestampTz now, VoxTargetState *state);
 static void rule_last_verification(const VoxTarget *target, TimestampTz now, VoxTargetState *state);
+static void rule_last_deep(const VoxTarget *target, TimestampTz now, VoxTargetState *state);
 static void rule_age(const VoxTarget *target, TimestampTz now, VoxTargetState *state);
 static void rule_overdue(const VoxTarget *target, TimestampTz now, VoxTargetState *state);
+static void rule_deep_overdue(const VoxTarget *target, TimestampTz now, VoxTargetState *state);
+static void note_result(VoxTargetState *state, const VoxTarget *target, const char *level, const char *status,
+						const char *problem, const char *detail);
 static void note(VoxTargetState *state, VoxSeverity severity, const char *check, char *detail,
 				 const char *advice, char *remedy);
 static char *call_on(const char *command, const VoxTarget *target);
+static char *call_verify(const VoxTarget *target, const char *level);
 static char *good_detail(const VoxTarget *target, TimestampTz now);
 
 /* Among equally bad ones the first decides. */
@@ -33,8 +38,10 @@ static const Rule rules[] = {
 	rule_paused,
 	rule_never_verified,
 	rule_last_verification,
+	rule_last_deep,
 	rule_age,
 	rule_overdue,
+	rule_deep_overdue,
 };
 
 /* Judge a target by what the log holds of it. */
@@ -86,23 +93,37 @@ rule_never_verified(const VoxTarget *target, TimestampTz now, VoxTargetState *st
 static void
 rule_last_verification(const VoxTarget *target, TimestampTz now, VoxTargetState *state)
 {
-	VoxSeverity severity;
-	bool		verifier;
+	if (state->active && !TIMESTAMP_IS_NOBEGIN(target->verified_at))
+		note_result(state, target, target->level, target->status, target->problem, target->problem_detail);
+}
 
-	if (!state->active || TIMESTAMP_IS_NOBEGIN(target->verified_at))
-		return;
-	severity = voxanne_status_severity(target->status);
+/* What level verify found holds until it is run again, whatever the quicker levels say meanwhile. */
+static void
+rule_last_deep(const VoxTarget *target, TimestampTz now, VoxTargetState *state)
+{
+	const VoxDeepResult *verify = &target->verify;
+
+	if (state->active && !TIMESTAMP_IS_NOBEGIN(verify->verified_at) && verify->verified_at != target->verified_at)
+		note_result(state, target, VOX_LEVEL_VERIFY, verify->status, verify->problem, verify->problem_detail);
+}
+
+/* A result that is not good. */
+static void
+note_result(VoxTargetState *state, const VoxTarget *target, const char *level, const char *status,
+			const char *problem, const char *detail)
+{
+	VoxSeverity severity = voxanne_status_severity(status);
+	bool		verifier = voxanne_is_verifier_problem(problem);
+
 	if (severity == VOX_INFO)
 		return;
-	verifier = voxanne_is_verifier_problem(target->problem);
 	note(state, severity,
 		 verifier ? "backup_unverifiable" : severity == VOX_WARNING ? "backup_warning" : "backup_failed",
-		 target->problem_detail == NULL ? psprintf("The last verification ended with status %s.", target->status) :
-		 pstrdup(target->problem_detail),
+		 detail == NULL ? psprintf("The last verification ended with status %s.", status) : pstrdup(detail),
 		 verifier ? "The verification itself did not work, which says nothing about the backup; repair that, then verify again." :
 		 severity == VOX_WARNING ? "See error_details of its latest row in backup_verification_log, then verify again." :
 		 "Take a new backup now, find out what happened to this one, then verify again.",
-		 call_on("CALL verify_backup", target));
+		 call_verify(target, level));
 }
 
 static void
@@ -142,6 +163,26 @@ rule_overdue(const VoxTarget *target, TimestampTz now, VoxTargetState *state)
 			 call_on("CALL verify_backup", target));
 }
 
+static void
+rule_deep_overdue(const VoxTarget *target, TimestampTz now, VoxTargetState *state)
+{
+	bool		never = TIMESTAMP_IS_NOBEGIN(target->verify.verified_at);
+	TimestampTz due = (never ? target->created_at : target->verify.verified_at) + target->verify_interval;
+
+	if (!state->active || TIMESTAMP_IS_NOBEGIN(target->verified_at))
+		return;
+	if (target->verify.failures > 0)
+		due += USECS_PER_HOUR;
+	if (now > due + Max(target->verify_interval, LEAST_LATENESS))
+		note(state, VOX_WARNING, "backup_overdue",
+			 never ? psprintf("Its contents were never verified, although that is due every %s.",
+							  voxanne_ago(target->verify_interval)) :
+			 psprintf("Its contents were last verified %s ago, although that is due every %s.",
+					  voxanne_ago(now - target->verify.verified_at), voxanne_ago(target->verify_interval)),
+			 "See the row of the worker for why it does not verify; verify the backup by hand meanwhile.",
+			 call_verify(target, VOX_LEVEL_VERIFY));
+}
+
 /* Take a problem: the worst, or the first of the worst, gives its name, advice and remedy. */
 static void
 note(VoxTargetState *state, VoxSeverity severity, const char *check, char *detail,
@@ -165,12 +206,25 @@ call_on(const char *command, const VoxTarget *target)
 	return psprintf("%s(%s);", command, quote_literal_cstr(target->name));
 }
 
+/* The default level is not spelt out. */
+static char *
+call_verify(const VoxTarget *target, const char *level)
+{
+	if (level == NULL || strcmp(level, VOX_LEVEL_STATUS) == 0)
+		return call_on("CALL verify_backup", target);
+	return psprintf("CALL verify_backup(%s, %s);", quote_literal_cstr(target->name), quote_literal_cstr(level));
+}
+
 static char *
 good_detail(const VoxTarget *target, TimestampTz now)
 {
-	return psprintf("Backup is %s, %s%d checks passed %s ago.",
+	const VoxDeepResult *verify = &target->verify;
+
+	return psprintf("Backup is %s, %s%d checks passed %s ago%s.",
 					target->proof == NULL ? "good" : target->proof,
 					TIMESTAMP_IS_NOBEGIN(target->finished_at) ? "" :
 					psprintf("%s old; ", voxanne_ago(now - target->finished_at)),
-					target->passed, voxanne_ago(now - target->verified_at));
+					target->passed, voxanne_ago(now - target->verified_at),
+					TIMESTAMP_IS_NOBEGIN(verify->verified_at) || verify->verified_at == target->verified_at ? "" :
+					psprintf("; contents last verified %s ago", voxanne_ago(now - verify->verified_at)));
 }

@@ -5,18 +5,23 @@ CREATE TABLE @extschema@.backup_target (
 	kind text NOT NULL,
 	location text NOT NULL,
 	status_interval interval NOT NULL DEFAULT '1 hour',
+	verify_interval interval NOT NULL DEFAULT '1 day',
 	max_age interval NOT NULL DEFAULT '24 hours',
 	time_limit interval NOT NULL DEFAULT '10 minutes',
+	verify_time_limit interval NOT NULL DEFAULT '6 hours',
 	paused_at timestamptz,
 	paused_reason text,
 	requested_at timestamptz,
+	requested_level text,
 	system_identifier bigint NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	CONSTRAINT backup_target_pkey PRIMARY KEY (name),
 	CONSTRAINT backup_target_name CHECK (name <> '' AND name <> '*'),
 	CONSTRAINT backup_target_status_interval CHECK (status_interval >= '1 second'),
+	CONSTRAINT backup_target_verify_interval CHECK (verify_interval >= '1 second'),
 	CONSTRAINT backup_target_max_age CHECK (max_age >= '1 second'),
-	CONSTRAINT backup_target_time_limit CHECK (time_limit >= '1 second' AND time_limit <= '24 hours')
+	CONSTRAINT backup_target_time_limit CHECK (time_limit >= '1 second' AND time_limit <= '24 hours'),
+	CONSTRAINT backup_target_verify_time_limit CHECK (verify_time_limit >= '1 second' AND verify_time_limit <= '24 hours')
 );
 ALTER TABLE @extschema@.backup_target ENABLE ROW LEVEL SECURITY;
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.backup_target', '');
@@ -27,11 +32,14 @@ COMMENT ON COLUMN @extschema@.backup_target.name IS 'name, as the user calls it;
 COMMENT ON COLUMN @extschema@.backup_target.kind IS 'what made the backup, which decides how it is verified: basebackup';
 COMMENT ON COLUMN @extschema@.backup_target.location IS 'where it lies; for basebackup the absolute path of the directory';
 COMMENT ON COLUMN @extschema@.backup_target.status_interval IS 'how often to verify at level "status"';
+COMMENT ON COLUMN @extschema@.backup_target.verify_interval IS 'how often to verify at level "verify", which reads all contents';
 COMMENT ON COLUMN @extschema@.backup_target.max_age IS 'an older backup is a warning, one older than twice that a failure';
-COMMENT ON COLUMN @extschema@.backup_target.time_limit IS 'a verification that takes longer is ended and counts as failed';
+COMMENT ON COLUMN @extschema@.backup_target.time_limit IS 'a verification at level "status" that takes longer is ended and counts as failed';
+COMMENT ON COLUMN @extschema@.backup_target.verify_time_limit IS 'the same for level "verify"';
 COMMENT ON COLUMN @extschema@.backup_target.paused_at IS 'since when it is not verified; null: it is';
 COMMENT ON COLUMN @extschema@.backup_target.paused_reason IS 'why it is not verified';
 COMMENT ON COLUMN @extschema@.backup_target.requested_at IS 'when request_verification() queued it; null: it is not queued';
+COMMENT ON COLUMN @extschema@.backup_target.requested_level IS 'for which level; null: it is not queued';
 COMMENT ON COLUMN @extschema@.backup_target.system_identifier IS
 'the cluster in which the target was added or last resumed; in any other, as after restoring a dump elsewhere, the target is suspended until resume_backup_target()';
 COMMENT ON COLUMN @extschema@.backup_target.created_at IS 'when it was added';
@@ -82,7 +90,7 @@ COMMENT ON COLUMN @extschema@.backup_verification_log.error_details IS
 COMMENT ON COLUMN @extschema@.backup_verification_log.verification_details IS 'all checks and what is known of the backup; for "*" the state of each target';
 COMMENT ON COLUMN @extschema@.backup_verification_log.created_at IS 'when the row was written';
 COMMENT ON COLUMN @extschema@.backup_verification_log.target IS 'name of the target, or "*"';
-COMMENT ON COLUMN @extschema@.backup_verification_log.level IS 'what was asked for: status';
+COMMENT ON COLUMN @extschema@.backup_verification_log.level IS 'what was asked for: status or verify; for "*" that of the last target of the cycle';
 COMMENT ON COLUMN @extschema@.backup_verification_log.proof IS
 'what was shown: listed (something says that it exists) < present (all its files are there with their sizes) < checksummed < restored; null: nothing. For "*" the least of all targets';
 COMMENT ON COLUMN @extschema@.backup_verification_log.duration IS 'how long the verification took';
@@ -93,7 +101,7 @@ CREATE FUNCTION @extschema@.add_backup_target(name text, kind text, location tex
 RETURNS void
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'voxanne_add_backup_target';
 COMMENT ON FUNCTION @extschema@.add_backup_target(text, text, text, jsonb) IS
-'Add a backup to verify: name (1 to 63 bytes), kind (basebackup: a directory written by pg_basebackup --format=plain), location (absolute path below one of voxanne_ops.backup_directories, outside of the data directory; not looked at before the first verification), options {"status_interval": "1 hour", "max_age": "24 hours", "time_limit": "10 minutes"}, intervals as text. It is due at once. ERROR 22023 for a bad argument, 42710 for a name that is taken.';
+'Add a backup to verify: name (1 to 63 bytes), kind (basebackup: a directory written by pg_basebackup --format=plain), location (absolute path below one of voxanne_ops.backup_directories, outside of the data directory; not looked at before the first verification), options {"status_interval": "1 hour", "verify_interval": "1 day", "max_age": "24 hours", "time_limit": "10 minutes", "verify_time_limit": "6 hours"}, intervals as text. It is due at once. ERROR 22023 for a bad argument, 42710 for a name that is taken.';
 
 CREATE FUNCTION @extschema@.pause_backup_target(name text, reason text)
 RETURNS void
@@ -116,23 +124,23 @@ COMMENT ON FUNCTION @extschema@.remove_backup_target(text) IS
 CREATE PROCEDURE @extschema@.verify_backup(target text DEFAULT NULL, level text DEFAULT 'status')
 LANGUAGE C AS 'MODULE_PATHNAME', 'voxanne_verify_backup';
 COMMENT ON PROCEDURE @extschema@.verify_backup(text, text) IS
-'Verify a target now, or all that are not paused or suspended: commits, runs voxanne_agent while it holds no snapshot, writes backup_verification_log, notifies on channel voxanne_ops and says in a NOTICE what it found. level: status. ERROR 25001 inside a transaction block, 42704 for an unknown target, 55000 without any.';
+'Verify a target now, or all that are not paused or suspended: commits, runs voxanne_agent while it holds no snapshot, writes backup_verification_log, notifies on channel voxanne_ops and says in a NOTICE what it found. level: status (names and sizes; the default), or verify (also all contents, page checksums and WAL). ERROR 0A000 for a level that there is not, 25001 inside a transaction block, 42704 for an unknown target, 55000 without any.';
 
-CREATE FUNCTION @extschema@.request_verification(target text DEFAULT NULL)
+CREATE FUNCTION @extschema@.request_verification(target text DEFAULT NULL, level text DEFAULT 'status')
 RETURNS integer
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'voxanne_request_verification';
-COMMENT ON FUNCTION @extschema@.request_verification(text) IS
-'Ask the background worker to verify a target, or all that are not paused or suspended, as soon as this transaction commits; returns at once how many were queued. ERROR 42704 for an unknown target, 55000 for one that is paused or suspended.';
+COMMENT ON FUNCTION @extschema@.request_verification(text, text) IS
+'Ask the background worker to verify a target, or all that are not paused or suspended, as soon as this transaction commits; returns at once how many were queued. level: as of verify_backup(). ERROR 0A000 for a level that there is not, 42704 for an unknown target, 55000 for one that is paused or suspended.';
 
 CREATE FUNCTION @extschema@.backup_status()
 RETURNS TABLE (
 	severity @extschema@.voxanne_severity, object text, detail text, advice text, remedy text, key text,
 	target text, kind text, last_backup timestamptz, age interval, last_verified timestamptz,
-	last_status text, proof text, next_due timestamptz)
+	last_status text, proof text, next_due timestamptz, levels jsonb)
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'voxanne_backup_status';
 GRANT EXECUTE ON FUNCTION @extschema@.backup_status() TO pg_monitor;
 COMMENT ON FUNCTION @extschema@.backup_status() IS
-'State of the backups: a row for each target with what was last shown of it, one for WAL archiving (object wal_archive), one for the background worker (object worker), one for alerts (object alerts) and, with voxanne_ops.heartbeat_url_file and preload, one for the heartbeat (object heartbeat). last_backup: when the backup that was last verified ended; age: since then; last_verified, last_status, proof: of the last verification; next_due: when the worker verifies it again. Without any target a critical row says how to add one. Read-only; works on a standby and without preload. Severities: a backup older than max_age is a warning, than twice that critical; a failed last verification is critical; never or no longer verified, alerts not delivered after three attempts and a lost heartbeat are warnings.';
+'State of the backups: a row for each target with what was last shown of it, one for WAL archiving (object wal_archive), one for the background worker (object worker), one for alerts (object alerts) and, with voxanne_ops.heartbeat_url_file and preload, one for the heartbeat (object heartbeat). last_backup: when the backup that was last verified ended; age: since then; last_verified, last_status: of the last verification; proof: what was shown of that backup; next_due: when the worker verifies it again; levels: {level: {status, verified_at, check}} of the last verification at each level, where check is the worst problem. What level verify found holds until it is run again. Without any target a critical row says how to add one. Read-only; works on a standby and without preload. Severities: a backup older than max_age is a warning, than twice that critical; a failed last verification is critical; never or no longer verified, alerts not delivered after three attempts and a lost heartbeat are warnings.';
 
 -- The workers.
 

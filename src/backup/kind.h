@@ -34,6 +34,11 @@ extern char *voxanne_kind_list(void);
 extern const char *voxanne_kind_proof(const VoxKind *kind, const char *level);
 extern char *voxanne_kind_levels(const VoxKind *kind);
 
+struct VoxTarget;
+
+/* in plan.c */
+extern void voxanne_check_level(const struct VoxTarget *target, const char *level);
+
 /* in location.c */
 extern List *voxanne_backup_directory_list(void);
 extern char *voxanne_location_problem(const char *location, const char **hint);

@@ -6,11 +6,12 @@
 
 #include "backup/kind.h"
 #include "core/compat.h"
+#include "core/settings.h"
 
 static const char *const *basebackup_arguments(const VoxVerification *verification);
 
-static const char *const levels[] = {"status", NULL};
-static const char *const proofs[] = {"present"};
+static const char *const levels[] = {"status", "verify", NULL};
+static const char *const proofs[] = {"present", "checksummed"};
 
 const VoxKind voxanne_kind_basebackup = {
 	.name = "basebackup",
@@ -24,7 +25,7 @@ const VoxKind voxanne_kind_basebackup = {
 static const char *const *
 basebackup_arguments(const VoxVerification *verification)
 {
-	int			room = 8 + 2 * list_length(verification->directories);
+	int			room = 12 + 2 * list_length(verification->directories);
 	const char **argv = palloc0_array(const char *, room);
 	int			n = 0;
 	ListCell   *lc;
@@ -34,6 +35,16 @@ basebackup_arguments(const VoxVerification *verification)
 	argv[n++] = verification->level;
 	argv[n++] = "--system-identifier";
 	argv[n++] = verification->system_identifier;
+	if (strcmp(verification->level, "verify") == 0)
+	{
+		argv[n++] = "--jobs";
+		argv[n++] = psprintf("%d", voxanne_verify_jobs);
+		if (voxanne_verify_rate > 0)
+		{
+			argv[n++] = "--rate";
+			argv[n++] = psprintf("%d", voxanne_verify_rate);
+		}
+	}
 	foreach(lc, verification->directories)
 	{
 		argv[n++] = "--within";

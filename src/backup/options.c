@@ -25,8 +25,10 @@ typedef struct OptionDefinition
 /* The limits of backup_target's constraints, and what keeps sums of times in range. */
 static const OptionDefinition definitions[] = {
 	{"status_interval", offsetof(VoxTargetOptions, status_interval), "1 hour", USECS_PER_SEC, 366 * USECS_PER_DAY},
+	{"verify_interval", offsetof(VoxTargetOptions, verify_interval), "1 day", USECS_PER_SEC, 366 * USECS_PER_DAY},
 	{"max_age", offsetof(VoxTargetOptions, max_age), "24 hours", USECS_PER_SEC, 3660 * USECS_PER_DAY},
 	{"time_limit", offsetof(VoxTargetOptions, time_limit), "10 minutes", USECS_PER_SEC, USECS_PER_DAY},
+	{"verify_time_limit", offsetof(VoxTargetOptions, verify_time_limit), "6 hours", USECS_PER_SEC, USECS_PER_DAY},
 };
 
 static const OptionDefinition *find_option(const char *name);
@@ -92,7 +94,7 @@ unknown_option(const char *name)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unknown option \"%s\" of a backup target", name),
 			 closest != NULL ? errhint("Perhaps you meant \"%s\".", closest) :
-			 errhint("Options are status_interval, max_age and time_limit.")));
+			 errhint("Options are status_interval, verify_interval, max_age, time_limit and verify_time_limit.")));
 }
 
 static void

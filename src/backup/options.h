@@ -11,8 +11,10 @@
 typedef struct VoxTargetOptions
 {
 	Interval	status_interval;
+	Interval	verify_interval;
 	Interval	max_age;
 	Interval	time_limit;
+	Interval	verify_time_limit;
 } VoxTargetOptions;
 
 extern void voxanne_read_options(Jsonb *document, VoxTargetOptions *options);

@@ -11,23 +11,20 @@
 #include "utils/timestamp.h"
 
 static List *read_targets(TimestampTz now);
-static char *write_plan(List *targets, const char *level);
-static void write_target(VoxJson *json, const VoxTarget *target, const char *level);
 static VoxTarget *named_target(List *targets, const char *name);
-static void check_level(const VoxTarget *target, const char *level);
-
-/* The level that the schedule asks for. */
-#define SCHEDULED_LEVEL "status"
+static void start_plan(VoxJson *json);
+static void add_target(VoxJson *json, const VoxTarget *target, const char *level);
+static char *end_plan(VoxJson *json);
+static void add_due(VoxJson *json, List *targets, const char *level, TimestampTz now);
 
 char *
 voxanne_cycle_plan(TimestampTz now, const char *only, TimestampTz *next_due)
 {
 	List	   *targets = read_targets(now);
-	List	   *due = NIL;
+	VoxJson		json;
+	bool		any = only != NULL;
 	ListCell   *lc;
 
-	if (only != NULL)
-		due = list_make1(named_target(targets, only));
 	*next_due = DT_NOEND;
 	foreach(lc, targets)
 	{
@@ -36,13 +33,44 @@ voxanne_cycle_plan(TimestampTz now, const char *only, TimestampTz *next_due)
 
 		if (at <= now)
 		{
-			if (only == NULL)
-				due = lappend(due, target);
-			at = now + target->status_interval;
+			any = true;
+			at = now + Min(target->status_interval, target->verify_interval);
 		}
 		*next_due = Min(*next_due, at);
 	}
-	return due == NIL ? NULL : write_plan(due, SCHEDULED_LEVEL);
+	if (!any)
+		return NULL;
+
+	start_plan(&json);
+	if (only != NULL)
+	{
+		VoxTarget  *target = named_target(targets, only);
+
+		add_target(&json, target, voxanne_target_due_level(target, now));
+	}
+	else
+	{
+		/* what takes seconds does not wait for what takes an hour */
+		add_due(&json, targets, VOX_LEVEL_STATUS, now);
+		add_due(&json, targets, VOX_LEVEL_VERIFY, now);
+	}
+	return end_plan(&json);
+}
+
+/* The targets that are due at just this level. */
+static void
+add_due(VoxJson *json, List *targets, const char *level, TimestampTz now)
+{
+	ListCell   *lc;
+
+	foreach(lc, targets)
+	{
+		VoxTarget  *target = lfirst(lc);
+
+		if (voxanne_target_due(target, now) <= now &&
+			strcmp(voxanne_target_due_level(target, now), level) == 0)
+			add_target(json, target, level);
+	}
 }
 
 char *
@@ -50,6 +78,7 @@ voxanne_cycle_plan_now(const char *only, const char *level)
 {
 	List	   *targets = read_targets(GetCurrentTimestamp());
 	List	   *wanted = NIL;
+	VoxJson		json;
 	ListCell   *lc;
 
 	if (only != NULL)
@@ -77,9 +106,13 @@ voxanne_cycle_plan_now(const char *only, const char *level)
 				 targets == NIL ?
 				 errhint("Add one: SELECT add_backup_target('nightly', 'basebackup', '/path/to/backup');") :
 				 errhint("Name one, or resume it: SELECT resume_backup_target(name);")));
+	start_plan(&json);
 	foreach(lc, wanted)
-		check_level(lfirst(lc), level);
-	return write_plan(wanted, level);
+	{
+		voxanne_check_level(lfirst(lc), level);
+		add_target(&json, lfirst(lc), level);
+	}
+	return end_plan(&json);
 }
 
 static List *
@@ -105,8 +138,8 @@ named_target(List *targets, const char *name)
 }
 
 /* ERROR 0A000 if backups of the target's kind cannot be verified at the level. */
-static void
-check_level(const VoxTarget *target, const char *level)
+void
+voxanne_check_level(const VoxTarget *target, const char *level)
 {
 	const VoxKind *kind = voxanne_kind(target->kind);
 
@@ -117,32 +150,36 @@ check_level(const VoxTarget *target, const char *level)
 				 errhint("Levels for kind %s: %s.", kind->name, voxanne_kind_levels(kind))));
 }
 
-static char *
-write_plan(List *targets, const char *level)
+static void
+start_plan(VoxJson *json)
 {
-	VoxJson		json;
-	ListCell   *lc;
-
-	voxanne_json_start(&json);
-	voxanne_json_open(&json, NULL, '{');
-	voxanne_json_open(&json, "targets", '[');
-	foreach(lc, targets)
-		write_target(&json, lfirst(lc), level);
-	voxanne_json_close(&json, ']');
-	voxanne_json_close(&json, '}');
-	return json.text.data;
+	voxanne_json_start(json);
+	voxanne_json_open(json, NULL, '{');
+	voxanne_json_open(json, "targets", '[');
 }
 
-static void
-write_target(VoxJson *json, const VoxTarget *target, const char *level)
+static char *
+end_plan(VoxJson *json)
 {
+	voxanne_json_close(json, ']');
+	voxanne_json_close(json, '}');
+	return json->text.data;
+}
+
+/* A verification that does less than was requested leaves the request as it is. */
+static void
+add_target(VoxJson *json, const VoxTarget *target, const char *level)
+{
+	bool		deep = strcmp(level, VOX_LEVEL_VERIFY) == 0;
+
 	voxanne_json_open(json, NULL, '{');
 	voxanne_json_put_text(json, "name", target->name);
 	voxanne_json_put_text(json, "kind", target->kind);
 	voxanne_json_put_text(json, "location", target->location);
 	voxanne_json_put_text(json, "level", level);
-	voxanne_json_put_int64(json, "time_limit", target->time_limit);
-	if (!TIMESTAMP_IS_NOBEGIN(target->requested_at))
+	voxanne_json_put_int64(json, "time_limit", deep ? target->verify_time_limit : target->time_limit);
+	if (!TIMESTAMP_IS_NOBEGIN(target->requested_at) &&
+		(deep || target->requested_level == NULL || strcmp(target->requested_level, level) == 0))
 		voxanne_json_put_int64(json, "requested_at", target->requested_at);
 	voxanne_json_close(json, '}');
 }

@@ -12,17 +12,23 @@
 #include "backup/target.h"
 #include "core/compat.h"
 #include "core/extension.h"
+#include "core/json.h"
 #include "core/relation.h"
+#include "core/utc.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
-/* The function's own columns: target, kind, last_backup, age, last_verified, last_status, proof, next_due. */
-#define OWN_COLS 8
+/* The function's own columns: target, kind, last_backup, age, last_verified, last_status, proof, next_due, levels. */
+#define OWN_COLS 9
 
 static bool status_targets(VoxSink *sink);
 static void add_target(VoxSink *sink, const VoxTarget *target, TimestampTz now);
+static Datum level_results(const VoxTarget *target);
+static void put_level(VoxJson *json, const char *level, TimestampTz verified_at, const char *status,
+					  const char *problem);
 static void add_no_target(VoxSink *sink);
 static void set_text(Datum *values, bool *nulls, int i, const char *text);
 static void set_time(Datum *values, bool *nulls, int i, TimestampTz time);
@@ -121,7 +127,34 @@ add_target(VoxSink *sink, const VoxTarget *target, TimestampTz now)
 	set_text(values, nulls, 5, target->status);
 	set_text(values, nulls, 6, target->proof);
 	set_time(values, nulls, 7, due);
+	values[8] = level_results(target);
 	voxanne_sink_add(sink, &finding, values, nulls);
+}
+
+/* Column levels: the last result of each level that has one; what a deeper level found counts for the others, too. */
+static Datum
+level_results(const VoxTarget *target)
+{
+	VoxJson		json;
+
+	voxanne_json_start(&json);
+	voxanne_json_open(&json, NULL, '{');
+	put_level(&json, VOX_LEVEL_STATUS, target->verified_at, target->status, target->problem);
+	put_level(&json, VOX_LEVEL_VERIFY, target->verify.verified_at, target->verify.status, target->verify.problem);
+	voxanne_json_close(&json, '}');
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json.text.data));
+}
+
+static void
+put_level(VoxJson *json, const char *level, TimestampTz verified_at, const char *status, const char *problem)
+{
+	if (TIMESTAMP_IS_NOBEGIN(verified_at))
+		return;
+	voxanne_json_open(json, level, '{');
+	voxanne_json_put_text(json, "status", status);
+	voxanne_json_put_text(json, "verified_at", voxanne_utc(verified_at));
+	voxanne_json_put_text(json, "check", problem);
+	voxanne_json_close(json, '}');
 }
 
 /* Infinite is null. */

@@ -33,6 +33,7 @@
 
 static Oid	table_owner(Oid relid);
 static VoxTarget *read_target(int row);
+static void read_deep_result(VoxTarget *target, int row);
 static int64 retry_delay(int failures);
 
 /*
@@ -97,7 +98,7 @@ table_owner(Oid relid)
 }
 
 /*
- * All targets (VoxTarget), by name, with their latest verification; in the
+ * All targets (VoxTarget), by name, with their latest verifications; in the
  * store's caller's context.  Rows of the log that lie in the future, left by a
  * clock that was wrong, do not count.
  */
@@ -109,30 +110,41 @@ voxanne_targets(VoxStore *store, TimestampTz now)
 	MemoryContext old;
 	int			count;
 
+	/* two rows for each target: with its latest verification, and with its latest deep one */
 	voxanne_statement_start(&query, psprintf(
 		"SELECT t.name, t.kind, t.location,"
 		" (extract(epoch FROM t.status_interval) * 1000000)::bigint,"
+		" (extract(epoch FROM t.verify_interval) * 1000000)::bigint,"
 		" (extract(epoch FROM t.max_age) * 1000000)::bigint,"
 		" (extract(epoch FROM t.time_limit) * 1000000)::bigint,"
-		" t.paused_at, t.paused_reason, t.requested_at, t.system_identifier,"
-		" l.verified_at, l.status, l.proof, l.verification_details #>> '{backup,finished_at}',"
+		" (extract(epoch FROM t.verify_time_limit) * 1000000)::bigint,"
+		" t.paused_at, t.paused_reason, t.requested_at, t.requested_level, t.system_identifier, t.created_at,"
+		" l.verified_at, l.level, l.backup_id, l.status, l.proof, l.verification_details #>> '{backup,finished_at}',"
 		" l.error_details #>> '{0,check}', l.error_details #>> '{0,detail}',"
 		" l.checks_passed::bigint, l.checks_failed::bigint, f.failures"
-		" FROM %1$s t"
+		" FROM %1$s t CROSS JOIN (VALUES (1, NULL), (2, $2)) v (number, level)"
 		" LEFT JOIN LATERAL (SELECT * FROM %2$s l WHERE l.target = t.name AND l.verified_at <= $1"
-		"  ORDER BY l.verified_at DESC LIMIT 1) l ON true"
+		"  AND (v.level IS NULL OR l.level = v.level) ORDER BY l.verified_at DESC LIMIT 1) l ON true"
 		" CROSS JOIN LATERAL (SELECT count(*) AS failures FROM"
 		"  (SELECT FROM %2$s f WHERE f.target = t.name AND f.status = 'failure' AND f.verified_at <= $1"
+		"   AND (v.level IS NULL OR f.level = v.level)"
 		"   AND f.verified_at > coalesce((SELECT max(g.verified_at) FROM %2$s g WHERE g.target = t.name"
+		"    AND (v.level IS NULL OR g.level = v.level)"
 		"    AND g.status <> 'failure' AND g.verified_at <= $1), '-infinity') LIMIT 16) f) f"
-		" ORDER BY t.name COLLATE \"C\"",
+		" ORDER BY t.name COLLATE \"C\", v.number",
 		store->targets, store->log));
 	voxanne_bind_time(&query, now + VOX_CLOCK_SLACK);
+	voxanne_bind_text(&query, VOX_LEVEL_VERIFY);
 	count = voxanne_statement_run(&query);
 
 	old = MemoryContextSwitchTo(store->caller);
-	for (int row = 0; row < count; row++)
-		targets = lappend(targets, read_target(row));
+	for (int row = 0; row + 1 < count; row += 2)
+	{
+		VoxTarget  *target = read_target(row);
+
+		read_deep_result(target, row + 1);
+		targets = lappend(targets, target);
+	}
 	MemoryContextSwitchTo(old);
 	return targets;
 }
@@ -141,29 +153,55 @@ static VoxTarget *
 read_target(int row)
 {
 	VoxTarget  *target = palloc0_object(VoxTarget);
-	char	   *finished_at = voxanne_field_text(row, 14);
+	char	   *finished_at = voxanne_field_text(row, 20);
 
 	target->name = voxanne_field_text(row, 1);
 	target->kind = voxanne_field_text(row, 2);
 	target->location = voxanne_field_text(row, 3);
 	target->status_interval = voxanne_field_int64(row, 4, 0);
-	target->max_age = voxanne_field_int64(row, 5, 0);
-	target->time_limit = voxanne_field_int64(row, 6, 0);
-	target->paused_at = voxanne_field_time(row, 7);
-	target->paused_reason = voxanne_field_text(row, 8);
-	target->requested_at = voxanne_field_time(row, 9);
-	target->system_identifier = voxanne_field_int64(row, 10, 0);
-	target->verified_at = voxanne_field_time(row, 11);
-	target->status = voxanne_field_text(row, 12);
-	target->proof = voxanne_field_text(row, 13);
+	target->verify_interval = voxanne_field_int64(row, 5, 0);
+	target->max_age = voxanne_field_int64(row, 6, 0);
+	target->time_limit = voxanne_field_int64(row, 7, 0);
+	target->verify_time_limit = voxanne_field_int64(row, 8, 0);
+	target->paused_at = voxanne_field_time(row, 9);
+	target->paused_reason = voxanne_field_text(row, 10);
+	target->requested_at = voxanne_field_time(row, 11);
+	target->requested_level = voxanne_field_text(row, 12);
+	target->system_identifier = voxanne_field_int64(row, 13, 0);
+	target->created_at = voxanne_field_time(row, 14);
+	target->verified_at = voxanne_field_time(row, 15);
+	target->level = voxanne_field_text(row, 16);
+	target->backup_id = voxanne_field_text(row, 17);
+	target->status = voxanne_field_text(row, 18);
+	target->proof = voxanne_field_text(row, 19);
 	if (!voxanne_parse_utc(finished_at, &target->finished_at))
 		target->finished_at = DT_NOBEGIN;
-	target->problem = voxanne_field_text(row, 15);
-	target->problem_detail = voxanne_field_text(row, 16);
-	target->passed = (int) voxanne_field_int64(row, 17, 0);
-	target->failed = (int) voxanne_field_int64(row, 18, 0);
-	target->failures = (int) voxanne_field_int64(row, 19, 0);
+	target->problem = voxanne_field_text(row, 21);
+	target->problem_detail = voxanne_field_text(row, 22);
+	target->passed = (int) voxanne_field_int64(row, 23, 0);
+	target->failed = (int) voxanne_field_int64(row, 24, 0);
+	target->failures = (int) voxanne_field_int64(row, 25, 0);
 	return target;
+}
+
+/*
+ * The latest result at level verify.  What it showed of a backup holds as long
+ * as that backup is the one that is looked at, and still looks good.
+ */
+static void
+read_deep_result(VoxTarget *target, int row)
+{
+	VoxDeepResult *verify = &target->verify;
+	char	   *backup_id = voxanne_field_text(row, 17);
+
+	verify->verified_at = voxanne_field_time(row, 15);
+	verify->status = voxanne_field_text(row, 18);
+	verify->problem = voxanne_field_text(row, 21);
+	verify->problem_detail = voxanne_field_text(row, 22);
+	verify->failures = (int) voxanne_field_int64(row, 25, 0);
+	if (backup_id != NULL && target->backup_id != NULL && strcmp(backup_id, target->backup_id) == 0 &&
+		strcmp(target->status, "failure") != 0 && strcmp(verify->status, "failure") != 0)
+		target->proof = voxanne_field_text(row, 19);
 }
 
 /* The target of this name, or NULL. */
@@ -189,6 +227,15 @@ voxanne_target_suspended(const VoxTarget *target)
 	return (uint64) target->system_identifier != GetSystemIdentifier();
 }
 
+/* When level verify is due, if the target is active */
+static TimestampTz
+deep_due(const VoxTarget *target)
+{
+	if (TIMESTAMP_IS_NOBEGIN(target->verify.verified_at))
+		return DT_NOBEGIN;
+	return target->verify.verified_at + Max(target->verify_interval, retry_delay(target->verify.failures));
+}
+
 /*
  * When to verify it again: DT_NOEND for one that is paused or suspended, "now"
  * or earlier for one that is due.
@@ -198,9 +245,20 @@ voxanne_target_due(const VoxTarget *target, TimestampTz now)
 {
 	if (!TIMESTAMP_IS_NOBEGIN(target->paused_at) || voxanne_target_suspended(target))
 		return DT_NOEND;
-	if (!TIMESTAMP_IS_NOBEGIN(target->requested_at) || TIMESTAMP_IS_NOBEGIN(target->verified_at))
+	if (!TIMESTAMP_IS_NOBEGIN(target->requested_at) || TIMESTAMP_IS_NOBEGIN(target->verify.verified_at))
 		return now;
-	return target->verified_at + Max(target->status_interval, retry_delay(target->failures));
+	return Min(target->verified_at + Max(target->status_interval, retry_delay(target->failures)),
+			   deep_due(target));
+}
+
+/* At which level to verify a target that is due: the deepest that is. */
+const char *
+voxanne_target_due_level(const VoxTarget *target, TimestampTz now)
+{
+	if (deep_due(target) <= now ||
+		(target->requested_level != NULL && strcmp(target->requested_level, VOX_LEVEL_VERIFY) == 0))
+		return VOX_LEVEL_VERIFY;
+	return VOX_LEVEL_STATUS;
 }
 
 static int64

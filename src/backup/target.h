@@ -26,6 +26,16 @@ typedef struct VoxStore
 	bool		snapshot;		/* we pushed one */
 } VoxStore;
 
+/* The latest result of a level that is not run each time. */
+typedef struct VoxDeepResult
+{
+	TimestampTz verified_at;	/* DT_NOBEGIN: never */
+	char	   *status;
+	char	   *problem;
+	char	   *problem_detail;
+	int			failures;		/* in a row, counted to 16 */
+} VoxDeepResult;
+
 /* A row of backup_target and the latest verification of it. */
 typedef struct VoxTarget
 {
@@ -33,23 +43,34 @@ typedef struct VoxTarget
 	char	   *kind;
 	char	   *location;
 	int64		status_interval;	/* microseconds, as all intervals here */
+	int64		verify_interval;
 	int64		max_age;
-	int64		time_limit;
+	int64		time_limit; /* of level status */
+	int64		verify_time_limit;
 	TimestampTz paused_at;		/* DT_NOBEGIN: not paused */
 	char	   *paused_reason;
 	TimestampTz requested_at;	/* DT_NOBEGIN: not queued */
+	char	   *requested_level;	/* for which; NULL: not queued */
 	int64		system_identifier;
+	TimestampTz created_at;
 
-	/* of the latest row in the log; verified_at is DT_NOBEGIN if there is none */
+	/*
+	 * of the latest row in the log, at whatever level, as the deeper ones do
+	 * what the others do; verified_at is DT_NOBEGIN if there is none
+	 */
 	TimestampTz verified_at;
+	char	   *level;
+	char	   *backup_id;
 	char	   *status;
-	char	   *proof;
+	char	   *proof;			/* what was ever shown of that backup */
 	TimestampTz finished_at;	/* the backup's end; DT_NOBEGIN: unknown */
 	char	   *problem;		/* check that failed or warned first, or NULL */
 	char	   *problem_detail;
 	int			passed;
 	int			failed;
 	int			failures;		/* failed verifications in a row, counted to 16 */
+
+	VoxDeepResult verify;		/* of the latest row at level verify */
 } VoxTarget;
 
 extern void voxanne_store_open(VoxStore *store, LOCKMODE lockmode);
@@ -58,8 +79,13 @@ extern List *voxanne_targets(VoxStore *store, TimestampTz now);
 extern VoxTarget *voxanne_find_target(List *targets, const char *name);
 extern bool voxanne_target_suspended(const VoxTarget *target);
 extern TimestampTz voxanne_target_due(const VoxTarget *target, TimestampTz now);
+extern const char *voxanne_target_due_level(const VoxTarget *target, TimestampTz now);
 extern void voxanne_check_not_suspended(const VoxTarget *target);
 VOXANNE_NORETURN extern void voxanne_unknown_target(List *targets, const char *name);
+
+/* The levels.  Each does what those before it do. */
+#define VOX_LEVEL_STATUS "status"
+#define VOX_LEVEL_VERIFY "verify"
 
 /* A verification may carry a time that is this much ahead of ours and still count. */
 #define VOX_CLOCK_SLACK (USECS_PER_MINUTE)

@@ -32,6 +32,8 @@ int			voxanne_lock_wait_warning = 0;
 int			voxanne_log_retention = 0;
 int			voxanne_rescan_interval = 0;
 int			voxanne_time_budget = 0;
+int			voxanne_verify_jobs = 0;
+int			voxanne_verify_rate = 0;
 char	   *voxanne_webhook_url_file = NULL;
 
 static const struct config_enum_entry executors[] = {
@@ -140,6 +142,14 @@ static const struct
 		"Time after which a data check returns what it has and lists what it did not reach.",
 		"0: none.",
 	&voxanne_time_budget, 0, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS},
+	{"voxanne_ops.verify_jobs",
+		"Number of threads with which the contents of a backup are read.",
+		NULL,
+	&voxanne_verify_jobs, 2, 1, 64, PGC_SIGHUP, 0},
+	{"voxanne_ops.verify_rate",
+		"How much of a backup's contents is read a second, at most.",
+		"0: there is no limit.",
+	&voxanne_verify_rate, 0, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_KB},
 };
 
 /*

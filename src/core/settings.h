@@ -34,6 +34,8 @@ extern int	voxanne_lock_wait_warning;
 extern int	voxanne_log_retention;	/* minutes */
 extern int	voxanne_rescan_interval;
 extern int	voxanne_time_budget;	/* milliseconds */
+extern int	voxanne_verify_jobs;
+extern int	voxanne_verify_rate;	/* kB a second, 0: no limit */
 extern char *voxanne_webhook_url_file;
 
 extern void voxanne_define_settings(void);

@@ -1,6 +1,6 @@
 /*
  * t/modules/fuzz/agent_readers.c
- *		libFuzzer harness for what the agent reads of strangers: manifests and requests.
+ *		libFuzzer harness for what the agent reads of strangers: manifests, requests, WAL and pages.
  *
  * Built and run by tools/fuzz.
  */
@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "../../../src/agent/manifest.h"
+#include "../../../src/agent/page.h"
 #include "../../../src/agent/request.h"
+#include "../../../src/agent/wal.h"
 
 int			LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -54,6 +56,52 @@ fuzz_request(int fd)
 	free(report.error_hint);
 }
 
+/* The input as a WAL segment, which says itself where it belongs, and all of it wanted. */
+static void
+fuzz_wal(int fd, const uint8_t *data, size_t size)
+{
+	static Backup backup;
+	PageFinding finding = {.lsn = 1};
+	PageFindings findings = {.items = &finding,.n = 1,.size = 1};
+	Wal			wal = {.backup = &backup,.dir = -1,.segment_size = 1 << 24,.page_size = 8192,.timeline = 1};
+	uint64_t	start;
+	uint64_t	n_records = 0;
+
+	if (size < WAL_LONG_HEADER)
+		return;
+	memcpy(&start, data + 8, sizeof(start));
+	memcpy(&backup.system_identifier, data + 24, sizeof(uint64_t));
+	start -= start % wal.segment_size;
+	backup.manifest.n_ranges = 1;
+	backup.manifest.ranges[0] = (WalRange)
+	{
+		1, start + WAL_LONG_HEADER, start + size
+	};
+	wal.segment = start / wal.segment_size;
+	wal.fd = dup(fd);
+	wal.buffer = malloc(WAL_BUFFER_SIZE);
+	free(walk_records(&wal, 0, &findings, &n_records));
+	wal_close_segment(&wal);
+	free(wal.buffer);
+}
+
+/* The input as a path and a page. */
+static void
+fuzz_page(const uint8_t *data, size_t size)
+{
+	static unsigned char page[8192];
+	Layout		layout = {.known = true,.page_size = sizeof(page),.segment_pages = 131072};
+	RelationFile relation;
+	PageFinding finding;
+	char		path[64] = "";
+
+	memcpy(path, data, size < sizeof(path) - 1 ? size : sizeof(path) - 1);
+	if (relation_file(path, &layout, &relation) && relation.first.block % layout.segment_pages != 0)
+		abort();
+	memcpy(page, data, size < sizeof(page) ? size : sizeof(page));
+	(void) page_fault(page, &layout, 1, UINT64_MAX, &finding);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -63,10 +111,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	{
 		fd = memfd_create("input", 0);
 		digest_load();
+		page_init();
 	}
 	if (ftruncate(fd, 0) != 0 || pwrite(fd, data, size, 0) != (ssize_t) size)
 		return 0;
 	fuzz_manifest(fd);
 	fuzz_request(fd);
+	fuzz_wal(fd, data, size);
+	fuzz_page(data, size);
 	return 0;
 }
