@@ -465,13 +465,16 @@ write_file("$forked/pg_wal/000000010000000000000001", '');
 like(items($document, 'wal_segments'), qr/^pg_wal\/00000001\S+: missing, .*pg_wal\/00000002\S+: missing$/, 'neither is there');
 $node->stop;
 
-# A cluster without checksums.
-my $plain = PostgreSQL::Test::Cluster->new('plain');
-$plain->init(allows_streaming => 1, extra => $node->pg_version >= 18 ? ['--no-data-checksums'] : []);
-$plain->start;
-$plain->command_ok(['pg_basebackup', '--no-sync', '-c', 'fast', '-D', "$dir/plain", '-d', $plain->connstr('postgres')], 'pg_basebackup plain');
-$plain->stop;
-($status, $document) = verify("$dir/plain");
-is("$status $document->{result} " . with($document, 'skipped'), '0 success page_checksums', 'no data checksums');
-is(check($document, 'page_checksums')->{detail}, 'The cluster has no data checksums.', 'said');
+# Clusters without checksums, and with WAL segments of other sizes.
+for my $segment_size (1, 64)
+{
+	my $plain = PostgreSQL::Test::Cluster->new("plain$segment_size");
+	$plain->init(allows_streaming => 1, extra => ["--wal-segsize=$segment_size", $node->pg_version >= 18 ? '--no-data-checksums' : ()]);
+	$plain->start;
+	$plain->command_ok(['pg_basebackup', '--no-sync', '-c', 'fast', '-D', "$dir/plain$segment_size", '-d', $plain->connstr('postgres')], "pg_basebackup plain$segment_size");
+	$plain->stop;
+	($status, $document) = verify("$dir/plain$segment_size");
+	is("$status $document->{result} " . with($document, 'skipped'), '0 success page_checksums', "no data checksums, WAL segments of $segment_size MB");
+	is(check($document, 'page_checksums')->{detail}, 'The cluster has no data checksums.', 'said');
+}
 done_testing();
