@@ -145,6 +145,7 @@ sub orphans_round
 	my $list  = join(', ', map { "k$_" } 0 .. $#keys);
 	my $full  = @keys > 1 && rand() < 0.4 ? 'MATCH FULL' : '';
 	my $range = pick(20, 60, 900);
+	my $org   = pick(grep { $_->[0] =~ /^(int|uuid|text|numeric)$/ } @types);
 	my $join  = join(' AND ', map { "p.k$_ = c.k$_" } 0 .. $#keys);
 	my $complete = join(' AND ', map { "c.k$_ IS DISTINCT FROM NULL" } 0 .. $#keys);
 	my @numbers = map { $keys[$_]->[0] eq 'bigint' && $child_types[$_] eq 'int' ? '(n * 7 - 20)::int' : undef } 0 .. $#keys;
@@ -153,11 +154,11 @@ sub orphans_round
 
 	$node->safe_psql('postgres', "SELECT setseed(" . ($round / 1000) . ");
 		DROP TABLE IF EXISTS child, parent CASCADE;
-		CREATE TABLE parent (" . join(', ', map { "k$_ $keys[$_]->[0]" } 0 .. $#keys) . ", UNIQUE ($list));"
-		. create_child(join(', ', map { "k$_ $child_types[$_]" . ($keys[$_]->[0] =~ /(COLLATE \w+)/ && $child_types[$_] !~ /COLLATE/ ? " $1" : '') } 0 .. $#keys)) . "
-		INSERT INTO parent SELECT " . join(', ', map { value($_, 'n', 0) } @keys) . " FROM generate_series(0, $range) AS n WHERE n % 3 <> 1
+		CREATE TABLE parent (" . join(', ', map { "k$_ $keys[$_]->[0]" } 0 .. $#keys) . ", org_id $org->[0], deleted_at timestamptz, UNIQUE ($list));"
+		. create_child(join(', ', map { "k$_ $child_types[$_]" . ($keys[$_]->[0] =~ /(COLLATE \w+)/ && $child_types[$_] !~ /COLLATE/ ? " $1" : '') } 0 .. $#keys) . ", org_id $org->[0], deleted_at timestamptz") . "
+		INSERT INTO parent SELECT " . join(', ', map { value($_, 'n', 0) } @keys) . ", " . value($org, 'n % 3', 0) . ", CASE WHEN random() < 0.2 THEN now() END FROM generate_series(0, $range) AS n WHERE n % 3 <> 1
 			ON CONFLICT DO NOTHING;
-		INSERT INTO child (id, $list) SELECT i, $child_values FROM generate_series(1, 900) AS i;
+		INSERT INTO child (id, $list, org_id, deleted_at) SELECT i, $child_values, " . value($org, 'random() * 2', 1) . ", CASE WHEN random() < 0.2 THEN now() END FROM generate_series(1, 900) AS i;
 		DELETE FROM child WHERE id % 13 = 5; UPDATE child SET id = id + 1000 WHERE id % 7 = 2;
 		DELETE FROM parent WHERE ctid IN (SELECT ctid FROM parent LIMIT 3);");
 	# partitioned children take only foreign keys that hold
@@ -175,9 +176,14 @@ sub orphans_round
 	agree($name, '',
 		"SELECT kind, orphans, checked, sample, key, remedy FROM find_orphans('child', inferred => false, max_rows => 30)",
 		{
-			got   => sub { my %n = map { (split /\|/)[ 0, 1 ] } split /\n(?=orphan\||match_full\|)/, $_[0]; return ($n{orphan} || 0) . '|' . ($n{match_full} || 0); },
+			got   => sub {
+				my %n = map { (split /\|/)[ 0, 1 ] } split /\n(?=(?:orphan|match_full|soft_orphan|cross_tenant)\|)/, $_[0];
+				return join '|', map { $n{$_} || 0 } qw(orphan match_full soft_orphan cross_tenant);
+			},
 			query => "SELECT count(*) FILTER (WHERE $complete AND NOT EXISTS (SELECT FROM parent AS p WHERE $join)), count(*) FILTER (WHERE "
-			  . ($full ? 'num_nulls(' . join(', ', map { "c.k$_" } 0 .. $#keys) . ') BETWEEN 1 AND ' . (@keys - 1) : 'false') . ") FROM child AS c"
+			  . ($full ? 'num_nulls(' . join(', ', map { "c.k$_" } 0 .. $#keys) . ') BETWEEN 1 AND ' . (@keys - 1) : 'false') . "),
+				count(*) FILTER (WHERE c.deleted_at IS NULL AND EXISTS (SELECT FROM parent AS p WHERE $join AND p.deleted_at IS NOT NULL)),
+				count(*) FILTER (WHERE EXISTS (SELECT FROM parent AS p WHERE $join AND p.org_id <> c.org_id)) FROM child AS c"
 		});
 	return;
 }
