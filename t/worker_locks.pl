@@ -31,7 +31,7 @@ $locker->query_safe('BEGIN; LOCK TABLE backup_target IN ACCESS EXCLUSIVE MODE');
 my $awaiting = $node->background_psql('postgres', on_error_stop => 0);
 $awaiting->query_until(qr/begun/, "\\echo begun\nCALL await_verification();\n");
 ok($node->poll_query_until('postgres', "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE $waiting"), 'a terminated planner is gone within a second');
-ok(wait_log($node, 'terminating background worker "voxanne_ops planner for postgres" due to administrator command'), 'not by a timeout');
+ok(wait_log($node, 'terminating background worker "voxanne_ops planner" due to administrator command'), 'not by a timeout');
 ok(wait_progress($node, 'postgres', "last_error LIKE 'the planner ended without an answer%'"), 'which is a failed cycle');
 ok($node->poll_query_until('postgres', "SELECT pg_terminate_backend(v.pid, 1000) FROM pg_stat_activity v
 	WHERE v.backend_type = 'voxanne_ops verifier' AND EXISTS (SELECT FROM pg_stat_activity WHERE $waiting)"), 'a verifier whose planner waits is gone within a second, too');

@@ -37,11 +37,11 @@ typedef struct Round
 static bool is_held_up(const Round *round, const char *subject);
 static void post_one(Round *round, JsonbContainer *alert);
 static char *alert_body(const char *message, const char *id, JsonbContainer *details);
-static void append_escaped(StringInfo out, const char *text);
+static void append_escaped(StringInfo out, const char *words);
 static bool ask_agent(const char *command, const char *url_file, const char *body,
 					  char **outcome, char **answer, int64 *retry_after);
 static char *agent_request(const char *url_file, const char *body);
-static char *shorten(char *text);
+static char *shorten(char *words);
 static int	failure_level(void);
 
 bool
@@ -84,8 +84,10 @@ is_held_up(const Round *round, const char *subject)
 	if (INSTR_TIME_GET_MILLISEC(passed) > VOX_ALERT_BUDGET)
 		return true;
 	foreach(lc, round->failed)
+	{
 		if (strcmp(lfirst(lc), subject) == 0)
 			return true;
+	}
 	return false;
 }
 
@@ -178,18 +180,18 @@ alert_body(const char *message, const char *id, JsonbContainer *details)
 
 /* Slack's three special characters: a file's name in a message must not be able to call everybody in. */
 static void
-append_escaped(StringInfo out, const char *text)
+append_escaped(StringInfo out, const char *words)
 {
-	for (; *text != '\0'; text++)
+	for (; *words != '\0'; words++)
 	{
-		if (*text == '&')
+		if (*words == '&')
 			appendStringInfoString(out, "&amp;");
-		else if (*text == '<')
+		else if (*words == '<')
 			appendStringInfoString(out, "&lt;");
-		else if (*text == '>')
+		else if (*words == '>')
 			appendStringInfoString(out, "&gt;");
 		else
-			appendStringInfoChar(out, *text);
+			appendStringInfoChar(out, *words);
 	}
 }
 
@@ -244,11 +246,11 @@ agent_request(const char *url_file, const char *body)
 
 /* Cut a text, in place, to what may be kept of it.  In a worker the process's encoding is that of its texts. */
 static char *
-shorten(char *text)
+shorten(char *words)
 {
-	if (text != NULL && strlen(text) > VOX_OUTCOME_MAX)
-		text[pg_mbcliplen(text, strlen(text), VOX_OUTCOME_MAX)] = '\0';
-	return text;
+	if (words != NULL && strlen(words) > VOX_OUTCOME_MAX)
+		words[pg_mbcliplen(words, strlen(words), VOX_OUTCOME_MAX)] = '\0';
+	return words;
 }
 
 /* Whoever called for the cycle is told; if nobody did, it is not worth a warning in the log, as it is kept. */
