@@ -159,6 +159,9 @@ INSERT INTO public.call_logs (id, org_id, vapi_call_id, status, started_at, ende
 SELECT md5('fault length' || seconds)::uuid, pg_temp.demo_id('org', 1), 'vapi_length_' || seconds, 'completed',
        :'old'::timestamptz, :'old'::timestamptz + seconds * interval '1 second', seconds
   FROM (VALUES (-240), (-65), (700000)) AS v (seconds);
+-- finds: find_invalid_data warning label_variant:public.call_logs.status
+INSERT INTO public.call_logs (id, org_id, vapi_call_id, status, started_at, ended_at, duration_seconds)
+SELECT md5('fault label')::uuid, pg_temp.demo_id('org', 1), 'vapi_label', 'No_Answer', :'old'::timestamptz, :'old'::timestamptz, 0;
 ALTER TABLE public.call_logs ADD CONSTRAINT call_length_sane CHECK (duration_seconds BETWEEN 0 AND 14400) NOT VALID;
 
 -- A zero that became a date, and a date for "never".

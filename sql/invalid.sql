@@ -60,6 +60,14 @@ INSERT INTO plans VALUES (1, '2026-01-01', 'infinity', '10 years', '22:00', '04:
 UPDATE contacts SET updated_at = created_at - interval '20 ms' WHERE id = 1;
 SELECT * FROM find_invalid_data(schemas => '{invalid}');
 
+-- quiet: what would be wrong elsewhere
+CREATE TABLE twilio_calls (sid text PRIMARY KEY, start_time timestamptz, end_time timestamptz, duration int, "friendlyName" text NOT NULL DEFAULT '');
+CREATE TABLE jobs (id int PRIMARY KEY, started_at timestamptz, completed_at timestamptz, attempts int);
+INSERT INTO twilio_calls VALUES ('CA1', '2026-01-05 10:00Z', '2026-01-05 10:00Z', 0), ('CA2', '2026-01-05 10:00Z', '2026-01-05 10:01Z', 60);
+INSERT INTO jobs VALUES (1, '2026-01-05 10:00Z', '2026-01-05 10:01Z', 1);
+SELECT * FROM find_invalid_data('twilio_calls') UNION ALL SELECT * FROM find_invalid_data('jobs');
+DROP TABLE twilio_calls, jobs;
+
 -- quiet: digits, letters and domains of other scripts
 CREATE TABLE scripts (id serial PRIMARY KEY, phone text NOT NULL, email text NOT NULL);
 INSERT INTO scripts (phone, email) SELECT convert_from(p, 'UTF8'), convert_from(e, 'UTF8') FROM (VALUES
@@ -142,8 +150,8 @@ SELECT count(*) AS validated FROM pg_constraint WHERE connamespace = 'invalid'::
 DROP TABLE contacts, appointments, calls, plans;
 
 -- a rule that a valid constraint says already is not asked; one that says more or less is
-CREATE TABLE bookings (id int PRIMARY KEY, "startTime" timestamptz, "endTime" timestamptz, duration interval CHECK (duration > '0'),
-	CHECK ("startTime" <= "endTime"), fee numeric CHECK (fee > 0));
+CREATE TABLE bookings (id int PRIMARY KEY, "startsAt" timestamptz, "endsAt" timestamptz, duration interval CHECK (duration > '0'),
+	CHECK ("startsAt" <= "endsAt"), fee numeric CHECK (fee > 0));
 INSERT INTO bookings VALUES (1, '2026-01-05 10:00Z', '2026-01-05 11:00Z', '25 hours', 1);
 SELECT severity, key FROM find_invalid_data('bookings');
 DROP TABLE bookings;
@@ -166,13 +174,36 @@ TRUNCATE leads;
 SELECT * FROM find_invalid_data('leads');
 DROP TABLE leads;
 
+-- labels: spellings of the same, and what the schema's enum for the column does not have
+CREATE TYPE ticket_status AS ENUM ('open', 'in_progress', 'closed');
+CREATE TABLE tickets (id int PRIMARY KEY, status text, role varchar(20), priority char(8), outcome text, deleted_at timestamptz);
+INSERT INTO tickets SELECT i, (ARRAY['open', 'in_progress', 'closed'])[i % 3 + 1], 'inactive', 'high', 'o' || i FROM generate_series(1, 101) i;
+SELECT severity, key FROM find_invalid_data('tickets');
+UPDATE tickets SET status = 'In-Progress' WHERE id IN (5, 7);
+UPDATE tickets SET status = ' open', role = 'active', priority = 'HIGH', outcome = 'O1' WHERE id = 6;
+UPDATE tickets SET status = 'reopened' WHERE id = 8;
+UPDATE tickets SET status = 'OPEN', deleted_at = '2026-01-05' WHERE id = 9;
+UPDATE tickets SET status = '' WHERE id = 10;
+SELECT severity, object, detail, key, rows, checked, sample, remedy FROM find_invalid_data('tickets');
+SELECT kind, rows FROM find_invalid_data('tickets', include_deleted => true) WHERE kind = 'label_variant' ORDER BY object COLLATE "C";
+DROP TABLE tickets;
+
+-- who answered
+CREATE TABLE slow (id int PRIMARY KEY, email text, status text);
+INSERT INTO slow VALUES (1, 'x', 'x');
+SET voxanne_ops.time_budget = '1min';
+SELECT key FROM find_invalid_data('slow');
+SELECT relation, question, executor, workers, rows_read FROM data_check_execution();
+RESET voxanne_ops.time_budget;
+DROP TABLE slow;
+
 -- odd names, dropped and generated columns, domains, types that are text in part
 CREATE DOMAIN "odd.schema"."Mail Address" AS varchar(99);
 CREATE DOMAIN "odd.schema".minutes AS smallint;
 CREATE TABLE "odd.schema"."It's ""so""" (
-	junk int, "Work Email" "odd.schema"."Mail Address", "startTime" timestamptz, junk2 text,
-	"callDuration_minutes" "odd.schema".minutes, phone char(20), "endTime" timestamptz,
-	total_duration_hours double precision GENERATED ALWAYS AS (2 * date_part('hour', "endTime" - "startTime")) STORED,
+	junk int, "Work Email" "odd.schema"."Mail Address", "startsAt" timestamptz, junk2 text,
+	"callDuration_minutes" "odd.schema".minutes, phone char(20), "endsAt" timestamptz,
+	total_duration_hours double precision GENERATED ALWAYS AS (2 * date_part('hour', "endsAt" - "startsAt")) STORED,
 	"It's ""so""" int);
 ALTER TABLE "odd.schema"."It's ""so""" DROP junk, DROP junk2;
 INSERT INTO "odd.schema"."It's ""so""" VALUES ('nobody', '2026-01-05 10:00Z', 0, 'n/a', '2026-01-05 08:00Z', DEFAULT, 1),

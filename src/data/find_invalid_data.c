@@ -22,6 +22,7 @@
 #include "core/finding.h"
 #include "core/privileges.h"
 #include "core/relation.h"
+#include "data/executor.h"
 #include "data/invalid.h"
 #include "data/run.h"
 #include "miscadmin.h"
@@ -44,7 +45,9 @@ enum
 typedef struct Target
 {
 	Oid			relid;
+	BlockNumber pages;			/* as last counted */
 	List	   *rules;			/* ours */
+	List	   *labels;			/* columns, an integer list */
 	List	   *constraints;	/* users' */
 	const char *refusal;		/* why it cannot be read, a sentence; or NULL */
 } Target;
@@ -57,14 +60,20 @@ typedef struct InvalidRun
 
 	/* the check that runs */
 	const Target *target;
-	const VoxInvalidRule *constraint;	/* NULL: all rules of ours */
+	AttrNumber	label;			/* the column whose labels are looked at, or
+								 * InvalidAttrNumber */
+	const VoxInvalidRule *constraint;	/* both not set: all rules of ours */
 	List	   *constraint_names;	/* proposed so far for the target */
 } InvalidRun;
 
 static List *list_targets(Oid relid, List *schemas);
+static int	compare_pages(const ListCell *a, const ListCell *b);
 static Target *make_target(Oid relid, char relkind, bool named);
 static void check_target(InvalidRun *run);
+static void attempt(InvalidRun *run, char *(*how) (VoxAttempt, void *), VoxAttempt check);
 static void check_rules(void *state);
+static void check_labels(void *state);
+static void answer_rules(InvalidRun *run, const VoxTable *table, List *rules);
 static void check_constraint(void *state);
 static void ask_constraint(InvalidRun *run, const VoxTable *table);
 static List *columns_read(const VoxTable *table, List *rules);
@@ -107,11 +116,11 @@ voxanne_find_invalid_data(PG_FUNCTION_ARGS)
 
 	voxanne_sink_open(&run.sink, fcinfo);
 	nestlevel = voxanne_run_begin();
+	voxanne_execution_begin();
 	targets = list_targets(relid, schemas);
 	voxanne_run_snapshot();
 	foreach(lc, targets)
 	{
-		CHECK_FOR_INTERRUPTS();
 		run.target = lfirst(lc);
 		check_target(&run);
 	}
@@ -159,7 +168,18 @@ list_targets(Oid relid, List *schemas)
 		if (target != NULL)
 			targets = lappend(targets, target);
 	}
+	list_sort(targets, compare_pages);
 	return targets;
+}
+
+/* Smallest first, so that most tables are done when time runs out. */
+static int
+compare_pages(const ListCell *a, const ListCell *b)
+{
+	const Target *left = lfirst(a);
+	const Target *right = lfirst(b);
+
+	return left->pages < right->pages ? -1 : left->pages > right->pages;
 }
 
 /*
@@ -186,12 +206,16 @@ make_target(Oid relid, char relkind, bool named)
 			break;
 	}
 	rel = relation_open(relid, NoLock);
+	target->pages = (BlockNumber) rel->rd_rel->relpages;
 	if (!partition_only)
+	{
 		target->rules = voxanne_invalid_rules(rel);
+		target->labels = voxanne_invalid_label_columns(rel);
+	}
 	target->constraints = voxanne_invalid_constraints(rel, partition_only);
 	relation_close(rel, NoLock);
 
-	if (target->rules == NIL && target->constraints == NIL)
+	if (target->rules == NIL && target->labels == NIL && target->constraints == NIL)
 		return NULL;
 	target->refusal = relkind == RELKIND_FOREIGN_TABLE ? "The rows are in a foreign table." :
 		voxanne_lock_to_read(relid);
@@ -202,9 +226,9 @@ make_target(Oid relid, char relkind, bool named)
 static void
 check_target(InvalidRun *run)
 {
-	char	   *failure;
 	ListCell   *lc;
 
+	run->label = InvalidAttrNumber;
 	run->constraint = NULL;
 	run->constraint_names = NIL;
 	if (run->target->refusal != NULL)
@@ -213,19 +237,30 @@ check_target(InvalidRun *run)
 		return;
 	}
 	if (run->target->rules != NIL)
+		attempt(run, voxanne_attempt, check_rules);
+	foreach(lc, run->target->labels)
 	{
-		failure = voxanne_attempt(check_rules, run);
-		if (failure != NULL)
-			report_skip(run, failure);
+		run->label = lfirst_int(lc);
+		attempt(run, voxanne_attempt, check_labels);
 	}
+	run->label = InvalidAttrNumber;
 	foreach(lc, run->target->constraints)
 	{
-		CHECK_FOR_INTERRUPTS();
 		run->constraint = lfirst(lc);
-		failure = voxanne_attempt_undone(check_constraint, run);
-		if (failure != NULL)
-			report_skip(run, failure);
+		attempt(run, voxanne_attempt_undone, check_constraint);
 	}
+}
+
+/* One check, if there is time for it. */
+static void
+attempt(InvalidRun *run, char *(*how) (VoxAttempt, void *), VoxAttempt check)
+{
+	char	   *failure;
+
+	CHECK_FOR_INTERRUPTS();
+	failure = voxanne_out_of_time() ? pstrdup(OUT_OF_TIME) : how(check, run);
+	if (failure != NULL)
+		report_skip(run, failure);
 }
 
 /* Our rules about one table. */
@@ -233,26 +268,52 @@ static void
 check_rules(void *state)
 {
 	InvalidRun *run = state;
-	List	   *rules = run->target->rules;
 	VoxTable	table;
-	VoxInvalidAnswer *answers = palloc0_array(VoxInvalidAnswer, list_length(rules));
 	const char *refusal;
-	ListCell   *lc;
 
 	voxanne_table_describe(&table, run->target->relid);
-	refusal = voxanne_run_refusal(table.relid, columns_read(&table, rules));
+	refusal = voxanne_run_refusal(table.relid, columns_read(&table, run->target->rules));
 	if (refusal != NULL)
 	{
 		report_skip(run, refusal);
 		return;
 	}
-	voxanne_invalid_ask_sql(&table, rules, !run->include_deleted, answers);
+	voxanne_execution_note(table.name, "rules", NULL);
+	answer_rules(run, &table, run->target->rules);
+}
+
+/* The labels of one column. */
+static void
+check_labels(void *state)
+{
+	InvalidRun *run = state;
+	VoxTable	table;
+	const char *refusal;
+
+	voxanne_table_describe(&table, run->target->relid);
+	refusal = voxanne_run_refusal(table.relid, list_append_unique_int(voxanne_table_id_columns(&table), run->label));
+	if (refusal != NULL)
+	{
+		report_skip(run, refusal);
+		return;
+	}
+	voxanne_execution_note(table.name, get_attname(table.relid, run->label, false), NULL);
+	answer_rules(run, &table, voxanne_invalid_label_rules(&table, run->label, !run->include_deleted));
+}
+
+static void
+answer_rules(InvalidRun *run, const VoxTable *table, List *rules)
+{
+	VoxInvalidAnswer *answers = palloc0_array(VoxInvalidAnswer, list_length(rules) + 1);
+	ListCell   *lc;
+
+	voxanne_invalid_ask_sql(table, rules, !run->include_deleted, answers);
 	foreach(lc, rules)
 	{
 		const VoxInvalidAnswer *answer = &answers[foreach_current_index(lc)];
 
 		if (worth_reporting(lfirst(lc), answer))
-			report_rule(run, &table, lfirst(lc), answer);
+			report_rule(run, table, lfirst(lc), answer);
 	}
 }
 
@@ -275,6 +336,7 @@ check_constraint(void *state)
 		report_skip(run, refusal);
 		return;
 	}
+	voxanne_execution_note(table.name, rule->constraint_name, NULL);
 	if (OidIsValid(rule->run_as))
 		voxanne_become(rule->run_as, &identity);
 	ask_constraint(run, &table);
@@ -411,6 +473,7 @@ report_skip(InvalidRun *run, const char *reason)
 {
 	char	   *object = voxanne_run_object(run->target->relid);
 	const char *constraint = run->constraint == NULL ? NULL : run->constraint->constraint_name;
+	const char *label = run->label == InvalidAttrNumber ? NULL : get_attname(run->target->relid, run->label, true);
 	Datum		own[OWN_COLS];
 	bool		own_null[OWN_COLS];
 	VoxFinding	finding = {
@@ -418,7 +481,7 @@ report_skip(InvalidRun *run, const char *reason)
 		.object = object,
 		.detail = reason,
 		.advice = "Call find_invalid_data() again once that is settled: this table may hold invalid values.",
-		.key = voxanne_finding_key("check_skipped", object, constraint),
+		.key = voxanne_finding_key("check_skipped", object, constraint != NULL ? constraint : label),
 	};
 
 	memset(own_null, true, sizeof(own_null));

@@ -51,6 +51,10 @@ typedef struct VoxInvalidAnswer
 
 /* our rules: invalid_rules.c */
 extern List *voxanne_invalid_rules(Relation rel);
+extern List *voxanne_invalid_label_columns(Relation rel);
+
+/* rules that the rows themselves suggest: invalid_labels.c */
+extern List *voxanne_invalid_label_rules(const VoxTable *table, AttrNumber attnum, bool live_only);
 
 /* users' constraints: invalid_check.c */
 extern List *voxanne_invalid_constraints(Relation rel, bool own_only);

@@ -32,7 +32,7 @@
 
 /*
  * Names, with spaces between them; a * stands for anything.  The moments of a
- * row's own life; of what happened; what is planned; births; what names
+ * row's own life; of what happened; what is planned, surely or perhaps; births; what names
  * somebody; the parts of a name that not everybody has.
  */
 #define OWN_LIFE "created_at updated_at inserted_at modified_at created_on updated_on date_created date_updated"
@@ -40,8 +40,9 @@
 	"started_at ended_at completed_at finished_at processed_at sent_at delivered_at received_at answered_at" \
 	" cancelled_at canceled_at confirmed_at verified_at last_*_at"
 #define PLANNED \
-	"scheduled_at scheduled_for scheduled_time starts_at start_at start_time" \
+	"scheduled_at scheduled_for scheduled_time starts_at" \
 	" appointment_at appointment_time appointment_date booked_for"
+#define PERHAPS_PLANNED "start_at start_time"
 #define BIRTH "date_of_birth dob birth_date birthdate birthday"
 #define NAMES "name *_name username slug"
 #define NAME_PARTS "last_name *_last_name middle_name *_middle_name second_name surname nick_name"
@@ -50,6 +51,7 @@
 	" cell_phone telephone *_telephone"
 #define EMAILS "email *_email e_mail *_e_mail email_address *_email_address"
 #define DURATIONS "duration *_duration"
+#define LABELS "status *_status stage *_stage role *_role priority outcome"
 
 /* A character that can be a digit: none of ASCII but a digit, so those of other scripts are let through. */
 #define PERHAPS_DIGIT "[^ -/:-~]"
@@ -77,6 +79,7 @@
 #define IF_NOT_NULL (1 << 3)
 #define IF_NULLABLE (1 << 4)
 #define IF_OTHER (1 << 5)		/* no rule for that type has its name */
+#define IF_MEANT (1 << 6)		/* its default is not the empty string */
 
 /* What VoxInvalidRule has. */
 #define GUESSED (1 << 8)
@@ -123,7 +126,7 @@ static const ColumnRule column_rules[] = {
 		"See whether the unit was mixed up or an end was never recorded."
 	},
 	{
-		"date_not_finite", VOX_WARNING, TYPE_DATE | TYPE_MOMENT, OWN_LIFE " " HAPPENED " " PLANNED " " BIRTH, 0,
+		"date_not_finite", VOX_WARNING, TYPE_DATE | TYPE_MOMENT, OWN_LIFE " " HAPPENED " " PLANNED " " PERHAPS_PLANNED " " BIRTH, 0,
 		"isfinite({})", "an infinite {}",
 		"Put in the time or NULL: infinity sorts before or after everything and breaks every average."
 	},
@@ -143,7 +146,7 @@ static const ColumnRule column_rules[] = {
 		"Correct these: a year with two digits was probably put into the wrong century."
 	},
 	{
-		"date_too_early", VOX_WARNING, TYPE_MOMENT, OWN_LIFE " " HAPPENED " " PLANNED, 0,
+		"date_too_early", VOX_WARNING, TYPE_MOMENT, OWN_LIFE " " HAPPENED " " PLANNED " " PERHAPS_PLANNED, 0,
 		"{} >= {1980-01-01} OR NOT isfinite({})", "{} before 1980",
 		"Put in the time or NULL: these are zeros of a program (1970-01-01, 0001-01-01), or years that lost a digit."
 	},
@@ -153,7 +156,7 @@ static const ColumnRule column_rules[] = {
 		"See whether the year is right."
 	},
 	{
-		"date_too_late", VOX_INFO, TYPE_DATE | TYPE_MOMENT, PLANNED, NO_CHECK,
+		"date_too_late", VOX_INFO, TYPE_DATE | TYPE_MOMENT, PLANNED " " PERHAPS_PLANNED, NO_CHECK,
 		"{} <= now() + '1 year' OR NOT isfinite({})", "{} more than a year ahead",
 		"See whether the year is right: few plan that far ahead."
 	},
@@ -164,12 +167,12 @@ static const ColumnRule column_rules[] = {
 		"See whether the year is right: these look mistyped."
 	},
 	{
-		"blank_text", VOX_INFO, TYPE_TEXT, NAME_PARTS, IF_NOT_NULL | MINORITY | NO_CHECK,
+		"blank_text", VOX_INFO, TYPE_TEXT, NAME_PARTS, IF_NOT_NULL | IF_MEANT | MINORITY | NO_CHECK,
 		"btrim({}, E' \\t\\r\\n') <> ''", "a blank {}",
 		"See whether these were forgotten: most rows have one."
 	},
 	{
-		"blank_text", VOX_WARNING, TYPE_TEXT, NAMES " " PHONES " " EMAILS, IF_NOT_NULL | IF_OTHER,
+		"blank_text", VOX_WARNING, TYPE_TEXT, NAMES " " PHONES " " EMAILS, IF_NOT_NULL | IF_MEANT | IF_OTHER,
 		"btrim({}, E' \\t\\r\\n') <> ''", "a blank {}",
 		"Find out what belongs there; NOT NULL was meant to make sure of that and lets blanks through."
 	},
@@ -179,7 +182,7 @@ static const ColumnRule column_rules[] = {
 		"Set these to NULL: whoever looks for what is missing looks for NULL."
 	},
 	{
-		"blank_text", VOX_INFO, TYPE_TEXT, "*", IF_NOT_NULL | IF_OTHER | MINORITY | NO_CHECK,
+		"blank_text", VOX_INFO, TYPE_TEXT, "*", IF_NOT_NULL | IF_MEANT | IF_OTHER | MINORITY | NO_CHECK,
 		"{} COLLATE \"C\" <> ''", "an empty {}",
 		"See whether these were forgotten: most rows have one."
 	},
@@ -201,11 +204,31 @@ static const ColumnRule column_rules[] = {
 	},
 };
 
-/* Words of a name that say which two moments belong together, the earlier first. */
-static const char *const spans[][2] = {
-	{"start", "end"}, {"starts", "ends"}, {"started", "ended"}, {"started", "finished"},
-	{"started", "completed"}, {"begin", "end"}, {"begins", "ends"}, {"began", "ended"},
-	{"from", "until"}, {"from", "to"}, {"from", "till"}, {"opened", "closed"}, {"check_in", "check_out"},
+/*
+ * Words of a name that say which two moments belong together, the earlier
+ * first.  What is started again may have been completed before.
+ */
+static const struct
+{
+	const char *start;
+	const char *end;
+	VoxSeverity severity;
+}			spans[] =
+
+{
+	{"start", "end", VOX_WARNING},
+	{"starts", "ends", VOX_WARNING},
+	{"started", "ended", VOX_WARNING},
+	{"started", "finished", VOX_INFO},
+	{"started", "completed", VOX_INFO},
+	{"begin", "end", VOX_WARNING},
+	{"begins", "ends", VOX_WARNING},
+	{"began", "ended", VOX_WARNING},
+	{"from", "until", VOX_WARNING},
+	{"from", "to", VOX_WARNING},
+	{"from", "till", VOX_WARNING},
+	{"opened", "closed", VOX_INFO},
+	{"check_in", "check_out", VOX_WARNING},
 };
 
 /* Units that a duration's name may end in, in seconds. */
@@ -253,6 +276,7 @@ static const Column *find_named(const Table *table, const char *names, int types
 static const Column *find_one(const Table *table, const char *name, const Column *like);
 static bool name_fits(const char *name, const char *names);
 static bool rule_fits(const Table *table, const ColumnRule *rule, const Column *column);
+static bool defaults_to_empty(Relation rel, AttrNumber attnum);
 static bool named_elsewhere(const ColumnRule *rule, const Column *column);
 static char *fill_in(const char *template, const Column *column);
 static char *literal(const char *what, const Column *column);
@@ -294,6 +318,27 @@ voxanne_invalid_rules(Relation rel)
 	add_update_rule(&table);
 	add_outcome_rule(&table);
 	return table.rules;
+}
+
+/*
+ * The text columns (an integer list) whose names say that they hold one of a
+ * few labels.
+ */
+List *
+voxanne_invalid_label_columns(Relation rel)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	List	   *columns = NIL;
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped && type_class(getBaseType(att->atttypid)) == TYPE_TEXT &&
+			name_fits(snake_case(NameStr(att->attname)), LABELS))
+			columns = lappend_int(columns, att->attnum);
+	}
+	return columns;
 }
 
 static void
@@ -434,8 +479,28 @@ rule_fits(const Table *table, const ColumnRule *rule, const Column *column)
 		!((rule->flags & IF_SPAN) && !table->span) &&
 		!((rule->flags & IF_NOT_NULL) && !column->not_null) &&
 		!((rule->flags & IF_NULLABLE) && column->not_null) &&
+		!((rule->flags & IF_MEANT) && defaults_to_empty(table->rel, column->attnum)) &&
 		!((rule->flags & IF_OTHER) && named_elsewhere(rule, column)) &&
 		!(strstr(rule->valid, " day") != NULL && column->unit == 0 && column->type == TYPE_NUMBER);
+}
+
+/* Is the column's default the empty string, so that this is a value like others? */
+static bool
+defaults_to_empty(Relation rel, AttrNumber attnum)
+{
+	TupleConstr *constr = RelationGetDescr(rel)->constr;
+
+	for (int i = 0; constr != NULL && i < constr->num_defval; i++)
+	{
+		Datum		tree = CStringGetTextDatum(constr->defval[i].adbin);
+		const char *shown;
+
+		if (constr->defval[i].adnum != attnum)
+			continue;
+		shown = TextDatumGetCString(DirectFunctionCall2(pg_get_expr, tree, ObjectIdGetDatum(RelationGetRelid(rel))));
+		return strncmp(shown, "''", 2) == 0 && shown[2] != '\'';
+	}
+	return false;
 }
 
 /* Has an earlier rule for these types the column's name? */
@@ -531,7 +596,7 @@ add_span_rules(Table *table, const Column *column)
 	for (int i = 0; i < (int) lengthof(spans); i++)
 	{
 		char	   *padded = psprintf("_%s_", column->name);
-		char	   *word = psprintf("_%s_", spans[i][0]);
+		char	   *word = psprintf("_%s_", spans[i].start);
 		char	   *found = strstr(padded, word);
 		const Column *end;
 		VoxInvalidRule *rule;
@@ -540,7 +605,7 @@ add_span_rules(Table *table, const Column *column)
 		if (found == NULL)
 			continue;
 		found[1] = '\0';
-		padded = psprintf("%s%s%s", padded, spans[i][1], found + strlen(word) - 1);
+		padded = psprintf("%s%s%s", padded, spans[i].end, found + strlen(word) - 1);
 		padded[strlen(padded) - 1] = '\0';
 		end = find_one(table, padded + 1, column);
 		if (end == NULL)
@@ -549,7 +614,7 @@ add_span_rules(Table *table, const Column *column)
 		valid = psprintf("%s <= %s", column->ref, end->ref);
 		if (voxanne_invalid_is_check(table->rel, valid))
 			continue;
-		rule = add_rule(table, "wrong_order", VOX_WARNING, list_make2_int(column->attnum, end->attnum), valid,
+		rule = add_rule(table, "wrong_order", spans[i].severity, list_make2_int(column->attnum, end->attnum), valid,
 						psprintf("%s after %s", plain_name(table, column), plain_name(table, end)));
 		rule->advice = "Correct these: they end before they begin, so their length is negative.";
 		rule->can_be_check = true;

@@ -9,7 +9,10 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "core/privileges.h"
 #include "core/relation.h"
@@ -31,6 +34,8 @@ static const char *const settings[][2] = {
 	{"IntervalStyle", "postgres"},
 	{"lock_timeout", "10ms"},
 };
+
+static bool has_unlogged_rows(Oid relid);
 
 /*
  * Pin the settings; returns what voxanne_run_end() needs.
@@ -73,7 +78,23 @@ voxanne_run_refusal(Oid relid, List *columns)
 	if (refusal == NULL && voxanne_changed_since(relid, GetActiveSnapshot()))
 		refusal = psprintf("%s was altered after this transaction's snapshot was taken.",
 						   voxanne_relation_name(relid));
+	if (refusal == NULL && RecoveryInProgress() && has_unlogged_rows(relid))
+		refusal = psprintf("%s is unlogged, so its rows are not on a standby.", voxanne_relation_name(relid));
 	return refusal;
+}
+
+/* Is the table, or one below it, unlogged? */
+static bool
+has_unlogged_rows(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		if (get_rel_persistence(lfirst_oid(lc)) == RELPERSISTENCE_UNLOGGED)
+			return true;
+	}
+	return false;
 }
 
 /*
