@@ -257,5 +257,5 @@ shorten(char *words)
 static int
 failure_level(void)
 {
-	return IsBackgroundWorker ? LOG : WARNING;
+	return MyBackendType == B_BG_WORKER ? LOG : WARNING;
 }
