@@ -96,15 +96,21 @@ voxanne_alert_prefix(const char *severity, const char *subject, const char *data
 	return prefix.data;
 }
 
+/* What is found to be damaged once is not usable because all its files are still there. */
 static void
 find_usable(VoxStore *store, const char *target, TimestampTz now, Usable *usable)
 {
 	VoxStatement query;
 
 	voxanne_statement_start(&query, psprintf(
-		"SELECT backup_id, verification_details #>> '{backup,finished_at}' FROM %s"
-		" WHERE target = $1 AND proof IN ('present', 'checksummed', 'restored') AND verified_at <= $2"
-		" ORDER BY verified_at DESC LIMIT 1", store->log));
+		"SELECT l.backup_id, l.verification_details #>> '{backup,finished_at}' FROM %1$s l"
+		" WHERE l.target = $1 AND l.proof IN ('present', 'checksummed', 'restored') AND l.verified_at <= $2"
+		" AND NOT EXISTS (SELECT FROM %1$s bad WHERE bad.target = l.target AND bad.backup_id = l.backup_id"
+		"  AND bad.level <> 'status' AND bad.status = 'failure' AND bad.proof = 'listed' AND bad.verified_at <= $2"
+		"  AND NOT EXISTS (SELECT FROM %1$s good WHERE good.target = l.target AND good.backup_id = l.backup_id"
+		"   AND good.level = bad.level AND good.proof <> 'listed'"
+		"   AND good.verified_at > bad.verified_at AND good.verified_at <= $2))"
+		" ORDER BY l.verified_at DESC LIMIT 1", store->log));
 	voxanne_bind_text(&query, target);
 	voxanne_bind_time(&query, now + VOX_CLOCK_SLACK);
 	if (voxanne_statement_run(&query) == 0)
