@@ -32,10 +32,11 @@ sub sql
 	return $node->safe_psql('postgres', $query);
 }
 
-# One cycle in which every target is verified, to the end of its alerts.
+# One cycle in which every target is verified, to the end of its alerts; at a level other than status if so asked.
 sub verify
 {
-	sql('SELECT request_verification()');
+	my ($level) = @_;
+	sql(sprintf "SELECT request_verification(level => '%s')", $level // 'status');
 	sql('CALL await_verification()');
 	ok(wait_progress($node, 'postgres', "phase = 'idle'"), 'verified') or diag(sql('TABLE backup_verification_progress'));
 	return;
@@ -304,7 +305,8 @@ set('webhook_url_file', $web->url_file('/second'));
 verify();
 ok(wait_until(sub { $web->requests('/second') == 1 }), 'what is bad when a webhook is set is told');
 mend_backup($node);
-verify();
+# the new target was first verified at both levels
+verify('verify');
 ok(wait_until(sub { $web->requests('/second') == 2 }), 'and its end');
 set('webhook_url_file', $web->url_file($hook));
 

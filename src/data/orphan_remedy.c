@@ -36,6 +36,8 @@ static char *faulty_rows(const VoxReference *reference, VoxReferenceFault fault,
 static char *move_rows(const VoxTable *child, const char *key, const char *condition);
 static bool referenced_rows(const VoxReference *reference, const VoxTable *child, const char *condition,
 							const VoxScanQuestion *found);
+static int64 rows_of_other_tenants(const VoxReference *reference, VoxReferenceFault fault,
+								   const VoxScanQuestion *found);
 static char *constraint_statements(const VoxReference *reference, const VoxTable *child);
 static char *foreign_key_statements(const VoxTable *child, const char *name, const char *definition,
 									bool replace);
@@ -55,6 +57,7 @@ voxanne_orphan_remedy(const VoxReference *reference, VoxReferenceFault fault,
 	VoxTable	child;
 	List	   *clear = NIL;
 	char	   *condition;
+	int64		elsewhere;
 	const char *then;
 	const char *constraint;
 
@@ -68,6 +71,13 @@ voxanne_orphan_remedy(const VoxReference *reference, VoxReferenceFault fault,
 	if (voxanne_has_foreign_rows(reference))
 	{
 		remedy->advice = pstrdup("Ask again before you act, because rows of several servers are not read at the same instant; then correct them on the server that has them: there is no remedy across servers.");
+		return;
+	}
+	elsewhere = rows_of_other_tenants(reference, fault, found);
+	if (elsewhere > 0)
+	{
+		remedy->advice = psprintf("Correct the tenant or the reference of these rows by hand: what %lld of them refer to is there, but belongs to another tenant, so there is no automatic remedy.",
+								  (long long) elsewhere);
 		return;
 	}
 	voxanne_table_describe(&child, reference->child);
@@ -148,6 +158,41 @@ faulty_rows(const VoxReference *reference, VoxReferenceFault fault, const char *
 	if (fault == VOX_FAULT_MALFORMED)
 		return voxanne_reference_condition(reference, fault, alias);
 	return strcmp(partial, "false") == 0 ? orphan : psprintf("((%s) OR (%s))", orphan, partial);
+}
+
+/*
+ * Of rows without parent, how many have one but for the tenant; 0 where the
+ * tenant is no part of the reference.
+ */
+static int64
+rows_of_other_tenants(const VoxReference *reference, VoxReferenceFault fault, const VoxScanQuestion *found)
+{
+	AttrNumber	child_tenant = voxanne_tenant_column(reference->child);
+	AttrNumber	parent_tenant = voxanne_tenant_column(reference->parent);
+	VoxReference rest = *reference;
+	VoxTable	parent;
+	int64		count;
+
+	rest.natts = 0;
+	for (int i = 0; i < reference->natts; i++)
+	{
+		if (reference->child_atts[i] == child_tenant && reference->parent_atts[i] == parent_tenant)
+			continue;
+		rest.child_atts[rest.natts] = reference->child_atts[i];
+		rest.parent_atts[rest.natts] = reference->parent_atts[i];
+		rest.operators[rest.natts++] = reference->operators[i];
+	}
+	if (fault != VOX_FAULT_ORPHAN || rest.natts == reference->natts || rest.natts == 0)
+		return 0;
+
+	voxanne_table_describe(&parent, reference->parent);
+	SPI_connect();
+	count = voxanne_reference_count(reference, found,
+									psprintf("%s AND EXISTS (SELECT FROM %s AS p WHERE %s)",
+											 voxanne_reference_condition(reference, fault, "c"), parent.from,
+											 voxanne_reference_join(&rest, "p", "c")));
+	SPI_finish();
+	return count;
 }
 
 /*
