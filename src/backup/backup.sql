@@ -75,7 +75,7 @@ GRANT SELECT ON @extschema@.backup_verification_log TO pg_monitor;
 CREATE POLICY voxanne_readers ON @extschema@.backup_verification_log FOR SELECT TO pg_monitor USING (true);
 
 COMMENT ON TABLE @extschema@.backup_verification_log IS
-'What each verification of a backup target showed. Each cycle ends with a row for target "*", the worst of all targets, so that ORDER BY verified_at DESC LIMIT 1 answers for all. Rows older than voxanne_ops.log_retention are deleted, but never the latest of a target. Included in dumps.';
+'What each verification of a backup target showed. Each cycle ends with a row for target "*", the worst of all targets, so that ORDER BY verified_at DESC LIMIT 1 answers for all. Rows older than voxanne_ops.log_retention are deleted, but never the latest of a target at a level. Included in dumps.';
 COMMENT ON COLUMN @extschema@.backup_verification_log.id IS 'also in the notification';
 COMMENT ON COLUMN @extschema@.backup_verification_log.verified_at IS 'when the verification ended; that of row "*" is later than those of the targets in the same cycle';
 COMMENT ON COLUMN @extschema@.backup_verification_log.backup_id IS 'the backup that was verified, as its kind names it; null where none was found and for "*"';

@@ -116,7 +116,7 @@ payload(const VoxLogRow *row, const char *message)
 
 /*
  * Delete rows older than voxanne_ops.log_retention, but the latest of no
- * target: it is what is known of it.
+ * target at any level: it is what is known of it.
  */
 void
 voxanne_log_prune(VoxStore *store, TimestampTz now)
@@ -127,7 +127,8 @@ voxanne_log_prune(VoxStore *store, TimestampTz now)
 		return;
 	voxanne_statement_start(&query, psprintf(
 		"DELETE FROM %1$s l WHERE l.verified_at < $1 AND EXISTS"
-		" (SELECT FROM %1$s n WHERE n.target IS NOT DISTINCT FROM l.target AND n.verified_at > l.verified_at)",
+		" (SELECT FROM %1$s n WHERE n.target IS NOT DISTINCT FROM l.target"
+		"  AND n.level IS NOT DISTINCT FROM l.level AND n.verified_at > l.verified_at)",
 		store->log));
 	voxanne_bind_time(&query, now - (int64) voxanne_log_retention * USECS_PER_MINUTE);
 	voxanne_statement_run(&query);

@@ -132,7 +132,7 @@ static const struct
 	&voxanne_lock_wait_warning, 30 * 1000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS},
 	{"voxanne_ops.log_retention",
 		"Age at which rows of backup_verification_log are deleted.",
-		"The latest row of a target is kept. 0: nothing is deleted.",
+		"The latest row of a target at each level is kept. 0: nothing is deleted.",
 	&voxanne_log_retention, 90 * 24 * 60, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MIN},
 	{"voxanne_ops.rescan_interval",
 		"Time after which the background worker looks for changes of which nothing told it.",
