@@ -6,6 +6,7 @@
 #define VOXANNE_BOOKING_H
 
 #include "data/keyscan.h"
+#include "data/reference.h"
 #include "data/table.h"
 #include "datatype/timestamp.h"
 
@@ -59,6 +60,11 @@ typedef struct VoxBooking
 								 * row */
 	List	   *places;			/* of VoxBookingPlace * */
 
+	/* set by voxanne_contacts_find(); NULL: none, or unknown */
+	char	   *contact;
+	char	   *contact_name;
+	char	   *calendar;		/* link to its entry in a calendar */
+
 	/* private to booking_group.c */
 	int			index;
 	struct VoxBookingGroup *group;	/* but for those of the axis org */
@@ -94,7 +100,22 @@ typedef struct VoxBookingGroup
 	char	   *identity;		/* "contact:17, provider:4" */
 } VoxBookingGroup;
 
-extern const char *const voxanne_inactive_labels[];
+/* Where the names of contacts are. */
+typedef struct VoxContacts
+{
+	const VoxReference *reference;	/* NULL: nowhere that is known */
+	AttrNumber	name;
+} VoxContacts;
+
+/* booking_columns.c */
+extern void voxanne_booking_find_roles(VoxBookingQuestion *question, Oid relid);
+extern void voxanne_booking_choose_axes(VoxBookingQuestion *question, Oid relid, List *same);
+extern const char *voxanne_booking_cancelled(const VoxBookingQuestion *question, Oid relid);
+
+/* booking_contacts.c */
+extern void voxanne_contacts_lock(VoxContacts *contacts, const VoxBookingQuestion *question, Oid relid);
+extern void voxanne_contacts_find(const VoxContacts *contacts, const VoxBookingQuestion *question, List *groups);
+
 extern const char *voxanne_booking_axis(VoxBookingAxis axis);
 extern List *voxanne_booking_columns(const VoxBookingQuestion *question);
 extern char *voxanne_booking_active(const VoxBookingQuestion *question, const char *alias);

@@ -41,9 +41,6 @@ typedef struct BookingEntry
 	VoxBooking *booking;
 } BookingEntry;
 
-/* What makes an appointment take no time. */
-const char *const voxanne_inactive_labels[] = {"cancelled", "canceled", "no_show", "no-show", "noshow", NULL};
-
 static const char *const axis_names[VOX_BOOKING_AXES] = {
 	[VOX_AXIS_CONTACT] = "contact",
 	[VOX_AXIS_PHONE] = "phone",
@@ -69,18 +66,6 @@ const char *
 voxanne_booking_axis(VoxBookingAxis axis)
 {
 	return axis_names[axis];
-}
-
-/* All columns that are read, as an integer list. */
-List *
-voxanne_booking_columns(const VoxBookingQuestion *question)
-{
-	List	   *columns = voxanne_table_id_columns(&question->table);
-
-	for (int role = 0; role < VOX_BOOKING_ROLES; role++)
-		if (question->columns[role] != InvalidAttrNumber)
-			columns = list_append_unique_int(columns, question->columns[role]);
-	return columns;
 }
 
 /* The condition that an appointment is neither cancelled nor missed. */

@@ -77,7 +77,8 @@ tenant: one tenant only. since: leave out what starts earlier. include_deleted: 
 max_groups: how many groups are listed, the most urgent first; more of them give a check_skipped row.
 kind: exact (all start at the same time), near (all within tolerance), overlap. identity: whose time, e.g. contact:17. starts_at, ends_at: the first start and the last end. rows: appointments in the group, which conflicts join directly or through others.
 keep_id: the one with the oldest created_at, then the lowest primary key. duplicate_ids: those that conflict with an older one that stays, 1000 at most; the others need not go. references_to_move: rows that reference duplicate_ids through foreign keys; NULL if not all of those can be read.
-remedy: sets their status to cancelled, or without such a status soft-deletes them; never deletes. Times in detail are in the session''s time zone.
+detail: each appointment with its id, start, length and contact: name, full_name or display_name of the table that the contact column refers to, where the caller can read it, else the id.
+remedy: sets their status to cancelled, or without such a status soft-deletes them; never deletes; ends with the calendar_link of those that have one, as comments. Times in detail are in the session''s time zone.
 Severity: critical if the group reaches into the future, warning for the last seven days, else info. Order: most severe, then earliest. Locks tables in ACCESS SHARE mode without waiting.';
 
 CREATE FUNCTION @extschema@.find_invalid_data(

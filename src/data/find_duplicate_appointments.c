@@ -2,16 +2,13 @@
  * src/data/find_duplicate_appointments.c
  *		find_duplicate_appointments(): double bookings.
  *
- * Which columns an appointments table has is a matter of names and types, in
- * one table below.
+ * A finding lists each appointment with its time and whom it is with, because
+ * whoever reads it has to call one of them.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_enum.h"
-#include "catalog/pg_type.h"
 #include "core/attempt.h"
 #include "core/compat.h"
 #include "core/finding.h"
@@ -22,11 +19,9 @@
 #include "data/incoming.h"
 #include "data/run.h"
 #include "nodes/makefuncs.h"
-#include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 /* find_duplicate_appointments()'s own columns, after the finding's. */
@@ -40,6 +35,9 @@ enum
 /* Appointments that a detail lists. */
 #define DETAIL_LISTED 4
 
+/* Calendar links below a remedy. */
+#define LINKS_LISTED 20
+
 typedef struct BookingRun
 {
 	VoxSink		sink;
@@ -47,48 +45,23 @@ typedef struct BookingRun
 	int			max_groups;
 	VoxBookingQuestion question;
 	VoxIncoming incoming;
+	VoxContacts contacts;
+	List	   *listed;			/* of VoxBookingGroup *: those to be reported */
 	const char *cancelled;		/* the status that cancels, or NULL */
 } BookingRun;
 
-typedef enum ColumnClass
-{
-	CLASS_ANY, CLASS_TIME, CLASS_NUMBER, CLASS_INTERVAL, CLASS_TEXT, CLASS_LABEL
-} ColumnClass;
-
-/* The names by which a role's column goes, the likeliest first. */
-static const struct
-{
-	ColumnClass class;
-	const char *names[5];
-}			roles[VOX_BOOKING_ROLES] =
-
-{
-	[VOX_ROLE_START] = {CLASS_TIME, {"scheduled_at", "starts_at", "start_at", "start_time"}},
-	[VOX_ROLE_END] = {CLASS_TIME, {"ends_at", "end_at", "end_time"}},
-	[VOX_ROLE_MINUTES] = {CLASS_NUMBER, {"duration_minutes"}},
-	[VOX_ROLE_LENGTH] = {CLASS_INTERVAL, {"duration"}},
-	[VOX_ROLE_TENANT] = {CLASS_ANY, {"org_id", "tenant_id", "organization_id"}},
-	[VOX_ROLE_CONTACT] = {CLASS_ANY, {"contact_id", "patient_id", "customer_id", "client_id"}},
-	[VOX_ROLE_PHONE] = {CLASS_TEXT, {"phone", "contact_phone", "customer_phone", "phone_number"}},
-	[VOX_ROLE_EMAIL] = {CLASS_TEXT, {"email", "contact_email", "customer_email"}},
-	[VOX_ROLE_PROVIDER] = {CLASS_ANY, {"provider_id", "staff_id", "practitioner_id", "employee_id"}},
-	[VOX_ROLE_STATUS] = {CLASS_LABEL, {"status"}},
-};
-
 static Oid	find_appointments(void);
-static void find_roles(VoxBookingQuestion *question, Oid relid);
-static bool has_class(Oid type, ColumnClass class);
-static void choose_axes(VoxBookingQuestion *question, Oid relid, List *same);
 static void read_filters(VoxBookingQuestion *question, Oid relid, FunctionCallInfo fcinfo);
-static const char *cancelling_status(const VoxBookingQuestion *question, Oid relid);
 static List *find_groups(BookingRun *run);
 static void check_bookings(void *state);
+static void name_contacts(void *state);
 static VoxSeverity group_severity(const VoxBookingGroup *group);
 static int	by_urgency(const ListCell *a, const ListCell *b);
 static int64 *count_references(BookingRun *run, List *groups);
 static void report_group(BookingRun *run, const VoxBookingGroup *group, int64 references);
 static char *describe(const VoxBookingGroup *group);
 static List *as_members(List *bookings);
+static char *calendar_links(const VoxBookingGroup *group);
 static void fill_treatment(const BookingRun *run, const VoxBookingGroup *group, VoxFinding *finding);
 
 VOXANNE_FUNCTION(voxanne_find_duplicate_appointments);
@@ -111,17 +84,20 @@ voxanne_find_duplicate_appointments(PG_FUNCTION_ARGS)
 	memset(&run, 0, sizeof(run));
 	run.relid = PG_ARGISNULL(0) ? find_appointments() : PG_GETARG_OID(0);
 	voxanne_require_table(run.relid, "relation");
-	find_roles(&run.question, run.relid);
+	voxanne_booking_find_roles(&run.question, run.relid);
 	read_filters(&run.question, run.relid, fcinfo);
 	run.max_groups = voxanne_argument_count(fcinfo, 7, "max_groups");
-	run.cancelled = cancelling_status(&run.question, run.relid);
+	run.cancelled = voxanne_booking_cancelled(&run.question, run.relid);
 
 	voxanne_sink_open(&run.sink, fcinfo);
 	nestlevel = voxanne_run_begin();
 	voxanne_execution_begin();
 	refusal = voxanne_lock_to_read(run.relid);
 	if (refusal == NULL)
+	{
 		voxanne_incoming_lock(&run.incoming, run.relid);
+		voxanne_contacts_lock(&run.contacts, &run.question, run.relid);
+	}
 	voxanne_run_snapshot();
 	if (refusal == NULL)
 		refusal = voxanne_attempt(check_bookings, &run);
@@ -148,92 +124,6 @@ find_appointments(void)
 	return relid;
 }
 
-/* Find the column of each role.  ERROR 42703 where no column holds the start. */
-static void
-find_roles(VoxBookingQuestion *question, Oid relid)
-{
-	for (int role = 0; role < VOX_BOOKING_ROLES; role++)
-	{
-		question->columns[role] = InvalidAttrNumber;
-		for (int i = 0; i < (int) lengthof(roles[role].names) && roles[role].names[i] != NULL; i++)
-		{
-			AttrNumber	attnum = voxanne_find_column(relid, roles[role].names[i]);
-
-			if (attnum != InvalidAttrNumber &&
-				has_class(getBaseType(voxanne_column_type(relid, attnum)), roles[role].class))
-			{
-				question->columns[role] = attnum;
-				break;
-			}
-		}
-	}
-	if (question->columns[VOX_ROLE_START] == InvalidAttrNumber)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("%s has no column for the start of an appointment", voxanne_relation_name(relid)),
-				 errdetail("Looked for scheduled_at, starts_at, start_at and start_time of type timestamp."),
-				 errhint("Name the table of appointments in argument \"relation\", or use find_duplicates().")));
-}
-
-static bool
-has_class(Oid type, ColumnClass class)
-{
-	switch (class)
-	{
-		case CLASS_TIME:
-			return type == TIMESTAMPTZOID || type == TIMESTAMPOID;
-		case CLASS_NUMBER:
-			return type == INT2OID || type == INT4OID || type == INT8OID || type == NUMERICOID;
-		case CLASS_INTERVAL:
-			return type == INTERVALOID;
-		case CLASS_TEXT:
-			return TypeCategory(type) == TYPCATEGORY_STRING;
-		case CLASS_LABEL:
-			return TypeCategory(type) == TYPCATEGORY_STRING || get_typtype(type) == TYPTYPE_ENUM;
-		case CLASS_ANY:
-			break;
-	}
-	return true;
-}
-
-/* Whose time to compare.  ERROR for unknown words, and where the table has none of the columns. */
-static void
-choose_axes(VoxBookingQuestion *question, Oid relid, List *same)
-{
-	const AttrNumber *columns = question->columns;
-	bool		any = false;
-	ListCell   *lc;
-
-	foreach(lc, same)
-	{
-		const char *word = lfirst(lc);
-
-		if (strcmp(word, "contact") == 0)
-		{
-			question->axes[VOX_AXIS_CONTACT] = columns[VOX_ROLE_CONTACT] != InvalidAttrNumber;
-			question->axes[VOX_AXIS_PHONE] = columns[VOX_ROLE_PHONE] != InvalidAttrNumber;
-			question->axes[VOX_AXIS_EMAIL] = columns[VOX_ROLE_EMAIL] != InvalidAttrNumber;
-		}
-		else if (strcmp(word, "provider") == 0)
-			question->axes[VOX_AXIS_PROVIDER] = columns[VOX_ROLE_PROVIDER] != InvalidAttrNumber;
-		else if (strcmp(word, "org_without_provider") == 0)
-			question->axes[VOX_AXIS_ORG] = columns[VOX_ROLE_TENANT] != InvalidAttrNumber;
-		else
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("unknown word \"%s\" in argument \"same\"", word),
-					 errhint("Valid words are contact, provider and org_without_provider.")));
-	}
-	for (int axis = 0; axis < VOX_BOOKING_AXES; axis++)
-		any |= question->axes[axis];
-	if (!any)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("%s has no column that says whose time its appointments take", voxanne_relation_name(relid)),
-				 errdetail("Argument \"same\" asks for contact (contact_id, phone, email), provider (provider_id) or org_without_provider (org_id)."),
-				 errhint("Name the table of appointments in argument \"relation\", or ask for columns that it has in \"same\".")));
-}
-
 /* The arguments that say which appointments to compare, and how. */
 static void
 read_filters(VoxBookingQuestion *question, Oid relid, FunctionCallInfo fcinfo)
@@ -249,7 +139,7 @@ read_filters(VoxBookingQuestion *question, Oid relid, FunctionCallInfo fcinfo)
 				 errmsg("argument \"tolerance\" must not be negative")));
 	question->overlapping = voxanne_argument_bool(fcinfo, 2, "overlapping");
 	voxanne_argument_required(fcinfo, 3, "same");
-	choose_axes(question, relid, voxanne_argument_names(fcinfo, 3, "same"));
+	voxanne_booking_choose_axes(question, relid, voxanne_argument_names(fcinfo, 3, "same"));
 	question->one_tenant = !PG_ARGISNULL(4);
 	if (question->one_tenant)
 	{
@@ -270,25 +160,6 @@ read_filters(VoxBookingQuestion *question, Oid relid, FunctionCallInfo fcinfo)
 	if (question->has_since)
 		question->since = PG_GETARG_TIMESTAMPTZ(5);
 	question->live_only = !voxanne_argument_bool(fcinfo, 6, "include_deleted");
-}
-
-/* The value of the status column that cancels; NULL without column or label. */
-static const char *
-cancelling_status(const VoxBookingQuestion *question, Oid relid)
-{
-	static const char *const labels[] = {"cancelled", "canceled"};
-	AttrNumber	column = question->columns[VOX_ROLE_STATUS];
-	Oid			type;
-
-	if (column == InvalidAttrNumber)
-		return NULL;
-	type = getBaseType(voxanne_column_type(relid, column));
-	if (get_typtype(type) != TYPTYPE_ENUM)
-		return labels[0];
-	for (int i = 0; i < (int) lengthof(labels); i++)
-		if (SearchSysCacheExists2(ENUMTYPOIDNAME, ObjectIdGetDatum(type), CStringGetDatum(labels[i])))
-			return labels[i];
-	return NULL;
 }
 
 /*
@@ -360,6 +231,9 @@ check_bookings(void *state)
 	count = list_length(groups);
 	groups = list_truncate(groups, run->max_groups);
 	references = count_references(run, groups);
+	/* without names if that fails */
+	run->listed = groups;
+	(void) voxanne_attempt(name_contacts, run);
 	for (int i = 0; i <= list_length(groups); i++)
 	{
 		const VoxBookingGroup *group =
@@ -375,6 +249,15 @@ check_bookings(void *state)
 		if (group != NULL)
 			report_group(run, group, references[i]);
 	}
+}
+
+/* Look up whom the listed appointments are with. */
+static void
+name_contacts(void *state)
+{
+	BookingRun *run = state;
+
+	voxanne_contacts_find(&run->contacts, &run->question, run->listed);
 }
 
 /* Upcoming ones can still be prevented; those of the last week may still have to be explained. */
@@ -497,6 +380,10 @@ describe(const VoxBookingGroup *group)
 						 booking->id, timestamptz_to_str(booking->start));
 		if (booking->has_end)
 			appendStringInfo(&buf, " for %g min", (double) (booking->end - booking->start) / USECS_PER_MINUTE);
+		if (booking->contact_name != NULL)
+			appendStringInfo(&buf, " with %s", booking->contact_name);
+		else if (booking->contact != NULL && strstr(group->identity, "contact:") == NULL)
+			appendStringInfo(&buf, " with contact %s", booking->contact);
 	}
 	appendStringInfoChar(&buf, '.');
 	return buf.data;
@@ -523,14 +410,42 @@ as_members(List *bookings)
 	return members;
 }
 
+/*
+ * The calendar entries of the bookings that go, as comments for the end of a
+ * statement.  Whoever wrote a link must not end the comment with it.
+ */
+static char *
+calendar_links(const VoxBookingGroup *group)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+	int			count = 0;
+
+	initStringInfo(&buf);
+	foreach(lc, group->losers)
+	{
+		const VoxBooking *booking = lfirst(lc);
+		char	   *link;
+
+		if (booking->calendar == NULL || *booking->calendar == '\0' || count++ == LINKS_LISTED)
+			continue;
+		link = pstrdup(booking->calendar);
+		for (char *at = link; *at != '\0'; at++)
+			if ((unsigned char) *at < ' ' || *at == 0x7f)
+				*at = ' ';
+		appendStringInfo(&buf, "\n-- calendar of %s: %s", booking->id, link);
+	}
+	return buf.data;
+}
+
 /* Advice and remedy: cancel the later bookings, or hide them; an appointment is never deleted. */
 static void
 fill_treatment(const BookingRun *run, const VoxBookingGroup *group, VoxFinding *finding)
 {
 	const VoxBookingQuestion *question = &run->question;
 	const VoxTable *table = &question->table;
-	const char *calendar = voxanne_find_column(table->relid, "calendar_link") == InvalidAttrNumber ? "" :
-		", and take them out of the calendar that calendar_link names";
+	char	   *links = calendar_links(group);
+	const char *calendar = *links == '\0' ? "" : "; take what goes out of the calendar too, at the links below the remedy";
 	const char *match;
 
 	if (group->org_only)
@@ -556,8 +471,8 @@ fill_treatment(const BookingRun *run, const VoxBookingGroup *group, VoxFinding *
 
 		finding->advice = psprintf("Ask which booking is meant; the remedy keeps the oldest and sets the %s of %d to %s%s.",
 								   status, list_length(group->losers), run->cancelled, calendar);
-		finding->remedy = psprintf("UPDATE %s AS gone SET %s = '%s' WHERE %s AND %s;", table->from, status,
-								   run->cancelled, match, voxanne_booking_active(question, "gone"));
+		finding->remedy = psprintf("UPDATE %s AS gone SET %s = '%s' WHERE %s AND %s;%s", table->from, status,
+								   run->cancelled, match, voxanne_booking_active(question, "gone"), links);
 	}
 	else if (question->live_only && table->soft_delete != NIL)
 	{
@@ -565,11 +480,11 @@ fill_treatment(const BookingRun *run, const VoxBookingGroup *group, VoxFinding *
 
 		finding->advice = psprintf("Ask which booking is meant; the remedy keeps the oldest and soft-deletes %d%s.",
 								   list_length(group->losers), calendar);
-		finding->remedy = psprintf("UPDATE %s AS gone SET %s = %s WHERE %s AND %s;", table->from,
+		finding->remedy = psprintf("UPDATE %s AS gone SET %s = %s WHERE %s AND %s;%s", table->from,
 								   quote_identifier(how->column), how->deleted, match,
-								   voxanne_table_live(table, "gone"));
+								   voxanne_table_live(table, "gone"), links);
 	}
 	else
 		finding->advice = psprintf("Ask which booking is meant and move the other%s; the table has neither a status that cancels nor a deleted_at, so there is no automatic remedy.",
-								   calendar);
+								   *links == '\0' ? "" : ", in the calendar too");
 }

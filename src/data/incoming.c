@@ -17,9 +17,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-static Datum text_array(List *strings);
-static Datum int_array(List *numbers);
-
 /*
  * List the foreign keys to a table and lock their tables for reading, without
  * waiting.
@@ -101,8 +98,8 @@ voxanne_incoming_count(const VoxIncoming *incoming, const VoxTable *table,
 
 		SPI_connect();
 		voxanne_table_describe(&other, reference->child);
-		id_array = voxanne_query_argument(&query, TEXTARRAYOID, text_array(ids), false);
-		owner_array = voxanne_query_argument(&query, INT4ARRAYOID, int_array(owners), false);
+		id_array = voxanne_query_argument(&query, TEXTARRAYOID, voxanne_text_array(ids), false);
+		owner_array = voxanne_query_argument(&query, INT4ARRAYOID, voxanne_int_array(owners), false);
 		query.sql = psprintf("SELECT d.owner::pg_catalog.int8, pg_catalog.count(*)"
 							 " FROM ROWS FROM (pg_catalog.unnest(%s), pg_catalog.unnest(%s)) AS d (id, owner)"
 							 " JOIN %s AS p ON %s JOIN %s AS r ON %s GROUP BY d.owner",
@@ -148,8 +145,9 @@ voxanne_incoming_move(const VoxIncoming *incoming, const VoxTable *table,
 	return buf.data;
 }
 
-static Datum
-text_array(List *strings)
+/* Strings as a parameter of a query. */
+Datum
+voxanne_text_array(List *strings)
 {
 	Datum	   *elements = palloc_array(Datum, list_length(strings));
 	int			count = 0;
@@ -160,8 +158,9 @@ text_array(List *strings)
 	return PointerGetDatum(construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-static Datum
-int_array(List *numbers)
+/* Numbers as a parameter of a query. */
+Datum
+voxanne_int_array(List *numbers)
 {
 	Datum	   *elements = palloc_array(Datum, list_length(numbers));
 	int			count = 0;

@@ -22,5 +22,7 @@ extern void voxanne_incoming_count(const VoxIncoming *incoming, const VoxTable *
 								   List *ids, List *owners, int64 *counts);
 extern char *voxanne_incoming_move(const VoxIncoming *incoming, const VoxTable *table,
 								   const char *keeper, List *losers);
+extern Datum voxanne_text_array(List *strings);
+extern Datum voxanne_int_array(List *numbers);
 
 #endif							/* VOXANNE_INCOMING_H */

@@ -36,8 +36,8 @@ static const char *const tenant_columns[] = {"org_id", "tenant_id", "organizatio
  */
 #define FOREIGN_KEY_COLUMN "id"
 
-/* Labels of a status that make a row as good as gone. */
-#define INACTIVE_LABELS "'cancelled', 'canceled', 'no_show', 'no-show', 'noshow'"
+/* Values of a column status that make a row void: an appointment takes no time. */
+const char *const voxanne_inactive_labels[] = {"cancelled", "canceled", "no_show", "no-show", "noshow", NULL};
 
 static bool is_time_type(Oid type);
 static char *order_column(Oid relid, const char *alias, AttrNumber attnum);
@@ -288,10 +288,15 @@ voxanne_table_live(const VoxTable *table, const char *alias)
 char *
 voxanne_status_active(Oid relid, const char *alias, AttrNumber status)
 {
+	StringInfoData labels;
+
 	if (status == InvalidAttrNumber)
 		return pstrdup("true");
-	return psprintf("pg_catalog.lower(pg_catalog.format('%%s', %s)) NOT IN (" INACTIVE_LABELS ")",
-					voxanne_column_ref(relid, alias, status));
+	initStringInfo(&labels);
+	for (int i = 0; voxanne_inactive_labels[i] != NULL; i++)
+		appendStringInfo(&labels, "%s'%s'", i > 0 ? ", " : "", voxanne_inactive_labels[i]);
+	return psprintf("pg_catalog.lower(pg_catalog.format('%%s', %s)) NOT IN (%s)",
+					voxanne_column_ref(relid, alias, status), labels.data);
 }
 
 /* The column that says to which tenant a row belongs, or InvalidAttrNumber. */

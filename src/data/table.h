@@ -34,6 +34,8 @@ typedef struct VoxTable
 	List	   *soft_delete;	/* of const VoxSoftDelete *, the best first */
 } VoxTable;
 
+extern const char *const voxanne_inactive_labels[];
+
 extern void voxanne_require_table(Oid relid, const char *argument);
 extern void voxanne_table_describe(VoxTable *table, Oid relid);
 extern List *voxanne_table_id_columns(const VoxTable *table);
