@@ -186,9 +186,9 @@ write_alert(VoxStore *store, VoxAlert *alert)
 	voxanne_statement_run(&query);
 
 	voxanne_statement_start(&query, psprintf(
-		"INSERT INTO %s (created_at, next_attempt_at, severity, message, subject, key, event, since, open, details)"
-		" VALUES ($1, $1, $2::%s, $3, $4, $5, $6, $7, $8::boolean, $9::jsonb)",
-		outbox, voxanne_own_name("voxanne_severity")));
+											 "INSERT INTO %s (created_at, next_attempt_at, severity, message, subject, key, event, since, open, details)"
+											 " VALUES ($1, $1, $2::%s, $3, $4, $5, $6, $7, $8::boolean, $9::jsonb)",
+											 outbox, voxanne_own_name("voxanne_severity")));
 	voxanne_bind_time(&query, alert->now);
 	voxanne_bind_text(&query, voxanne_severity_name(alert->severity));
 	voxanne_bind_text(&query, alert->message);
@@ -234,9 +234,9 @@ delivery_due(VoxStore *store, TimestampTz now)
 	TimestampTz due;
 
 	voxanne_statement_start(&query, psprintf(
-		"SELECT min(CASE WHEN next_attempt_at > $2 THEN $1 ELSE next_attempt_at END) FROM"
-		" (SELECT DISTINCT ON (subject) next_attempt_at FROM %s WHERE sent_at IS NULL"
-		"  ORDER BY subject, created_at, id) AS first_of_subject", voxanne_own_name("alert_outbox")));
+											 "SELECT min(CASE WHEN next_attempt_at > $2 THEN $1 ELSE next_attempt_at END) FROM"
+											 " (SELECT DISTINCT ON (subject) next_attempt_at FROM %s WHERE sent_at IS NULL"
+											 "  ORDER BY subject, created_at, id) AS first_of_subject", voxanne_own_name("alert_outbox")));
 	voxanne_bind_time(&query, now);
 	voxanne_bind_time(&query, now + VOX_LONGEST_WAIT);
 	voxanne_statement_run(&query);

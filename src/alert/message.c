@@ -27,7 +27,8 @@
 typedef struct Usable
 {
 	char	   *backup_id;		/* or NULL */
-	TimestampTz finished_at;	/* DT_NOBEGIN: there is none, or it is not known */
+	TimestampTz finished_at;	/* DT_NOBEGIN: there is none, or it is not
+								 * known */
 } Usable;
 
 /* What is said where a usable backup that is too old does not say it all. */
@@ -74,6 +75,7 @@ voxanne_alert_compose(VoxStore *store, VoxAlert *alert)
 	if (alert->target != NULL)
 		find_usable(store, alert->subject, alert->now, &usable);
 	text = body(alert, &usable);
+
 	alert->message = psprintf("%s%s%s%s",
 							  voxanne_alert_prefix(voxanne_severity_name(alert->severity), alert->subject,
 												   get_database_name(MyDatabaseId)),
@@ -103,14 +105,14 @@ find_usable(VoxStore *store, const char *target, TimestampTz now, Usable *usable
 	VoxStatement query;
 
 	voxanne_statement_start(&query, psprintf(
-		"SELECT l.backup_id, l.verification_details #>> '{backup,finished_at}' FROM %1$s l"
-		" WHERE l.target = $1 AND l.proof IN ('present', 'checksummed', 'restored') AND l.verified_at <= $2"
-		" AND NOT EXISTS (SELECT FROM %1$s bad WHERE bad.target = l.target AND bad.backup_id = l.backup_id"
-		"  AND bad.level <> 'status' AND bad.status = 'failure' AND bad.proof = 'listed' AND bad.verified_at <= $2"
-		"  AND NOT EXISTS (SELECT FROM %1$s good WHERE good.target = l.target AND good.backup_id = l.backup_id"
-		"   AND good.level = bad.level AND good.proof <> 'listed'"
-		"   AND good.verified_at > bad.verified_at AND good.verified_at <= $2))"
-		" ORDER BY l.verified_at DESC LIMIT 1", store->log));
+											 "SELECT l.backup_id, l.verification_details #>> '{backup,finished_at}' FROM %1$s l"
+											 " WHERE l.target = $1 AND l.proof IN ('present', 'checksummed', 'restored') AND l.verified_at <= $2"
+											 " AND NOT EXISTS (SELECT FROM %1$s bad WHERE bad.target = l.target AND bad.backup_id = l.backup_id"
+											 "  AND bad.level <> 'status' AND bad.status = 'failure' AND bad.proof = 'listed' AND bad.verified_at <= $2"
+											 "  AND NOT EXISTS (SELECT FROM %1$s good WHERE good.target = l.target AND good.backup_id = l.backup_id"
+											 "   AND good.level = bad.level AND good.proof <> 'listed'"
+											 "   AND good.verified_at > bad.verified_at AND good.verified_at <= $2))"
+											 " ORDER BY l.verified_at DESC LIMIT 1", store->log));
 	voxanne_bind_text(&query, target);
 	voxanne_bind_time(&query, now + VOX_CLOCK_SLACK);
 	if (voxanne_statement_run(&query) == 0)

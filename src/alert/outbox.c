@@ -63,13 +63,13 @@ put_claimed(VoxJson *json, VoxStore *store, TimestampTz now)
 	int			count;
 
 	voxanne_statement_start(&query, psprintf(
-		"WITH due AS (SELECT o.id FROM %1$s o WHERE o.sent_at IS NULL"
-		" AND (SELECT f.next_attempt_at <= $1 OR f.next_attempt_at > $2 FROM %1$s f"
-		"  WHERE f.subject = o.subject AND f.sent_at IS NULL ORDER BY f.created_at, f.id LIMIT 1)"
-		" ORDER BY o.created_at, o.id LIMIT $4),"
-		" claimed AS (UPDATE %1$s o SET next_attempt_at = $3 FROM due WHERE o.id = due.id RETURNING o.*)"
-		" SELECT id::text, subject, attempts::bigint, message, details::text FROM claimed ORDER BY created_at, id",
-		voxanne_own_name("alert_outbox")));
+											 "WITH due AS (SELECT o.id FROM %1$s o WHERE o.sent_at IS NULL"
+											 " AND (SELECT f.next_attempt_at <= $1 OR f.next_attempt_at > $2 FROM %1$s f"
+											 "  WHERE f.subject = o.subject AND f.sent_at IS NULL ORDER BY f.created_at, f.id LIMIT 1)"
+											 " ORDER BY o.created_at, o.id LIMIT $4),"
+											 " claimed AS (UPDATE %1$s o SET next_attempt_at = $3 FROM due WHERE o.id = due.id RETURNING o.*)"
+											 " SELECT id::text, subject, attempts::bigint, message, details::text FROM claimed ORDER BY created_at, id",
+											 voxanne_own_name("alert_outbox")));
 	voxanne_bind_time(&query, now);
 	voxanne_bind_time(&query, now + VOX_LONGEST_WAIT);
 	voxanne_bind_time(&query, now + CLAIM);
@@ -118,8 +118,8 @@ settle(const char *outbox, JsonbContainer *outcome, TimestampTz now)
 	if (result != NULL)
 		attempts++;
 	voxanne_statement_start(&query, psprintf(
-		"UPDATE %s SET attempts = $2, sent_at = $3, next_attempt_at = $4, outcome = coalesce($5, outcome)"
-		" WHERE id = $1::uuid AND sent_at IS NULL", outbox));
+											 "UPDATE %s SET attempts = $2, sent_at = $3, next_attempt_at = $4, outcome = coalesce($5, outcome)"
+											 " WHERE id = $1::uuid AND sent_at IS NULL", outbox));
 	voxanne_bind_text(&query, voxanne_json_text(outcome, "id"));
 	voxanne_bind_int64(&query, attempts);
 	voxanne_bind_time(&query, sent ? now : DT_NOBEGIN);

@@ -24,7 +24,8 @@ typedef struct Outbox
 	int64		waiting;		/* not delivered yet */
 	int64		attempts;		/* the most for one of them */
 	TimestampTz oldest;			/* of them; DT_NOBEGIN: there is none */
-	char	   *outcome;		/* of the last attempt for one of them, or NULL */
+	char	   *outcome;		/* of the last attempt for one of them, or
+								 * NULL */
 	TimestampTz last_sent;		/* DT_NOBEGIN: never */
 } Outbox;
 
@@ -72,10 +73,10 @@ read_outbox(Outbox *outbox, TimestampTz now)
 
 	voxanne_store_open(&store, AccessShareLock);
 	voxanne_statement_start(&query, psprintf(
-		"SELECT count(*) FILTER (WHERE sent_at IS NULL), max(attempts) FILTER (WHERE sent_at IS NULL)::bigint,"
-		" min(created_at) FILTER (WHERE sent_at IS NULL),"
-		" (array_agg(outcome ORDER BY attempts DESC, id) FILTER (WHERE sent_at IS NULL AND outcome IS NOT NULL))[1],"
-		" max(sent_at) FROM %s", voxanne_own_name("alert_outbox")));
+											 "SELECT count(*) FILTER (WHERE sent_at IS NULL), max(attempts) FILTER (WHERE sent_at IS NULL)::bigint,"
+											 " min(created_at) FILTER (WHERE sent_at IS NULL),"
+											 " (array_agg(outcome ORDER BY attempts DESC, id) FILTER (WHERE sent_at IS NULL AND outcome IS NOT NULL))[1],"
+											 " max(sent_at) FROM %s", voxanne_own_name("alert_outbox")));
 	(void) voxanne_statement_run(&query);
 	old = MemoryContextSwitchTo(store.caller);
 	outbox->waiting = voxanne_field_int64(0, 1, 0);

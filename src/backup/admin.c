@@ -124,12 +124,12 @@ static void
 insert_target(VoxStore *store, const char *name, const char *kind,
 			  const char *location, const VoxTargetOptions *options)
 {
-	VoxStatement	query;
+	VoxStatement query;
 
 	voxanne_statement_start(&query, psprintf(
-		"INSERT INTO %s (name, kind, location, status_interval, verify_interval, max_age,"
-		" time_limit, verify_time_limit, system_identifier)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (name) DO NOTHING", store->targets));
+											 "INSERT INTO %s (name, kind, location, status_interval, verify_interval, max_age,"
+											 " time_limit, verify_time_limit, system_identifier)"
+											 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (name) DO NOTHING", store->targets));
 	voxanne_bind_text(&query, name);
 	voxanne_bind_text(&query, kind);
 	voxanne_bind_text(&query, location);
@@ -198,7 +198,7 @@ change_target(FunctionCallInfo fcinfo, const char *function, const char *verb,
 {
 	char	   *name = text_argument(fcinfo, 0, "name");
 	VoxStore	store;
-	VoxStatement	query;
+	VoxStatement query;
 	List	   *targets;
 
 	PreventCommandIfReadOnly(function);
@@ -240,7 +240,7 @@ static int
 queue(VoxStore *store, const char *name, const char *level)
 {
 	List	   *targets = voxanne_targets(store, GetCurrentTimestamp());
-	VoxStatement	query;
+	VoxStatement query;
 	ListCell   *lc;
 
 	if (name != NULL)
@@ -259,9 +259,9 @@ queue(VoxStore *store, const char *name, const char *level)
 			voxanne_check_level(target, level);
 	}
 	voxanne_statement_start(&query, psprintf(
-		"UPDATE %s SET requested_at = clock_timestamp(),"
-		" requested_level = CASE WHEN requested_level = $3 THEN $3 ELSE $4 END"
-		" WHERE name = coalesce($1, name) AND paused_at IS NULL AND system_identifier = $2", store->targets));
+											 "UPDATE %s SET requested_at = clock_timestamp(),"
+											 " requested_level = CASE WHEN requested_level = $3 THEN $3 ELSE $4 END"
+											 " WHERE name = coalesce($1, name) AND paused_at IS NULL AND system_identifier = $2", store->targets));
 	voxanne_bind_text(&query, name);
 	voxanne_bind_int64(&query, (int64) GetSystemIdentifier());
 	voxanne_bind_text(&query, VOX_LEVEL_VERIFY);

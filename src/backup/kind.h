@@ -20,10 +20,14 @@ typedef struct VoxKind
 {
 	const char *name;
 	const char *summary;		/* completes "basebackup: ..." in a hint */
-	const char *const *levels;	/* that it can be verified at, cheap first; NULL-terminated */
+	const char *const *levels;	/* that it can be verified at, cheap first;
+								 * NULL-terminated */
 	const char *const *proofs;	/* what each of them shows */
 
-	/* Arguments for voxanne_agent besides those of every call, NULL-terminated. */
+	/*
+	 * Arguments for voxanne_agent besides those of every call,
+	 * NULL-terminated.
+	 */
 	const char *const *(*arguments) (const VoxVerification *verification);
 } VoxKind;
 

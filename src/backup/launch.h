@@ -11,8 +11,10 @@
 /* The scheduler's memory of what it started. */
 typedef struct VoxLauncher
 {
-	BackgroundWorkerHandle *handles[VOX_SLOT_COUNT];	/* of verifiers not yet gone */
-	int			starvations;	/* starts in a row for which no process was free */
+	BackgroundWorkerHandle *handles[VOX_SLOT_COUNT];	/* of verifiers not yet
+														 * gone */
+	int			starvations;	/* starts in a row for which no process was
+								 * free */
 	TimestampTz hold_until;		/* no verifier is started before, unless woken */
 } VoxLauncher;
 

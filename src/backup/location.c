@@ -56,7 +56,7 @@ voxanne_location_problem(const char *location, const char **hint)
 	*hint = "A superuser allows directories with the setting voxanne_ops.backup_directories.";
 	foreach(lc, directories)
 		if (path_is_prefix_of_path((char *) lfirst(lc), path))
-			return NULL;
+		return NULL;
 	return directories == NIL ?
 		psprintf("\"%s\" is not allowed, because voxanne_ops.backup_directories names no directory.", location) :
 		psprintf("\"%s\" lies in none of voxanne_ops.backup_directories (%s).", location, voxanne_backup_directories);

@@ -36,7 +36,7 @@ static char *payload(const VoxLogRow *row, const char *message);
 TimestampTz
 voxanne_log_time(VoxStore *store, TimestampTz now)
 {
-	VoxStatement	query;
+	VoxStatement query;
 	TimestampTz latest;
 
 	voxanne_statement_start(&query, psprintf("SELECT max(verified_at) FROM %s WHERE verified_at <= $1", store->log));
@@ -50,14 +50,14 @@ voxanne_log_time(VoxStore *store, TimestampTz now)
 void
 voxanne_log_write(VoxStore *store, VoxLogRow *row)
 {
-	VoxStatement	query;
+	VoxStatement query;
 
 	voxanne_statement_start(&query, psprintf(
-		"INSERT INTO %s (target, level, verified_at, status, proof, backup_id,"
-		" backup_age_hours, backup_size_mb, duration, checks_passed, checks_failed, error_details, verification_details)"
-		" VALUES ($1, $2, $3, $4, $5, $6, round($7 / 3600000000.0, 2), round($8 / 1048576.0, 2),"
-		" $9 * '1 microsecond'::interval, $10, $11, $12::jsonb, $13::jsonb)"
-		" RETURNING id::text", store->log));
+											 "INSERT INTO %s (target, level, verified_at, status, proof, backup_id,"
+											 " backup_age_hours, backup_size_mb, duration, checks_passed, checks_failed, error_details, verification_details)"
+											 " VALUES ($1, $2, $3, $4, $5, $6, round($7 / 3600000000.0, 2), round($8 / 1048576.0, 2),"
+											 " $9 * '1 microsecond'::interval, $10, $11, $12::jsonb, $13::jsonb)"
+											 " RETURNING id::text", store->log));
 	voxanne_bind_text(&query, row->target);
 	voxanne_bind_text(&query, row->level);
 	voxanne_bind_time(&query, row->verified_at);
@@ -85,8 +85,10 @@ notify(const VoxLogRow *row)
 
 	message[pg_mbcliplen(message, strlen(message), MAX_MESSAGE)] = '\0';
 	text = payload(row, message);
+
 	if (strlen(text) > MAX_PAYLOAD)
 		text = payload(row, NULL);
+
 	Async_Notify(CHANNEL, text);
 }
 
@@ -121,15 +123,15 @@ payload(const VoxLogRow *row, const char *message)
 void
 voxanne_log_prune(VoxStore *store, TimestampTz now)
 {
-	VoxStatement	query;
+	VoxStatement query;
 
 	if (voxanne_log_retention == 0)
 		return;
 	voxanne_statement_start(&query, psprintf(
-		"DELETE FROM %1$s l WHERE l.verified_at < $1 AND EXISTS"
-		" (SELECT FROM %1$s n WHERE n.target IS NOT DISTINCT FROM l.target"
-		"  AND n.level IS NOT DISTINCT FROM l.level AND n.verified_at > l.verified_at)",
-		store->log));
+											 "DELETE FROM %1$s l WHERE l.verified_at < $1 AND EXISTS"
+											 " (SELECT FROM %1$s n WHERE n.target IS NOT DISTINCT FROM l.target"
+											 "  AND n.level IS NOT DISTINCT FROM l.level AND n.verified_at > l.verified_at)",
+											 store->log));
 	voxanne_bind_time(&query, now - (int64) voxanne_log_retention * USECS_PER_MINUTE);
 	voxanne_statement_run(&query);
 }

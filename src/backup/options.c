@@ -103,7 +103,10 @@ set_option(VoxTargetOptions *options, const OptionDefinition *definition, const 
 	Interval   *interval = parse_interval(definition, text);
 	int64		length;
 
-	/* months of 30 days; whatever is beyond 20 years either way has no place here and might overflow */
+	/*
+	 * months of 30 days; whatever is beyond 20 years either way has no place
+	 * here and might overflow
+	 */
 	length = interval->month > 12 * 20 || interval->month < -12 * 20 ||
 		interval->day > 366 * 20 || interval->day < -366 * 20 ||
 		interval->time > 366 * 20 * USECS_PER_DAY || interval->time < -366 * 20 * USECS_PER_DAY ?

@@ -130,7 +130,10 @@ voxanne_phase_start(VoxPhase phase, Oid database, const char *name)
 		return NULL;
 	}
 
-	/* with the handle, a process that never comes does not make us wait for ever */
+	/*
+	 * with the handle, a process that never comes does not make us wait for
+	 * ever
+	 */
 	process->request = shm_mq_attach(request, process->segment, process->handle);
 	process->reply = shm_mq_attach(reply, process->segment, process->handle);
 	process->busy = phase == VOX_PHASE_PLAN;
@@ -306,11 +309,13 @@ perform(const PhaseOrder *order, const char *request, VoxPhaseReply *reply)
 		reply->end = VOX_PHASE_NO_EXTENSION;
 	else if (order->phase == VOX_PHASE_PLAN)
 		text = plan(now, &reply->next_due);
+
 	else if (order->phase == VOX_PHASE_RECORD)
 		text = voxanne_cycle_record(request, request + strlen(request) + 1, now, &reply->next_due);
+
 	else
 		voxanne_cycle_settle(request, now, &reply->next_due);
-	if (text != NULL)
+	if (text !=NULL)
 		reply->text = MemoryContextStrdup(context, text);
 
 	PopActiveSnapshot();
@@ -340,10 +345,10 @@ send_reply(shm_mq_handle *queue, const VoxPhaseReply *reply)
 	header.end = reply->end;
 	header.encoding = reply->encoding;
 	header.next_due = reply->next_due;
-	header.has_text = reply->text != NULL;
+	header.has_text = reply->text !=NULL;
 	initStringInfo(&message);
 	appendBinaryStringInfo(&message, (char *) &header, sizeof(header));
-	if (reply->text != NULL)
+	if (reply->text !=NULL)
 		appendBinaryStringInfo(&message, reply->text, strlen(reply->text) + 1);
 	(void) shm_mq_send(queue, message.len, message.data, false, true);
 }

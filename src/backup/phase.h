@@ -18,7 +18,8 @@ typedef enum VoxPhase
 typedef enum VoxPhaseEnd
 {
 	VOX_PHASE_DONE,
-	VOX_PHASE_NO_EXTENSION,		/* not installed in the database; nothing was done */
+	VOX_PHASE_NO_EXTENSION,		/* not installed in the database; nothing was
+								 * done */
 	VOX_PHASE_ERROR,			/* text is the message; rolled back */
 	VOX_PHASE_LOST				/* ended without an answer; rolled back */
 } VoxPhaseEnd;
@@ -28,7 +29,8 @@ typedef struct VoxPhaseReply
 	VoxPhaseEnd end;
 	int			encoding;		/* of the database and so of the texts */
 	TimestampTz next_due;
-	char	   *text;			/* the plan, or what is to be told, or a message; or NULL */
+	char	   *text;			/* the plan, or what is to be told, or a
+								 * message; or NULL */
 } VoxPhaseReply;
 
 typedef struct VoxPhaseProcess VoxPhaseProcess;

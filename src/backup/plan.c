@@ -90,12 +90,12 @@ voxanne_cycle_plan_now(const char *only, const char *level)
 	}
 	else
 		foreach(lc, targets)
-		{
-			VoxTarget  *target = lfirst(lc);
+	{
+		VoxTarget  *target = lfirst(lc);
 
-			if (TIMESTAMP_IS_NOBEGIN(target->paused_at) && !voxanne_target_suspended(target))
-				wanted = lappend(wanted, target);
-		}
+		if (TIMESTAMP_IS_NOBEGIN(target->paused_at) && !voxanne_target_suspended(target))
+			wanted = lappend(wanted, target);
+	}
 	if (wanted == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -130,14 +130,14 @@ record_target(Record *record, JsonbContainer *planned, JsonbContainer *result)
 static void
 clear_request(Record *record, const VoxTarget *target, JsonbContainer *planned)
 {
-	VoxStatement	query;
+	VoxStatement query;
 	int64		requested_at;
 
 	if (!voxanne_json_int64(planned, "requested_at", &requested_at) ||
 		requested_at != target->requested_at)
 		return;
 	voxanne_statement_start(&query, psprintf(
-		"UPDATE %s SET requested_at = NULL, requested_level = NULL WHERE name = $1 AND requested_at = $2", record->store.targets));
+											 "UPDATE %s SET requested_at = NULL, requested_level = NULL WHERE name = $1 AND requested_at = $2", record->store.targets));
 	voxanne_bind_text(&query, target->name);
 	voxanne_bind_time(&query, requested_at);
 	voxanne_statement_run(&query);

@@ -35,7 +35,8 @@
 typedef struct Scheduler
 {
 	MemoryContext context;		/* of one tick */
-	bool		stale;			/* the slots may not match setting and pg_database */
+	bool		stale;			/* the slots may not match setting and
+								 * pg_database */
 	instr_time	looked;			/* when all databases were last looked at */
 	int			failures;		/* ticks in a row that failed */
 	VoxLauncher launcher;

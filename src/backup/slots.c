@@ -189,7 +189,7 @@ watched_by_name(const char *database)
 
 	foreach(lc, names)
 		if (strcmp(lfirst(lc), database) == 0)
-			return true;
+		return true;
 	return false;
 }
 
@@ -253,7 +253,10 @@ voxanne_slot_end(VoxSlot *slot, uint64 generation, VoxCycleEnd end,
 	if (end == VOX_CYCLE_FAILED)
 		next_due = TimestampTzPlusMilliseconds(now, voxanne_backoff(slot->failures));
 
-	/* whatever a plan says, there is a pause between two cycles that nobody asked for */
+	/*
+	 * whatever a plan says, there is a pause between two cycles that nobody
+	 * asked for
+	 */
 	slot->next_due = Max(next_due, TimestampTzPlusMilliseconds(now, 1000));
 	return differs;
 }

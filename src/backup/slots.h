@@ -16,7 +16,8 @@
 typedef enum VoxSlotPhase
 {
 	VOX_SLOT_IDLE,
-	VOX_SLOT_STARTING,			/* a verifier was asked for and has not come yet */
+	VOX_SLOT_STARTING,			/* a verifier was asked for and has not come
+								 * yet */
 	VOX_SLOT_PLANNING,			/* connected, reading what is due */
 	VOX_SLOT_RUNNING,			/* verifying; nobody is connected */
 	VOX_SLOT_RECORDING,			/* connected, writing the results */
@@ -57,21 +58,26 @@ typedef struct VoxSlot
 	Oid			database;		/* InvalidOid: there is none of that name */
 	uint64		generation;
 	uint64		done;
-	TimestampTz next_due;		/* DT_NOEND: only a new generation starts a cycle */
+	TimestampTz next_due;		/* DT_NOEND: only a new generation starts a
+								 * cycle */
 	VoxSlotPhase phase;
-	uint64		launch;			/* tells the verifier that was asked for from one that comes late */
+	uint64		launch;			/* tells the verifier that was asked for from
+								 * one that comes late */
 	pid_t		pid;			/* the verifier, or 0 */
 	Latch	   *latch;			/* of the verifier, or NULL */
 
 	/* history, for people */
 	VoxCycleEnd end;			/* of the last cycle */
-	int			failures;		/* cycles that ended in VOX_CYCLE_FAILED since another did */
+	int			failures;		/* cycles that ended in VOX_CYCLE_FAILED since
+								 * another did */
 	uint64		cycles;			/* ended since the server started */
 	TimestampTz last_start;		/* 0: never */
 	TimestampTz last_end;		/* 0: never */
-	char		error[VOX_ERROR_MAX];	/* of the last cycle that failed; "" if a later one did not */
+	char		error[VOX_ERROR_MAX];	/* of the last cycle that failed; ""
+										 * if a later one did not */
 	TimestampTz pinged;			/* when a heartbeat was sent last; 0: never */
-	char		ping_error[VOX_ERROR_MAX];	/* of the last heartbeat; "" if it arrived */
+	char		ping_error[VOX_ERROR_MAX];	/* of the last heartbeat; "" if it
+											 * arrived */
 } VoxSlot;
 
 /* Names that were taken off the list while they were verified need slots, too. */
@@ -92,8 +98,10 @@ typedef struct VoxSlots
 	pid_t		scheduler_pid;	/* 0: not running */
 	Latch	   *scheduler_latch;
 	uint64		wakeups;		/* of the scheduler, since the server started */
-	bool		woken;			/* somebody wants the scheduler to look at pg_database */
-	bool		starved;		/* the lack of worker processes has been logged */
+	bool		woken;			/* somebody wants the scheduler to look at
+								 * pg_database */
+	bool		starved;		/* the lack of worker processes has been
+								 * logged */
 	VoxSlot		slots[VOX_SLOT_COUNT];
 } VoxSlots;
 
@@ -105,16 +113,21 @@ typedef struct VoxWorkerStatus
 {
 	pid_t		scheduler_pid;	/* 0: not running */
 	bool		watched;		/* the database is in voxanne_ops.databases */
-	const char *phase;			/* of the database, a word; "unknown" before the scheduler saw it */
-	const char *end;			/* of the last cycle, words; NULL: none since the server started */
+	const char *phase;			/* of the database, a word; "unknown" before
+								 * the scheduler saw it */
+	const char *end;			/* of the last cycle, words; NULL: none since
+								 * the server started */
 	bool		failed;			/* the last cycle did */
 	int			failures;		/* in a row */
 	TimestampTz last_start;		/* 0: never */
 	TimestampTz last_end;		/* 0: never */
 	TimestampTz next_due;		/* DT_NOEND: only when something changes */
-	char		error[VOX_ERROR_MAX];	/* of the last cycle; "" if it did not fail */
-	TimestampTz pinged;			/* when a heartbeat was sent last; 0: never since the server started */
-	char		ping_error[VOX_ERROR_MAX];	/* of the last heartbeat; "" if it arrived */
+	char		error[VOX_ERROR_MAX];	/* of the last cycle; "" if it did not
+										 * fail */
+	TimestampTz pinged;			/* when a heartbeat was sent last; 0: never
+								 * since the server started */
+	char		ping_error[VOX_ERROR_MAX];	/* of the last heartbeat; "" if it
+											 * arrived */
 } VoxWorkerStatus;
 
 /* The first and the longest pause after a failure, in milliseconds. */

@@ -19,6 +19,7 @@ void
 voxanne_statement_start(VoxStatement *query, const char *text)
 {
 	query->text = text;
+
 	query->nargs = 0;
 }
 

@@ -107,7 +107,7 @@ add_target(VoxSink *sink, const VoxTarget *target, TimestampTz now)
 	Datum		values[OWN_COLS] = {0};
 	bool		nulls[OWN_COLS] = {false};
 	VoxFinding	finding = {0};
-	VoxTargetState	state;
+	VoxTargetState state;
 
 	voxanne_assess_target(target, now, &state);
 	finding.severity = state.severity;

@@ -84,12 +84,12 @@ read_statistics(ArchiverStatistics *statistics)
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext old;
 	int			nestlevel = voxanne_pin_settings();
-	VoxStatement	query;
+	VoxStatement query;
 
 	SPI_connect();
 	voxanne_statement_start(&query,
-						"SELECT archived_count, last_archived_wal, last_archived_time,"
-						" failed_count, last_failed_wal, last_failed_time FROM pg_stat_get_archiver()");
+							"SELECT archived_count, last_archived_wal, last_archived_time,"
+							" failed_count, last_failed_wal, last_failed_time FROM pg_stat_get_archiver()");
 	voxanne_statement_run(&query);
 	old = MemoryContextSwitchTo(caller);
 	statistics->archived = voxanne_field_int64(0, 1, 0);

@@ -23,7 +23,8 @@ typedef struct Summary
 	StringInfoData bad;			/* "nightly: ...; weekly: ..." */
 	int			active;
 	int			good;
-	int			proof;			/* least proof so far, index into proofs; -1: nothing */
+	int			proof;			/* least proof so far, index into proofs; -1:
+								 * nothing */
 } Summary;
 
 static void add_target(Summary *summary, const VoxTarget *target);
@@ -39,7 +40,7 @@ static const char *const proofs[] = {"listed", "present", "checksummed", "restor
 void
 voxanne_summarize(List *targets, VoxLogRow *row)
 {
-	Summary		summary = {.row = row, .proof = lengthof(proofs) - 1};
+	Summary		summary = {.row = row,.proof = lengthof(proofs) - 1};
 	ListCell   *lc;
 
 	row->target = "*";
@@ -75,7 +76,7 @@ static void
 add_target(Summary *summary, const VoxTarget *target)
 {
 	VoxLogRow  *row = summary->row;
-	VoxTargetState	state;
+	VoxTargetState state;
 
 	voxanne_assess_target(target, row->verified_at, &state);
 	put_state(&summary->details, target, &state);

@@ -105,34 +105,37 @@ table_owner(Oid relid)
 List *
 voxanne_targets(VoxStore *store, TimestampTz now)
 {
-	VoxStatement	query;
+	VoxStatement query;
 	List	   *targets = NIL;
 	MemoryContext old;
 	int			count;
 
-	/* two rows for each target: with its latest verification, and with its latest deep one */
+	/*
+	 * two rows for each target: with its latest verification, and with its
+	 * latest deep one
+	 */
 	voxanne_statement_start(&query, psprintf(
-		"SELECT t.name, t.kind, t.location,"
-		" (extract(epoch FROM t.status_interval) * 1000000)::bigint,"
-		" (extract(epoch FROM t.verify_interval) * 1000000)::bigint,"
-		" (extract(epoch FROM t.max_age) * 1000000)::bigint,"
-		" (extract(epoch FROM t.time_limit) * 1000000)::bigint,"
-		" (extract(epoch FROM t.verify_time_limit) * 1000000)::bigint,"
-		" t.paused_at, t.paused_reason, t.requested_at, t.requested_level, t.system_identifier, t.created_at,"
-		" l.verified_at, l.level, l.backup_id, l.status, l.proof, l.verification_details #>> '{backup,finished_at}',"
-		" l.error_details #>> '{0,check}', l.error_details #>> '{0,detail}',"
-		" l.checks_passed::bigint, l.checks_failed::bigint, f.failures"
-		" FROM %1$s t CROSS JOIN (VALUES (1, NULL), (2, $2)) v (number, level)"
-		" LEFT JOIN LATERAL (SELECT * FROM %2$s l WHERE l.target = t.name AND l.verified_at <= $1"
-		"  AND (v.level IS NULL OR l.level = v.level) ORDER BY l.verified_at DESC LIMIT 1) l ON true"
-		" CROSS JOIN LATERAL (SELECT count(*) AS failures FROM"
-		"  (SELECT FROM %2$s f WHERE f.target = t.name AND f.status = 'failure' AND f.verified_at <= $1"
-		"   AND (v.level IS NULL OR f.level = v.level)"
-		"   AND f.verified_at > coalesce((SELECT max(g.verified_at) FROM %2$s g WHERE g.target = t.name"
-		"    AND (v.level IS NULL OR g.level = v.level)"
-		"    AND g.status <> 'failure' AND g.verified_at <= $1), '-infinity') LIMIT 16) f) f"
-		" ORDER BY t.name COLLATE \"C\", v.number",
-		store->targets, store->log));
+											 "SELECT t.name, t.kind, t.location,"
+											 " (extract(epoch FROM t.status_interval) * 1000000)::bigint,"
+											 " (extract(epoch FROM t.verify_interval) * 1000000)::bigint,"
+											 " (extract(epoch FROM t.max_age) * 1000000)::bigint,"
+											 " (extract(epoch FROM t.time_limit) * 1000000)::bigint,"
+											 " (extract(epoch FROM t.verify_time_limit) * 1000000)::bigint,"
+											 " t.paused_at, t.paused_reason, t.requested_at, t.requested_level, t.system_identifier, t.created_at,"
+											 " l.verified_at, l.level, l.backup_id, l.status, l.proof, l.verification_details #>> '{backup,finished_at}',"
+											 " l.error_details #>> '{0,check}', l.error_details #>> '{0,detail}',"
+											 " l.checks_passed::bigint, l.checks_failed::bigint, f.failures"
+											 " FROM %1$s t CROSS JOIN (VALUES (1, NULL), (2, $2)) v (number, level)"
+											 " LEFT JOIN LATERAL (SELECT * FROM %2$s l WHERE l.target = t.name AND l.verified_at <= $1"
+											 "  AND (v.level IS NULL OR l.level = v.level) ORDER BY l.verified_at DESC LIMIT 1) l ON true"
+											 " CROSS JOIN LATERAL (SELECT count(*) AS failures FROM"
+											 "  (SELECT FROM %2$s f WHERE f.target = t.name AND f.status = 'failure' AND f.verified_at <= $1"
+											 "   AND (v.level IS NULL OR f.level = v.level)"
+											 "   AND f.verified_at > coalesce((SELECT max(g.verified_at) FROM %2$s g WHERE g.target = t.name"
+											 "    AND (v.level IS NULL OR g.level = v.level)"
+											 "    AND g.status <> 'failure' AND g.verified_at <= $1), '-infinity') LIMIT 16) f) f"
+											 " ORDER BY t.name COLLATE \"C\", v.number",
+											 store->targets, store->log));
 	voxanne_bind_time(&query, now + VOX_CLOCK_SLACK);
 	voxanne_bind_text(&query, VOX_LEVEL_VERIFY);
 	count = voxanne_statement_run(&query);

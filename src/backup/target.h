@@ -45,7 +45,7 @@ typedef struct VoxTarget
 	int64		status_interval;	/* microseconds, as all intervals here */
 	int64		verify_interval;
 	int64		max_age;
-	int64		time_limit; /* of level status */
+	int64		time_limit;		/* of level status */
 	int64		verify_time_limit;
 	TimestampTz paused_at;		/* DT_NOBEGIN: not paused */
 	char	   *paused_reason;
@@ -68,7 +68,8 @@ typedef struct VoxTarget
 	char	   *problem_detail;
 	int			passed;
 	int			failed;
-	int			failures;		/* failed verifications in a row, counted to 16 */
+	int			failures;		/* failed verifications in a row, counted to
+								 * 16 */
 
 	VoxDeepResult verify;		/* of the latest row at level verify */
 } VoxTarget;

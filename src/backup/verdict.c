@@ -17,9 +17,10 @@
 typedef struct Judgement
 {
 	VoxVerdict *verdict;
-	VoxJson		errors[VOX_SEVERITY_COUNT];	/* elements of an array each */
+	VoxJson		errors[VOX_SEVERITY_COUNT]; /* elements of an array each */
 	VoxJson		checks;
-	const char *worst_detail;	/* of the first check that is as bad as the verdict */
+	const char *worst_detail;	/* of the first check that is as bad as the
+								 * verdict */
 } Judgement;
 
 static void judge_document(Judgement *judgement, const VoxQuestion *question, JsonbContainer *document);
@@ -136,7 +137,7 @@ static void
 judge_backup_age(Judgement *judgement, const VoxQuestion *question)
 {
 	static const char *const results[VOX_SEVERITY_COUNT] = {
-		[VOX_INFO] = "passed", [VOX_WARNING] = "warning", [VOX_CRITICAL] = "failed",
+		[VOX_INFO] = "passed",[VOX_WARNING] = "warning",[VOX_CRITICAL] = "failed",
 	};
 	TimestampTz finished_at = judgement->verdict->finished_at;
 	int64		age = question->now - finished_at;

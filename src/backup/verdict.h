@@ -28,7 +28,8 @@ typedef struct VoxVerdict
 	int64		duration;		/* microseconds */
 	int			passed;
 	int			failed;
-	char	   *errors;			/* JSON array of what failed or warned, or NULL */
+	char	   *errors;			/* JSON array of what failed or warned, or
+								 * NULL */
 	char	   *details;		/* JSON object */
 	char	   *message;		/* one sentence */
 } VoxVerdict;

@@ -191,7 +191,7 @@ cycle(void)
 	enter(VOX_SLOT_RECORDING);
 	if (!record(recorder, plan_text, results, &reply))
 		return;
-	if (reply.text != NULL)
+	if (reply.text !=NULL)
 	{
 		enter(VOX_SLOT_ALERTING);
 		alert(reply.text);
@@ -215,9 +215,12 @@ plan(void)
 	switch (reply.end)
 	{
 		case VOX_PHASE_DONE:
-			if (reply.text != NULL)
+			if (reply.text !=NULL)
 			{
-				/* we have no database to take it from, and the texts are in its encoding */
+				/*
+				 * we have no database to take it from, and the texts are in
+				 * its encoding
+				 */
 				SetDatabaseEncoding(reply.encoding);
 				return reply.text;
 			}

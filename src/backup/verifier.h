@@ -11,7 +11,8 @@
 typedef struct VoxVerifierOrder
 {
 	int			slot;			/* index */
-	uint64		launch;			/* the slot's; another one by now: the order is void */
+	uint64		launch;			/* the slot's; another one by now: the order
+								 * is void */
 } VoxVerifierOrder;
 
 extern PGDLLEXPORT void voxanne_verifier_main(Datum argument);

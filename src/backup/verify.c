@@ -88,7 +88,7 @@ report(const char *plan)
 	for (int i = 0; i < voxanne_json_length(planned); i++)
 	{
 		VoxTarget  *target = voxanne_find_target(targets, voxanne_json_text(voxanne_json_element(planned, i), "name"));
-		VoxTargetState	state;
+		VoxTargetState state;
 
 		if (target == NULL || target->status == NULL)
 			continue;

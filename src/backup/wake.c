@@ -28,9 +28,11 @@
 /* A cycle that is waited for. */
 typedef struct Awaited
 {
-	uint64		generation;		/* that it must have seen; 0: no slot was found to ask */
+	uint64		generation;		/* that it must have seen; 0: no slot was
+								 * found to ask */
 	bool		scheduler;		/* there is one */
-	TimestampTz worked;			/* when there was last somebody to bring it about */
+	TimestampTz worked;			/* when there was last somebody to bring it
+								 * about */
 	char		error[VOX_ERROR_MAX];	/* "" unless it has failed */
 } Awaited;
 

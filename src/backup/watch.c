@@ -53,7 +53,7 @@ watch_name(const char *name, List *databases)
 
 	foreach(lc, databases)
 		if (strcmp(NameStr(((VoxDatabase *) lfirst(lc))->name), name) == 0)
-			database = lfirst(lc);
+		database = lfirst(lc);
 	oid = database == NULL ? InvalidOid : database->oid;
 	if (database == NULL)
 		end = VOX_CYCLE_NO_DATABASE;
@@ -104,7 +104,10 @@ slot_named(const char *name)
 			unused = slot;
 	}
 
-	/* a retired verifier keeps its slot; as many of them as names is more than most changes of the list leave */
+	/*
+	 * a retired verifier keeps its slot; as many of them as names is more
+	 * than most changes of the list leave
+	 */
 	if (unused == NULL)
 		return NULL;
 	unused->used = unused->watched = true;

@@ -38,6 +38,7 @@ static const struct
 	const char *name;
 	const char *value;
 }			session_settings[] =
+
 {
 	{"DateStyle", "ISO, YMD"},
 	{"IntervalStyle", "postgres"},

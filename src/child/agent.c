@@ -209,7 +209,10 @@ to_server(const StringInfoData *text)
 
 		if (c == '\\')
 		{
-			/* escaped itself if it begins what is beyond ASCII; of a pair, both pass */
+			/*
+			 * escaped itself if it begins what is beyond ASCII; of a pair,
+			 * both pass
+			 */
 			bool		beyond = s[1] == 'u' && strncmp((const char *) s + 2, "007f", 4) > 0;
 
 			appendStringInfoString(&result, beyond ? "\\\\" : "\\");

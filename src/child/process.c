@@ -54,7 +54,7 @@ typedef struct ChildEnds
 static int	open_pipes(VoxProcess *process, ChildEnds *ends);
 static int	open_pipe(int *parent, int *child, bool child_reads);
 static int	spawn(VoxProcess *process, const char *const *argv, const ChildEnds *ends);
-static int	add_closes(posix_spawn_file_actions_t * actions);
+static int	add_closes(posix_spawn_file_actions_t *actions);
 static bool wait_for_exit(VoxProcess *process, int milliseconds);
 
 void
@@ -193,7 +193,7 @@ spawn(VoxProcess *process, const char *const *argv, const ChildEnds *ends)
 
 /* Close in the child whatever the server has open without O_CLOEXEC. */
 static int
-add_closes(posix_spawn_file_actions_t * actions)
+add_closes(posix_spawn_file_actions_t *actions)
 {
 #ifdef HAVE_CLOSEFROM_ACTION
 	return posix_spawn_file_actions_addclosefrom_np(actions, FIRST_INHERITED_FD);

@@ -60,7 +60,8 @@ convert(const char *text, int from, int to)
 			appendStringInfoChar(&out, '?');
 			done = character_length(from, text, len);
 		}
-		text += done;
+		text	  +=done;
+
 		len -= done;
 	}
 	return out.data;
@@ -111,7 +112,7 @@ character_length(int encoding, const char *text, int len)
 static bool
 is_ascii_text(const char *text)
 {
-	for (; *text != '\0'; text++)
+	for (; *text !='\0'; text ++)
 		if (IS_HIGHBIT_SET(*text))
 			return false;
 	return true;

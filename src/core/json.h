@@ -19,7 +19,8 @@
 typedef struct VoxJson
 {
 	StringInfoData text;
-	bool		first;			/* nothing yet in the innermost object or array */
+	bool		first;			/* nothing yet in the innermost object or
+								 * array */
 } VoxJson;
 
 extern void voxanne_json_start(VoxJson *json);

@@ -59,6 +59,7 @@ static const struct
 	int			flags;
 	GucStringCheckHook check;
 }			text_settings[] = {
+
 	{"voxanne_ops.agent_path",
 		"Path of the program voxanne_agent.",
 		"Empty: beside the postgres executable.",
@@ -102,6 +103,7 @@ static const struct
 	GucContext	context;
 	int			flags;
 }			number_settings[] = {
+
 	{"voxanne_ops.alert_repeat_critical",
 		"Time after which a critical alert is repeated while nothing has changed.",
 		"0: never.",

@@ -24,8 +24,8 @@ voxanne_parse_utc(const char *text, TimestampTz *result)
 			   &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &end) != 6)
 		return false;
 	if (text[end] == '.')
-		end += 1 + strspn(text + end + 1, "0123456789");
-	if (strcmp(text + end, "Z") != 0 ||
+		end += 1 + strspn(text +end + 1, "0123456789");
+	if (strcmp(text +end, "Z") != 0 ||
 		tm.tm_year < 1970 || tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 ||
 		tm.tm_hour < 0 || tm.tm_hour > 23 || tm.tm_min < 0 || tm.tm_min > 59 || tm.tm_sec < 0 || tm.tm_sec > 60)
 		return false;

@@ -64,8 +64,8 @@ one_decimal(double number)
 	char	   *text = psprintf("%.1f", number);
 	size_t		len = strlen(text);
 
-	if (strcmp(text + len - 2, ".0") == 0)
-		text[len - 2] = '\0';
+	if (strcmp(text +len - 2, ".0") == 0)
+		text[		len - 2] = '\0';
 	return text;
 }
 
