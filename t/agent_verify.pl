@@ -235,7 +235,7 @@ my @damages = (
 	['WAL is a FIFO', sub { unlink "$_[0]/pg_wal/$wal"; mkfifo("$_[0]/pg_wal/$wal", 0600) }, 'wal_segments', qr/is not a regular file/, 'skip'],
 	['WAL is a link', sub { rename "$_[0]/pg_wal/$wal", "$_[0].wal"; symlink "$_[0].wal", "$_[0]/pg_wal/$wal" }, 'wal_segments', qr/is a symbolic link/, 'laxer'],
 	['WAL unreadable', sub { chmod 0, own("$_[0]/pg_wal/$wal") }, 'wal_segments', qr/unreadable: permission denied/, 'bad'],
-	['a bit flipped in a record', sub { patch("$_[0]/pg_wal/$wal", 0x28 + 30, 1, \&flip) }, 'wal_records', qr/record at $range->{'Start-LSN'} does not have the checksum that it states/, 'bad'],
+	['a bit flipped in a record', sub { patch("$_[0]/pg_wal/$wal", 0x28 + 25, 1, \&flip) }, 'wal_records', qr/record at $range->{'Start-LSN'} does not have the checksum that it states/, 'bad'],
 	['WAL ends early', sub { patch("$_[0]/pg_wal/$wal", 0x28, 8000, "\0" x 8000) }, 'wal_records', qr/record at $range->{'Start-LSN'} is missing: there is nothing/, 'bad'],
 	['pg_wal is a link that loops', sub { rmtree("$_[0]/pg_wal"); symlink 'pg_wal', "$_[0]/pg_wal" }, 'wal_segments', undef, 'bad'],
 	['pg_wal is a link', sub { rename "$_[0]/pg_wal", "$_[0].wal.d"; symlink "$_[0].wal.d", "$_[0]/pg_wal" }, '', undef, 'laxer'],
