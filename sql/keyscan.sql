@@ -106,7 +106,7 @@ SELECT count(*) FROM pg_ls_dir('base/pgsql_tmp', true, false) AS file WHERE file
 SET temp_file_limit = '64kB';
 SET work_mem = '64MB';
 SELECT rows, keep_id, duplicate_ids FROM find_duplicates('many', '{k}');
-SELECT executor, reason FROM data_check_execution();
+SELECT executor, substring(reason FROM 'SQLSTATE [0-9A-Z]{5}') AS reason FROM data_check_execution();
 SELECT count(*) FROM pg_ls_dir('base/pgsql_tmp', true, false) AS file WHERE file LIKE 'pgsql_tmp' || pg_backend_pid() || '.%';
 RESET temp_file_limit;
 RESET work_mem;
