@@ -83,7 +83,8 @@ voxanne_out_of_time(void)
 }
 
 /*
- * Put questions to the scan engine, all in one run, unless the caller wants SQL.
+ * Put questions that have no reason to be SQL's to the scan engine, all in one
+ * run, unless the caller wants SQL.
  * A run that fails leaves them unanswered: SQL will meet the fault in the
  * question that it concerns.
  */
@@ -96,7 +97,8 @@ voxanne_scan(VoxScanQuestion *questions, int count)
 	for (int i = 0; i < count; i++)
 	{
 		questions[i].answered = questions[i].late = false;
-		questions[i].reason = "voxanne_ops.executor is sql.";
+		if (questions[i].reason == NULL && voxanne_executor == VOX_EXECUTOR_SQL)
+			questions[i].reason = "voxanne_ops.executor is sql.";
 	}
 	if (voxanne_executor == VOX_EXECUTOR_SQL || count == 0)
 		return;
@@ -104,7 +106,8 @@ voxanne_scan(VoxScanQuestion *questions, int count)
 	for (int i = 0; i < count && failure != NULL; i++)
 	{
 		questions[i].answered = questions[i].late = false;
-		questions[i].reason = failure;
+		if (questions[i].reason == NULL)
+			questions[i].reason = failure;
 	}
 }
 

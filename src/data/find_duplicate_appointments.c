@@ -172,36 +172,28 @@ find_groups(BookingRun *run)
 	VoxBookingQuestion *question = &run->question;
 	VoxScanQuestion scans[VOX_BOOKING_AXES];
 	VoxScanQuestion *found[VOX_BOOKING_AXES] = {NULL};
-	VoxBookingAxis axis_of[VOX_BOOKING_AXES];
-	const char *reasons[VOX_BOOKING_AXES] = {NULL};
-	int			count = 0;
 
+	memset(scans, 0, sizeof(scans));
+	for (int axis = 0; axis < VOX_BOOKING_AXES; axis++)
+		scans[axis].reason = question->axes[axis] ?
+			voxanne_scan_booking(question, (VoxBookingAxis) axis, &scans[axis]) : "It is not asked.";
+	voxanne_scan(scans, VOX_BOOKING_AXES);
 	for (int axis = 0; axis < VOX_BOOKING_AXES; axis++)
 	{
+		const char *name = voxanne_booking_axis((VoxBookingAxis) axis);
+
 		if (!question->axes[axis])
 			continue;
-		reasons[axis] = voxanne_scan_booking(question, (VoxBookingAxis) axis, &scans[count]);
-		if (reasons[axis] == NULL)
-			axis_of[count++] = (VoxBookingAxis) axis;
-	}
-	voxanne_scan(scans, count);
-	for (int i = 0; i < count; i++)
-	{
-		if (scans[i].answered)
-			found[axis_of[i]] = &scans[i];
-		if (!scans[i].late)
+		if (scans[axis].answered)
+			found[axis] = &scans[axis];
+		if (!scans[axis].late)
+		{
+			voxanne_execution_note(question->table.name, name, &scans[axis]);
 			continue;
-		question->axes[axis_of[i]] = false;
-		voxanne_sink_skip(&run->sink, question->table.name, voxanne_booking_axis(axis_of[i]), OUT_OF_TIME,
+		}
+		question->axes[axis] = false;
+		voxanne_sink_skip(&run->sink, question->table.name, name, OUT_OF_TIME,
 						  "Call find_duplicate_appointments() again with more time: there may be double bookings.");
-	}
-	for (int axis = 0; axis < VOX_BOOKING_AXES; axis++)
-	{
-		VoxScanQuestion unasked = {.reason = reasons[axis]};
-
-		if (question->axes[axis])
-			voxanne_execution_note(question->table.name, voxanne_booking_axis((VoxBookingAxis) axis),
-								   found[axis] != NULL ? found[axis] : &unasked);
 	}
 	return voxanne_booking_groups(voxanne_booking_ask(question, found), question->overlapping);
 }

@@ -164,9 +164,7 @@ check_key(void *state)
 	if (table->foreign)
 		voxanne_pin_setting("enable_partitionwise_aggregate", "on");
 	scan.reason = voxanne_scan_key(&run->question, &scan);
-	scan.answered = scan.late = false;
-	if (scan.reason == NULL)
-		voxanne_scan(&scan, 1);
+	voxanne_scan(&scan, 1);
 	if (scan.late)
 	{
 		voxanne_sink_skip(&run->sink, table->name, key_names(run), OUT_OF_TIME,

@@ -86,11 +86,12 @@ typedef struct VoxScanQuestion
 								 * that count as meeting */
 	bool		ranges;			/* overlap: times that overlap meet as well */
 
-	/* set by voxanne_keyscan() */
+	const char *reason;			/* why SQL must answer; NULL: ask the scan */
+
+	/* set by voxanne_keyscan(), reason as well */
 	bool		answered;		/* false: ask SQL instead, see reason */
 	bool		late;			/* not answered, because the deadline has
 								 * passed */
-	const char *reason;
 	uint64		checked;		/* rows with a complete key */
 	uint64		nrows;
 	VoxScanRow *rows;			/* by table and place */

@@ -84,6 +84,8 @@ add_question(KeyscanPlan *plan, VoxScanQuestion *question)
 	question->answered = question->late = false;
 	question->nrows = question->checked = 0;
 	question->rows = NULL;
+	if (question->reason != NULL)
+		return;
 	question->reason = list_leaves(&question->key, &leaves);
 	if (question->reason == NULL && !is_reference)
 		question->reason = voxanne_key_plan(&question->key, false, &words);

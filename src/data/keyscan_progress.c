@@ -43,7 +43,6 @@ static int	own_slot = -1;
 static const char *const phase_names[] = {
 	[VOX_PHASE_SCANNING] = "scanning",
 	[VOX_PHASE_MATCHING] = "matching",
-	[VOX_PHASE_QUERYING] = "querying",
 };
 
 static void init_slots(void *area);

@@ -9,8 +9,7 @@
 typedef enum VoxPhase
 {
 	VOX_PHASE_SCANNING,			/* the scan reads a table */
-	VOX_PHASE_MATCHING,			/* the scan finds what matters of it */
-	VOX_PHASE_QUERYING			/* SQL answers */
+	VOX_PHASE_MATCHING			/* the scan finds what matters of it */
 } VoxPhase;
 
 extern void voxanne_progress_share(void);

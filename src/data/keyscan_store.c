@@ -111,7 +111,7 @@ spill_chunk(StoreWriter *writer, uint32 partition)
 	Keyscan    *run = writer->run;
 	Chunk	   *chunk = writer->chunks[partition];
 	dsa_pointer pointer = dsa_allocate(run->area, sizeof(Chunk));
-	Chunk	   *stub = dsa_get_address(run->area, pointer);
+	Chunk	   *header = dsa_get_address(run->area, pointer);
 
 	if (run->file == NULL)
 	{
@@ -122,13 +122,13 @@ spill_chunk(StoreWriter *writer, uint32 partition)
 		run->file = BufFileCreateFileSet(&run->fileset->fs, name);
 		MemoryContextSwitchTo(old);
 	}
-	stub->used = chunk->used;
-	stub->file = own_file(run);
-	BufFileTell(run->file, &stub->fileno, &stub->offset);
+	header->used = chunk->used;
+	header->file = own_file(run);
+	BufFileTell(run->file, &header->fileno, &header->offset);
 	BufFileWrite(run->file, chunk->data, chunk->used);
 	pg_atomic_fetch_add_u64(&run->shared->spilled, chunk->used);
 	voxanne_progress_spilled(run->shared->progress, chunk->used);
-	push_chunk(&writer->partitions[partition], stub, pointer);
+	push_chunk(&writer->partitions[partition], header, pointer);
 	chunk->used = 0;
 }
 
