@@ -84,7 +84,7 @@ voxanne_invalid_sample_sql(const VoxTable *table, const VoxInvalidRule *rule, bo
 	Datum		sample;
 	bool		isnull;
 
-	query.sql = voxanne_table_sample(table, alias, columns, condition, max_rows);
+	query.sql = voxanne_table_sample(table, table->from, alias, columns, "", condition, max_rows);
 	SPI_connect();
 	voxanne_query_run(&query);
 	MemoryContextSwitchTo(context);

@@ -189,29 +189,12 @@ voxanne_reference_sample_where(const VoxReference *reference, const VoxScanQuest
 	MemoryContext context = CurrentMemoryContext;
 	VoxQuery	query = {0};
 	VoxTable	child;
-	StringInfoData pairs;
-	List	   *columns;
-	ListCell   *lc;
 	Datum		sample;
 	bool		isnull;
 
 	voxanne_table_describe(&child, reference->child);
-	columns = list_union_int(child.pk, voxanne_reference_columns(reference, false));
-	initStringInfo(&pairs);
-	if (child.pk == NIL)
-		appendStringInfo(&pairs, "'ctid', %s, ", voxanne_table_id(&child, "c"));
-	foreach(lc, columns)
-		appendStringInfo(&pairs, "%s%s, %s", foreach_current_index(lc) > 0 ? ", " : "",
-						 quote_literal_cstr(get_attname(child.relid, lfirst_int(lc), false)),
-						 voxanne_json_value(voxanne_column_type(child.relid, lfirst_int(lc)),
-											voxanne_column_ref(child.relid, "c", lfirst_int(lc))));
-
-	query.sql = psprintf("SELECT coalesce(pg_catalog.jsonb_agg(row_object ORDER BY place), '[]')"
-						 " FROM (SELECT pg_catalog.jsonb_build_object(%s%s) AS row_object,"
-						 " pg_catalog.row_number() OVER (ORDER BY %s) AS place"
-						 " FROM %s AS c WHERE %s ORDER BY place LIMIT %d) AS faulty",
-						 pairs.data, more, voxanne_table_seniority(&child, "c"),
-						 child_rows(&query, reference, &child, found), condition, max_rows);
+	query.sql = voxanne_table_sample(&child, child_rows(&query, reference, &child, found), "c",
+									 voxanne_reference_columns(reference, false), more, condition, max_rows);
 	SPI_connect();
 	voxanne_query_run(&query);
 	MemoryContextSwitchTo(context);

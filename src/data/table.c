@@ -328,13 +328,14 @@ voxanne_not_null(Oid relid, const char *alias, AttrNumber attnum, bool not_null)
 }
 
 /*
- * A query for the first rows that a condition selects, the oldest first: one
- * jsonb array of objects that hold the primary key (or "ctid") and these
- * columns, fifty in all at most.
+ * A query for the first rows of the table, or of a subquery of its rows, that a
+ * condition selects, the oldest first: one jsonb array of objects that hold the
+ * primary key (or "ctid"), these columns, and "more": ", name, value" for
+ * jsonb_build_object(); fifty members in all at most.
  */
 char *
-voxanne_table_sample(const VoxTable *table, const char *alias, List *columns,
-					 const char *condition, int max_rows)
+voxanne_table_sample(const VoxTable *table, const char *from, const char *alias, List *columns,
+					 const char *more, const char *condition, int max_rows)
 {
 	StringInfoData pairs;
 	ListCell   *lc;
@@ -348,10 +349,10 @@ voxanne_table_sample(const VoxTable *table, const char *alias, List *columns,
 						 voxanne_json_value(voxanne_column_type(table->relid, lfirst_int(lc)),
 											voxanne_column_ref(table->relid, alias, lfirst_int(lc))));
 	return psprintf("SELECT coalesce(pg_catalog.jsonb_agg(row_object ORDER BY place), '[]')"
-					" FROM (SELECT pg_catalog.jsonb_build_object(%s) AS row_object,"
+					" FROM (SELECT pg_catalog.jsonb_build_object(%s%s) AS row_object,"
 					" pg_catalog.row_number() OVER (ORDER BY %s) AS place"
 					" FROM %s AS %s WHERE %s ORDER BY place LIMIT %d) AS chosen",
-					pairs.data, voxanne_table_seniority(table, alias), table->from, alias, condition, max_rows);
+					pairs.data, more, voxanne_table_seniority(table, alias), from, alias, condition, max_rows);
 }
 
 /*

@@ -52,8 +52,8 @@ extern char *voxanne_table_live(const VoxTable *table, const char *alias);
 extern char *voxanne_status_active(Oid relid, const char *alias, AttrNumber status);
 extern AttrNumber voxanne_tenant_column(Oid relid);
 extern char *voxanne_not_null(Oid relid, const char *alias, AttrNumber attnum, bool not_null);
-extern char *voxanne_table_sample(const VoxTable *table, const char *alias, List *columns,
-								  const char *condition, int max_rows);
+extern char *voxanne_table_sample(const VoxTable *table, const char *from, const char *alias, List *columns,
+								  const char *more, const char *condition, int max_rows);
 extern char *voxanne_json_value(Oid type, const char *expression);
 extern char *voxanne_type_name(Oid type);
 extern Oid	voxanne_equality_operator(Oid type);
