@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use POSIX qw(mkfifo);
 use Test::More;
 
-our @EXPORT = qw(worker_node add_target progress wait_progress wait_log agent_runs agent_pid
+our @EXPORT = qw(worker_node add_target progress wait_progress wait_verified wait_log agent_runs agent_pid
   hold_agent release_agent break_backup mend_backup count_log wait_until);
 
 my %directory;    # of a node, by its name
@@ -80,6 +80,16 @@ sub wait_progress
 	my ($node, $database, $condition) = @_;
 	return $node->poll_query_until('postgres',
 		"SELECT coalesce(bool_or($condition), false) FROM backup_verification_progress WHERE database = '$database'");
+}
+
+# Wait until a cycle of the database has left its row in the log.  (That its last cycle left one may hold
+# for less time than we take to look: another one that finds nothing due may follow at once.)
+sub wait_verified
+{
+	my ($node, $database) = @_;
+	my $log = "SELECT count(*) > 0 FROM public.backup_verification_log WHERE target = '*'";
+	my $connection = $node->connstr($database) . " options='-c statement_timeout=0 -c role=none'";
+	return wait_until(sub { $node->safe_psql($database, $log, connstr => $connection) eq 't' });
 }
 
 # Poll until the function is true; false if that takes too long.
