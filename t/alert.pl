@@ -42,13 +42,14 @@ sub verify
 	return;
 }
 
-# Let the workers' time pass.
+# Let the workers' time pass; not while they note that an alert was sent, or it is sent after that time.
 my $offset = 0;
 
 sub pass_time
 {
 	my ($seconds) = @_;
 	$offset += $seconds;
+	wait_progress($node, 'postgres', "phase = 'idle'") or die 'the workers do not come to rest';
 	$node->append_conf('postgresql.conf', "voxanne_ops.clock_offset = $offset");
 	$node->reload;
 	return;
