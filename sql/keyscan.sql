@@ -98,7 +98,7 @@ COMMIT;
 
 -- no memory to speak of: it spills, the answer is the same, and no file stays; with no room for files SQL answers
 CREATE TABLE many (id int PRIMARY KEY, k int);
-INSERT INTO many SELECT n, n % 119998 FROM generate_series(1, 120000) AS n;
+INSERT INTO many SELECT n, n % 299998 FROM generate_series(1, 300000) AS n;
 SET maintenance_work_mem = '1MB';
 SELECT rows, keep_id, duplicate_ids FROM find_duplicates('many', '{k}');
 SELECT executor, spilled_bytes > 0 AS spilled FROM data_check_execution();

@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "access/parallel.h"
+#include "access/relscan.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -41,6 +42,7 @@ PGDLLEXPORT void voxanne_keyscan_worker(dsm_segment *segment, shm_toc *toc);
 static void run_plan(KeyscanPlan *plan, TimestampTz deadline, int progress, VoxScanStats *stats);
 static void estimate_toc(ParallelContext *pcxt, const KeyscanPlan *plan);
 static void fill_toc(ParallelContext *pcxt, KeyscanPlan *plan, dsa_area *area);
+static void init_scans(KeyscanPlan *plan, char *scans);
 static void init_shared(KeyscanShared *shared, const KeyscanPlan *plan, dsa_area *area, int nparticipants);
 static void init_side(SharedSide *side, dsa_area *area);
 static Keyscan *attach(shm_toc *toc, dsa_area *area, int number);
@@ -157,13 +159,13 @@ fill_toc(ParallelContext *pcxt, KeyscanPlan *plan, dsa_area *area)
 	shm_toc    *toc = pcxt->toc;
 	KeyscanShared *shared = toc_place(toc, TOC_SHARED, sizeof(KeyscanShared));
 	SharedSide *sides = toc_place(toc, TOC_SIDES, sizeof(SharedSide) * plan->nsides);
-	char	   *scans;
 
 	init_shared(shared, plan, area, pcxt->nworkers + 1);
+	init_scans(plan, toc_place(toc, TOC_SCANS, Max(plan->scan_bytes, 1)));
+	voxanne_plan_entries(plan, shared->memory_limit);
 	for (int i = 0; i < plan->nsides; i++)
 	{
 		sides[i] = plan->sides[i];
-		sides[i].partition_bits = voxanne_partition_bits(plan, i, shared->memory_limit);
 		init_side(&sides[i], area);
 	}
 	memcpy(toc_place(toc, TOC_STEPS, sizeof(SharedStep) * plan->nsteps), plan->steps,
@@ -172,15 +174,28 @@ fill_toc(ParallelContext *pcxt, KeyscanPlan *plan, dsa_area *area)
 		   sizeof(SharedLeaf) * plan->nleaves);
 	memcpy(toc_place(toc, TOC_QUESTIONS, sizeof(VoxScanQuestion) * plan->nquestions), plan->questions,
 		   sizeof(VoxScanQuestion) * plan->nquestions);
+}
 
-	scans = toc_place(toc, TOC_SCANS, Max(plan->scan_bytes, 1));
-	for (int i = 0; i < plan->nleaves; i++)
+/* Prepare the scans of all leaves; they fix how many blocks there are to read. */
+static void
+init_scans(KeyscanPlan *plan, char *scans)
+{
+	for (int s = 0; s < plan->nsteps; s++)
 	{
-		Relation	rel = table_open(plan->leaves[i].relid, NoLock);
+		SharedStep *step = &plan->steps[s];
 
-		table_parallelscan_initialize(rel, (ParallelTableScanDesc) (scans + plan->leaves[i].scan_offset),
-									  GetActiveSnapshot());
-		table_close(rel, NoLock);
+		step->blocks = 0;
+		for (int i = 0; i < step->nleaves; i++)
+		{
+			SharedLeaf *leaf = &plan->leaves[step->first_leaf + i];
+			ParallelTableScanDesc scan = (ParallelTableScanDesc) (scans + leaf->scan_offset);
+			Relation	rel = table_open(leaf->relid, NoLock);
+
+			table_parallelscan_initialize(rel, scan, GetActiveSnapshot());
+			leaf->first_block = step->blocks;
+			step->blocks += ((ParallelBlockTableScanDesc) scan)->phs_nblocks;
+			table_close(rel, NoLock);
+		}
 	}
 }
 
@@ -212,7 +227,10 @@ init_side(SharedSide *side, dsa_area *area)
 	side->partitions = dsa_allocate0(area, sizeof(SharedPartition) * count);
 	partitions = dsa_get_address(area, side->partitions);
 	for (int i = 0; i < count; i++)
+	{
 		pg_atomic_init_u64(&partitions[i].chunks, InvalidDsaPointer);
+		pg_atomic_init_u64(&partitions[i].bytes, 0);
+	}
 	pg_atomic_init_u32(&side->next_partition, 0);
 	pg_atomic_init_u64(&side->checked, 0);
 	pg_atomic_init_u64(&side->candidates, 0);
@@ -238,8 +256,6 @@ attach(shm_toc *toc, dsa_area *area, int number)
 	run->context = CurrentMemoryContext;
 	run->row_context = AllocSetContextCreate(CurrentMemoryContext, "keyscan rows",
 											 ALLOCSET_DEFAULT_SIZES);
-	run->match_context = AllocSetContextCreate(CurrentMemoryContext, "keyscan partition",
-											   ALLOCSET_DEFAULT_SIZES);
 	return run;
 }
 
@@ -319,6 +335,8 @@ participate(Keyscan *run)
 			voxanne_entries_close_files(run);
 		}
 		elected = BarrierArriveAndWait(barrier, wait_event());
+		if (!scanning)
+			voxanne_entries_release(run);
 		if (elected && !scanning)
 			finish_step(run);
 		phase++;

@@ -58,7 +58,8 @@ voxanne_collect(Keyscan *run, SharedSide *side, VoxScanQuestion *question)
 {
 	uint64		count = pg_atomic_read_u64(&side->candidates);
 	RowId	   *ids = palloc_extended(sizeof(RowId) * Max(count, 1), MCXT_ALLOC_HUGE);
-	const SharedLeaf *leaves = &run->leaves[run->steps[side->step].first_leaf];
+	const SharedLeaf *leaf = &run->leaves[run->steps[side->step].first_leaf];
+	const SharedLeaf *last = leaf + run->steps[side->step].nleaves - 1;
 	uint64		n = 0;
 
 	for (dsa_pointer p = (dsa_pointer) pg_atomic_read_u64(&side->results); DsaPointerIsValid(p);)
@@ -75,8 +76,12 @@ voxanne_collect(Keyscan *run, SharedSide *side, VoxScanQuestion *question)
 	question->rows = palloc_extended(sizeof(VoxScanRow) * Max(n, 1), MCXT_ALLOC_HUGE);
 	for (uint64 i = 0; i < n; i++)
 	{
-		question->rows[i].relid = leaves[ROWID_LEAF(ids[i])].relid;
-		ItemPointerSet(&question->rows[i].tid, ROWID_BLOCK(ids[i]), ROWID_OFFSET(ids[i]));
+		uint64		block = ROWID_BLOCK(ids[i]);
+
+		while (leaf < last && leaf[1].first_block <= block)
+			leaf++;
+		question->rows[i].relid = leaf->relid;
+		ItemPointerSet(&question->rows[i].tid, (BlockNumber) (block - leaf->first_block), ROWID_OFFSET(ids[i]));
 	}
 	question->nrows = n;
 	question->checked = pg_atomic_read_u64(&side->checked);

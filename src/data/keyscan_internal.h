@@ -5,8 +5,8 @@
  * A run scans each table once, in steps.  Every question has one or two sides;
  * a side says what a scanned row contributes:
  *
- *	UNIQUE	 an entry (hash, row); entries with equal hashes become candidates
- *	OVERLAP  an entry (hash, row, range); ranges that meet become candidates
+ *	UNIQUE	 an entry (row, hash); entries with equal hashes become candidates
+ *	OVERLAP  an entry (row, hash, range); ranges that meet become candidates
  *	PARENT	 its whole key, put into the set that CHILD sides look up
  *	CHILD	 a look-up; a miss becomes a candidate.  Nothing is kept
  *
@@ -21,9 +21,9 @@
 #ifndef VOXANNE_KEYSCAN_INTERNAL_H
 #define VOXANNE_KEYSCAN_INTERNAL_H
 
+#include "access/htup_details.h"
 #include "access/relscan.h"
 #include "data/keyscan.h"
-#include "executor/tuptable.h"
 #include "fmgr.h"
 #include "nodes/pg_list.h"
 #include "port/atomics.h"
@@ -35,7 +35,7 @@
 /* Longest key that is carried whole, in 8-byte words: a uuid and a text. */
 #define KEY_MAX_WORDS 6
 
-/* A chunk of entries, header included: the largest size that dsa packs densely. */
+/* A chunk of entries, header included. */
 #define CHUNK_BYTES 8192
 
 typedef enum SideKind
@@ -46,29 +46,45 @@ typedef enum SideKind
 	SIDE_CHILD
 } SideKind;
 
-/* A row as the engine names it: leaf (of the step), block and offset in one word. */
+/*
+ * A row as the engine names it: the blocks of a step's leaves, one leaf after the
+ * other, counted through, and the offset in the block.
+ */
 typedef uint64 RowId;
 
-#define ROWID_MAKE(leaf, tid) \
-	(((uint64) (leaf) << 48) | ((uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16) | \
-	 ItemPointerGetOffsetNumberNoCheck(tid))
-#define ROWID_LEAF(row) ((int) ((row) >> 48))
-#define ROWID_BLOCK(row) ((BlockNumber) ((row) >> 16))
-#define ROWID_OFFSET(row) ((OffsetNumber) ((row) & 0xFFFF))
-#define MAX_LEAVES 65535
+#if BLCKSZ <= 8192
+#define ROWID_OFFSET_BITS 9
+#else
+#define ROWID_OFFSET_BITS 11
+#endif
+StaticAssertDecl(MaxHeapTuplesPerPage < 1 << ROWID_OFFSET_BITS, "offsets fit in a RowId");
 
+#define ROWID_MAKE(block, offset) (((uint64) (block) << ROWID_OFFSET_BITS) | (offset))
+#define ROWID_BLOCK(row) ((row) >> ROWID_OFFSET_BITS)
+#define ROWID_OFFSET(row) ((OffsetNumber) ((row) & ((1 << ROWID_OFFSET_BITS) - 1)))
+
+/* Bits of a RowId from which on a word has too few left for a hash. */
+#define WIDE_ROW_BITS 33
+
+/*
+ * An entry begins with a word that holds its row and as much of its hash as
+ * there is room for, see entry_word().  Less memory is what makes the scan
+ * fast: where a hash that is cut short makes rows candidates that share no key,
+ * the exact SQL drops them.
+ */
 typedef struct UniqueEntry
 {
-	uint64		hash;
-	RowId		row;
+	uint64		word;
+	uint64		hash;			/* absent where the word has enough of it */
 } UniqueEntry;
 
 typedef struct OverlapEntry
 {
-	uint64		hash;
-	RowId		row;
+	uint64		word;
 	int64		start;
-	int64		end;
+	uint32		seconds;		/* its length, rounded up; PG_UINT32_MAX: has
+								 * no end */
+	uint32		hash;			/* the lower half */
 } OverlapEntry;
 
 /* Entries of one partition, in a list; those in a file have offset instead of data. */
@@ -85,6 +101,13 @@ typedef struct Chunk
 
 #define CHUNK_CAPACITY (CHUNK_BYTES - offsetof(Chunk, data))
 
+/* Memory that chunks are cut from, in a participant's list. */
+typedef struct Slab
+{
+	dsa_pointer next;
+	Size		bytes;
+} Slab;
+
 /* The set of keys of one partition of a parent; an all-zero slot is free. */
 typedef struct KeySet
 {
@@ -97,6 +120,7 @@ typedef struct KeySet
 typedef struct SharedPartition
 {
 	pg_atomic_uint64 chunks;	/* dsa_pointer of the first */
+	pg_atomic_uint64 bytes;		/* of entries in them */
 	KeySet		set;			/* PARENT, once matched */
 } SharedPartition;
 
@@ -111,6 +135,7 @@ typedef struct SharedSide
 	int			words;			/* PARENT, CHILD: width of the carried key */
 	int			entry_size;
 	int			partition_bits;
+	int			row_bits;		/* of a RowId of its step */
 	dsa_pointer partitions;		/* of SharedPartition */
 	pg_atomic_uint32 next_partition;	/* to be matched */
 	pg_atomic_uint64 checked;
@@ -122,6 +147,7 @@ typedef struct SharedSide
 typedef struct SharedLeaf
 {
 	Oid			relid;
+	uint64		first_block;	/* in the step */
 	Size		scan_offset;	/* of its ParallelTableScanDesc in the scans'
 								 * space */
 } SharedLeaf;
@@ -155,6 +181,15 @@ typedef struct KeyscanShared
 	/* arrays follow by key in the toc */
 } KeyscanShared;
 
+/* Private memory that is used again for every partition. */
+typedef enum Scratch
+{
+	SCRATCH_TABLE,				/* of hashes, or entries in order */
+	SCRATCH_COUNTS,				/* of entries by bucket */
+	SCRATCH_CHUNK,				/* read from a file */
+	NSCRATCH
+} Scratch;
+
 /* A participant: the leader or a worker. */
 typedef struct Keyscan
 {
@@ -174,7 +209,12 @@ typedef struct Keyscan
 								 * participant */
 	MemoryContext context;		/* lives as long as the run */
 	MemoryContext row_context;	/* reset every few rows */
-	MemoryContext match_context;	/* reset with every partition */
+	dsa_pointer slabs;			/* this participant's, of the step */
+	Size		slab_bytes;		/* size of the latest one */
+	dsa_pointer slab_rest;		/* what is left of it */
+	Size		slab_left;
+	void	   *scratch[NSCRATCH];
+	Size		scratch_bytes[NSCRATCH];
 } Keyscan;
 
 /* A run being prepared by the leader. */
@@ -194,6 +234,13 @@ typedef struct KeyscanPlan
 	Size		scan_bytes;
 	bool		serial;			/* workers could not read all tables */
 } KeyscanPlan;
+
+/* The columns of a row that somebody wants, by number minus one. */
+typedef struct VoxRow
+{
+	Datum	   *values;
+	bool	   *isnull;
+} VoxRow;
 
 /* How to read one column of a key from the rows of one leaf. */
 typedef enum KeyMethod
@@ -236,28 +283,45 @@ typedef enum KeyResult
 /* in keyscan_plan.c */
 extern void voxanne_keyscan_plan(KeyscanPlan *plan, VoxScanQuestion *questions, int count);
 extern int	voxanne_keyscan_workers(const KeyscanPlan *plan);
-extern int	voxanne_partition_bits(const KeyscanPlan *plan, int side, uint64 memory_limit);
+extern void voxanne_plan_entries(KeyscanPlan *plan, uint64 memory_limit);
 
 /* in keyscan_key.c */
 extern const char *voxanne_key_plan(const VoxScanKey *key, bool carried, int *words);
 extern const char *voxanne_key_mismatch(const VoxScanKey *child, const VoxScanKey *parent);
 extern void voxanne_key_open(KeyReader *reader, const VoxScanKey *key, Oid leaf, int words);
-extern KeyResult voxanne_key_read(KeyReader *reader, TupleTableSlot *slot, uint64 *words, uint64 *hash);
-extern bool voxanne_key_partial(const KeyReader *reader, TupleTableSlot *slot);
+extern KeyResult voxanne_key_read(KeyReader *reader, const VoxRow *row, uint64 *words, uint64 *hash);
+extern bool voxanne_key_partial(const KeyReader *reader, const VoxRow *row);
 extern AttrNumber voxanne_leaf_column(const VoxScanKey *key, AttrNumber attnum, Oid leaf);
+
+/* in keyscan_row.c */
+typedef struct RowReader RowReader;
+extern RowReader *voxanne_row_open(Relation rel, AttrNumber last, VoxRow *row);
+extern void voxanne_row_want(RowReader *reader, AttrNumber attnum);
+extern void voxanne_row_read(RowReader *reader, HeapTuple tuple);
+extern void voxanne_row_close(RowReader *reader);
 
 /* in keyscan_store.c */
 typedef struct StoreWriter StoreWriter;
+typedef struct StoreReader
+{
+	char	   *data;			/* entries side by side */
+	uint32		bytes;
+	dsa_pointer next;
+} StoreReader;
 extern StoreWriter *voxanne_entries_open(Keyscan *run, SharedSide *side);
 extern void *voxanne_entries_next(StoreWriter *writer, uint64 hash);
 extern void voxanne_entries_close(StoreWriter *writer);
 extern void voxanne_entries_publish_file(Keyscan *run);
 extern void voxanne_entries_close_files(Keyscan *run);
-extern uint64 voxanne_entries_bytes(Keyscan *run, SharedSide *side, int partition);
-extern char *voxanne_entries_read(Keyscan *run, SharedSide *side, int partition, uint64 *entries);
-extern void voxanne_entries_free(Keyscan *run, SharedSide *side, int partition);
-extern bool voxanne_entries_charge(Keyscan *run, uint64 bytes);
-extern void voxanne_entries_return(Keyscan *run, uint64 bytes);
+extern uint64 voxanne_entries_count(Keyscan *run, SharedSide *side, int partition);
+extern void voxanne_entries_begin(Keyscan *run, SharedSide *side, int partition, StoreReader *reader);
+extern bool voxanne_entries_read(Keyscan *run, StoreReader *reader);
+extern void voxanne_entries_forget(Keyscan *run, SharedSide *side, int partition);
+extern void voxanne_entries_release(Keyscan *run);
+extern bool voxanne_charge(Keyscan *run, uint64 bytes, uint64 limit);
+extern void voxanne_uncharge(Keyscan *run, uint64 bytes);
+extern void voxanne_populate(void *address, Size bytes);
+extern void *voxanne_scratch(Keyscan *run, Scratch which, Size bytes);
 
 /* in keyscan_candidates.c */
 #define LOT 1024
@@ -275,7 +339,7 @@ extern void voxanne_collect(Keyscan *run, SharedSide *side, VoxScanQuestion *que
 extern void voxanne_match_side(Keyscan *run, SharedSide *side);
 
 /* in keyscan_probe.c */
-extern void voxanne_build_set(Keyscan *run, SharedSide *side, int partition, const uint64 *entries, uint64 count);
+extern void voxanne_build_set(Keyscan *run, SharedSide *side, int partition);
 extern void voxanne_free_sets(Keyscan *run, SharedSide *side);
 typedef struct Prober Prober;
 extern Prober *voxanne_probe_open(Keyscan *run, SharedSide *child);
@@ -296,6 +360,31 @@ static inline uint32
 hash_partition(const SharedSide *side, uint64 hash)
 {
 	return side->partition_bits == 0 ? 0 : (uint32) (hash >> (64 - side->partition_bits));
+}
+
+/*
+ * An entry's first word: from the top, the hash without the bits that say which
+ * partition; the row; a bit that matching is free to use.
+ */
+static inline uint64
+entry_word(const SharedSide *side, uint64 hash, RowId row)
+{
+	uint64		row_mask = ~UINT64CONST(0) >> (63 - side->row_bits);
+
+	return ((hash << side->partition_bits) & ~row_mask) | row << 1;
+}
+
+static inline RowId
+entry_row(const SharedSide *side, uint64 word)
+{
+	return (word & (~UINT64CONST(0) >> (63 - side->row_bits))) >> 1;
+}
+
+/* Do two words have the same hash, as far as they hold it? */
+static inline bool
+entry_words_match(const SharedSide *side, uint64 a, uint64 b)
+{
+	return (a ^ b) >> side->row_bits >> 1 == 0;
 }
 
 /* Report a row as a candidate. */

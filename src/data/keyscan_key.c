@@ -231,12 +231,18 @@ open_hash(KeyColumn *col, Oid type, Oid leaf)
 	get_atttypetypmodcoll(leaf, col->attnum, &type, &typmod, &col->collation);
 }
 
-/* Fold one word into a hash; every bit of the word reaches every bit of the result. */
+/* Fold one word into a hash. */
 static inline uint64
 mix(uint64 hash, uint64 word)
 {
 	hash = (hash ^ word) * UINT64CONST(0x9FB21C651E98DF25);
-	hash ^= hash >> 32;
+	return hash ^ (hash >> 32);
+}
+
+/* Have every bit of what was folded in reach every bit of the hash. */
+static inline uint64
+finish(uint64 hash)
+{
 	hash *= UINT64CONST(0xD6E8FEB86659FD93);
 	return hash ^ (hash >> 29);
 }
@@ -268,12 +274,11 @@ hash_of(KeyColumn *col, Datum value)
 }
 
 /*
- * Read the key of the row in the slot, whose columns have been deformed as far
- * as needed.  "words" receives the carried key, if one is wanted.  May leave
+ * Read the key of a row.  "words" receives the carried key, if one is wanted.  May leave
  * memory in the current context.
  */
 KeyResult
-voxanne_key_read(KeyReader *reader, TupleTableSlot *slot, uint64 *words, uint64 *hash)
+voxanne_key_read(KeyReader *reader, const VoxRow *row, uint64 *words, uint64 *hash)
 {
 	uint64		h = UINT64CONST(0x8EBC6AF09C88C6E3);
 	KeyResult	result = KEY_READ;
@@ -281,11 +286,11 @@ voxanne_key_read(KeyReader *reader, TupleTableSlot *slot, uint64 *words, uint64 
 	for (int i = 0; i < reader->ncols; i++)
 	{
 		KeyColumn  *col = &reader->cols[i];
-		Datum		value = slot->tts_values[col->attnum - 1];
+		Datum		value = row->values[col->attnum - 1];
 		uint64		here[TEXT_WORDS];
 		int			count = 1;
 
-		if (slot->tts_isnull[col->attnum - 1])
+		if (row->isnull[col->attnum - 1])
 		{
 			if (!col->null_equal)
 				return KEY_NULL;
@@ -325,18 +330,18 @@ voxanne_key_read(KeyReader *reader, TupleTableSlot *slot, uint64 *words, uint64 
 			words += count;
 		}
 	}
-	*hash = h & reader->hash_mask;
+	*hash = finish(h) & reader->hash_mask;
 	return result;
 }
 
 /* Are some columns of the key null and others not? */
 bool
-voxanne_key_partial(const KeyReader *reader, TupleTableSlot *slot)
+voxanne_key_partial(const KeyReader *reader, const VoxRow *row)
 {
 	int			nulls = 0;
 
 	for (int i = 0; i < reader->ncols; i++)
-		nulls += slot->tts_isnull[reader->cols[i].attnum - 1];
+		nulls += row->isnull[reader->cols[i].attnum - 1];
 	return nulls > 0 && nulls < reader->ncols;
 }
 

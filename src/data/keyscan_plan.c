@@ -16,14 +16,15 @@
 #include "data/keyscan_internal.h"
 #include "miscadmin.h"
 #include "optimizer/paths.h"
+#include "port/pg_bitutils.h"
 #include "storage/bufmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 /* A partition of this many bytes stays in cache while it is matched. */
-#define PARTITION_BYTES (512 * 1024)
-#define MAX_PARTITION_BITS 9
+#define PARTITION_BYTES (160 * 1024)
+#define MAX_PARTITION_BITS 11
 
 /* Rows of a block, where the table has never been analyzed. */
 #define ROWS_PER_BLOCK 60.0
@@ -52,6 +53,8 @@ static PlanTable *next_table(KeyscanPlan *plan, List *tables, bool ready_only);
 static bool is_ready(KeyscanPlan *plan, const PlanTable *table);
 static bool has_parent_side(KeyscanPlan *plan, const PlanTable *table);
 static void add_step(KeyscanPlan *plan, PlanTable *table, bool parents_only);
+static int	entry_size(const SharedSide *side);
+static int	partition_bits(const KeyscanPlan *plan, int side, uint64 memory_limit);
 
 /*
  * Plan a run.  Questions that the engine does not take are marked with the
@@ -130,12 +133,6 @@ add_reference(KeyscanPlan *plan, VoxScanQuestion *question)
 static int
 add_side(KeyscanPlan *plan, SideKind kind, const VoxScanKey *key, int words, int question)
 {
-	static const int entry_sizes[] = {
-		[SIDE_UNIQUE] = sizeof(UniqueEntry),
-		[SIDE_OVERLAP] = sizeof(OverlapEntry),
-		[SIDE_PARENT] = sizeof(uint64),
-		[SIDE_CHILD] = 0,
-	};
 	SharedSide *side = &plan->sides[plan->nsides];
 
 	side->kind = kind;
@@ -144,7 +141,6 @@ add_side(KeyscanPlan *plan, SideKind kind, const VoxScanKey *key, int words, int
 	side->step = -1;
 	side->key = *key;
 	side->words = words;
-	side->entry_size = entry_sizes[kind] + (kind == SIDE_PARENT ? words * sizeof(uint64) : 0);
 	return plan->nsides++;
 }
 
@@ -184,7 +180,7 @@ list_leaves(const VoxScanKey *key, List **leaves)
 		if (is_leaf)
 			*leaves = lappend_oid(*leaves, lfirst_oid(lc));
 	}
-	return list_length(*leaves) > MAX_LEAVES ? "The table has too many partitions." : NULL;
+	return NULL;
 }
 
 /* Why the engine does not scan a table; a partitioned one holds no rows itself. */
@@ -390,13 +386,47 @@ voxanne_keyscan_workers(const KeyscanPlan *plan)
 }
 
 /*
+ * Settle how entries look and how they are partitioned, now that the steps'
+ * blocks are known.
+ */
+void
+voxanne_plan_entries(KeyscanPlan *plan, uint64 memory_limit)
+{
+	for (int i = 0; i < plan->nsides; i++)
+	{
+		SharedSide *side = &plan->sides[i];
+
+		side->row_bits = pg_leftmost_one_pos64(plan->steps[side->step].blocks | 1) + 1 + ROWID_OFFSET_BITS;
+		side->entry_size = entry_size(side);
+		side->partition_bits = partition_bits(plan, i, memory_limit);
+	}
+}
+
+static int
+entry_size(const SharedSide *side)
+{
+	switch (side->kind)
+	{
+		case SIDE_UNIQUE:
+			return side->row_bits < WIDE_ROW_BITS ? offsetof(UniqueEntry, hash) : sizeof(UniqueEntry);
+		case SIDE_OVERLAP:
+			return sizeof(OverlapEntry);
+		case SIDE_PARENT:
+			return (1 + side->words) * sizeof(uint64);
+		case SIDE_CHILD:
+			return 0;
+	}
+	pg_unreachable();
+}
+
+/*
  * So many partitions that each fits in cache, but that the chunks being filled
  * take no more than a quarter of the memory.
  */
-int
-voxanne_partition_bits(const KeyscanPlan *plan, int side, uint64 memory_limit)
+static int
+partition_bits(const KeyscanPlan *plan, int side, uint64 memory_limit)
 {
-	double		bytes = plan->rows[side] * Max(plan->sides[side].entry_size, 1);
+	double		bytes = plan->rows[side] * plan->sides[side].entry_size;
 	int			participants = 1 + voxanne_keyscan_workers(plan);
 	int			sharing = 0;
 	int			bits = 0;

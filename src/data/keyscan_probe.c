@@ -57,8 +57,10 @@ is_equal(const uint64 *a, const uint64 *b, int words)
  * the key.  Without memory for it the side overflows.
  */
 void
-voxanne_build_set(Keyscan *run, SharedSide *side, int partition, const uint64 *entries, uint64 count)
+voxanne_build_set(Keyscan *run, SharedSide *side, int partition)
 {
+	uint64		count = voxanne_entries_count(run, side, partition);
+	StoreReader reader;
 	KeySet	   *set = &side_partitions(run, side)[partition].set;
 	int			words = side->words;
 	uint64		size = pg_nextpower2_64(Max(count + count / 2, 4));
@@ -67,21 +69,25 @@ voxanne_build_set(Keyscan *run, SharedSide *side, int partition, const uint64 *e
 
 	if (count == 0)
 		return;
-	if (!voxanne_entries_charge(run, bytes))
+	if (!voxanne_charge(run, bytes, run->shared->memory_limit))
 	{
 		pg_atomic_write_u32(&side->overflow, 1);
 		return;
 	}
-	set->slots = dsa_allocate_extended(run->area, bytes, DSA_ALLOC_HUGE | DSA_ALLOC_ZERO);
+	set->slots = dsa_allocate_extended(run->area, bytes, DSA_ALLOC_HUGE);
 	set->mask = size - 1;
 	set->bytes = bytes;
 	slots = dsa_get_address(run->area, set->slots);
-	for (uint64 i = 0; i < count; i++)
-	{
-		const uint64 *entry = entries + i * (words + 1);
+	voxanne_populate(slots, bytes);
+	memset(slots, 0, bytes);
+	voxanne_entries_begin(run, side, partition, &reader);
+	while (voxanne_entries_read(run, &reader))
+		for (uint32 at = 0; at < reader.bytes; at += side->entry_size)
+		{
+			const uint64 *entry = (const uint64 *) (reader.data + at);
 
-		set_add(slots, set, entry + 1, entry[0], words);
-	}
+			set_add(slots, set, entry + 1, entry[0], words);
+		}
 }
 
 static void
@@ -121,7 +127,7 @@ voxanne_free_sets(Keyscan *run, SharedSide *side)
 		if (!DsaPointerIsValid(set->slots))
 			continue;
 		dsa_free(run->area, set->slots);
-		voxanne_entries_return(run, set->bytes);
+		voxanne_uncharge(run, set->bytes);
 		set->slots = InvalidDsaPointer;
 	}
 }

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "core/compat.h"
@@ -11,6 +12,7 @@
 #include "data/keyscan_internal.h"
 #include "data/keyscan_progress.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -18,6 +20,9 @@
 
 /* Rows after which memory is given back, interrupts are served and progress is told. */
 #define ROWS_PER_PAUSE 256
+
+/* Rows by which the tuples that will be read are fetched into the cache ahead. */
+#define ROWS_AHEAD 6
 
 /* What one side makes of the rows of the step. */
 typedef struct Emitter
@@ -39,12 +44,17 @@ typedef struct Emitter
 
 static int	open_emitters(Keyscan *run, Emitter *emitters);
 static AttrNumber point_at_leaf(Emitter *emitter, Oid leaf);
-static void scan_leaf(Keyscan *run, int leaf, Emitter *emitters, int count);
+static void want_columns(const Emitter *emitter, RowReader *rows);
+static void scan_leaf(Keyscan *run, const SharedLeaf *leaf, Emitter *emitters, int count);
+static void read_rows(Keyscan *run, const SharedLeaf *leaf, TableScanDesc scan, RowReader *rows,
+					  const VoxRow *row, Emitter *emitters, int count);
+static inline void fetch_ahead(HeapScanDesc scan, bool new_page);
 static bool pause_scan(Keyscan *run, uint64 rows, uint64 blocks);
-static bool is_skipped(const Emitter *emitter, TupleTableSlot *slot);
-static int64 end_of(const Emitter *emitter, TupleTableSlot *slot, int64 start);
-static void emit(Emitter *emitter, TupleTableSlot *slot, RowId row);
-static void emit_child(Emitter *emitter, TupleTableSlot *slot, RowId row);
+static bool is_skipped(const Emitter *emitter, const VoxRow *row);
+static int64 end_of(const Emitter *emitter, const VoxRow *row, int64 start);
+static uint32 seconds_to(int64 start, int64 end);
+static void emit(Emitter *emitter, const VoxRow *row, RowId id);
+static void emit_child(Emitter *emitter, const VoxRow *row, RowId id);
 static void close_emitters(Emitter *emitters, int count);
 
 /*
@@ -58,7 +68,7 @@ voxanne_scan_step(Keyscan *run)
 	int			count = open_emitters(run, emitters);
 
 	for (int i = 0; i < step->nleaves; i++)
-		scan_leaf(run, i, emitters, count);
+		scan_leaf(run, &run->leaves[step->first_leaf + i], emitters, count);
 	close_emitters(emitters, count);
 	pfree(emitters);
 }
@@ -93,7 +103,7 @@ open_emitters(Keyscan *run, Emitter *emitters)
 	return count;
 }
 
-/* Prepare an emitter for the rows of a leaf; returns the last column it reads. */
+/* Find an emitter's columns in a leaf; returns the last of them. */
 static AttrNumber
 point_at_leaf(Emitter *emitter, Oid leaf)
 {
@@ -120,52 +130,102 @@ point_at_leaf(Emitter *emitter, Oid leaf)
 	return Max(Max(last, emitter->minutes), Max(emitter->start, emitter->end));
 }
 
+/* Have an emitter's columns read. */
+static void
+want_columns(const Emitter *emitter, RowReader *rows)
+{
+	const AttrNumber times[] = {emitter->start, emitter->end, emitter->minutes};
+
+	for (int i = 0; i < emitter->reader.ncols; i++)
+		voxanne_row_want(rows, emitter->reader.cols[i].attnum);
+	for (int i = 0; i < emitter->side->key.nskips; i++)
+		voxanne_row_want(rows, emitter->skips[i].attnum);
+	for (int i = 0; i < (int) lengthof(times); i++)
+		if (times[i] != 0)
+			voxanne_row_want(rows, times[i]);
+}
+
 /*
  * Scan our share of one leaf, unless the run is out of time.  The leader's
  * snapshot is active here; its lock on the table protects the whole group.
  */
 static void
-scan_leaf(Keyscan *run, int leaf, Emitter *emitters, int count)
+scan_leaf(Keyscan *run, const SharedLeaf *leaf, Emitter *emitters, int count)
 {
-	const SharedLeaf *shared = &run->leaves[run->steps[run->step].first_leaf + leaf];
-	Relation	rel = table_open(shared->relid, AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	Relation	rel = table_open(leaf->relid, AccessShareLock);
+	VoxRow		row;
+	RowReader  *rows;
 	TableScanDesc scan;
 	MemoryContext old;
-	BlockNumber block = InvalidBlockNumber;
 	AttrNumber	last = 0;
-	uint64		rows = 0;
-	uint64		blocks = 0;
-	bool		going = true;
 
 	for (int i = 0; i < count; i++)
-		last = Max(last, point_at_leaf(&emitters[i], shared->relid));
+		last = Max(last, point_at_leaf(&emitters[i], leaf->relid));
+	rows = voxanne_row_open(rel, last, &row);
+	for (int i = 0; i < count; i++)
+		want_columns(&emitters[i], rows);
 
-	scan = table_beginscan_parallel(rel, (ParallelTableScanDesc) (run->scans + shared->scan_offset));
+	scan = table_beginscan_parallel(rel, (ParallelTableScanDesc) (run->scans + leaf->scan_offset));
 	old = MemoryContextSwitchTo(run->row_context);
-	while (going && table_scan_getnextslot(scan, ForwardScanDirection, slot))
-	{
-		RowId		row = ROWID_MAKE(leaf, &slot->tts_tid);
-
-		slot_getsomeattrs(slot, last);
-		for (int i = 0; i < count; i++)
-			emit(&emitters[i], slot, row);
-		if (ROWID_BLOCK(row) != block)
-		{
-			block = ROWID_BLOCK(row);
-			blocks++;
-		}
-		if (++rows == ROWS_PER_PAUSE)
-		{
-			going = pause_scan(run, rows, blocks);
-			rows = blocks = 0;
-		}
-	}
-	pause_scan(run, rows, blocks);
+	read_rows(run, leaf, scan, rows, &row, emitters, count);
 	MemoryContextSwitchTo(old);
 	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
+	voxanne_row_close(rows);
 	table_close(rel, NoLock);
+}
+
+/* Hand every row of a scan to every emitter. */
+static void
+read_rows(Keyscan *run, const SharedLeaf *leaf, TableScanDesc scan, RowReader *rows, const VoxRow *row,
+		  Emitter *emitters, int count)
+{
+	BlockNumber block = InvalidBlockNumber;
+	uint64		nrows = 0;
+	uint64		nblocks = 0;
+	bool		going = true;
+	HeapTuple	tuple;
+
+	while (going && (tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		BlockNumber at = ItemPointerGetBlockNumberNoCheck(&tuple->t_self);
+		RowId		id = ROWID_MAKE(leaf->first_block + at, ItemPointerGetOffsetNumberNoCheck(&tuple->t_self));
+
+		fetch_ahead((HeapScanDesc) scan, at != block);
+		voxanne_row_read(rows, tuple);
+		for (int i = 0; i < count; i++)
+			emit(&emitters[i], row, id);
+		if (at != block)
+		{
+			block = at;
+			nblocks++;
+		}
+		if (++nrows == ROWS_PER_PAUSE)
+		{
+			going = pause_scan(run, nrows, nblocks);
+			nrows = nblocks = 0;
+		}
+	}
+	pause_scan(run, nrows, nblocks);
+}
+
+/*
+ * Fetch a tuple that is about to be read into the cache; on a new page all that
+ * come before it as well.  The scan works on a page at a time, and has the list
+ * of its visible rows.
+ */
+static inline void
+fetch_ahead(HeapScanDesc scan, bool new_page)
+{
+	Page		page = BufferGetPage(scan->rs_cbuf);
+	int			last = Min((int) scan->rs_cindex + ROWS_AHEAD, (int) scan->rs_ntuples - 1);
+
+	for (int i = new_page ? scan->rs_cindex + 1 : scan->rs_cindex + ROWS_AHEAD; i <= last; i++)
+	{
+		const char *tuple = (char *) page + ItemIdGetOffset(PageGetItemId(page, scan->rs_vistuples[i]));
+
+		__builtin_prefetch(tuple);
+		__builtin_prefetch(tuple + PG_CACHE_LINE_SIZE / 2);
+	}
 }
 
 /* Every few rows; false if the run is out of time. */
@@ -185,15 +245,15 @@ pause_scan(Keyscan *run, uint64 rows, uint64 blocks)
 
 /* Does a side pass over this row? */
 static bool
-is_skipped(const Emitter *emitter, TupleTableSlot *slot)
+is_skipped(const Emitter *emitter, const VoxRow *row)
 {
 	int			nskips = emitter->side->key.nskips;
 
 	for (int i = 0; i < nskips; i++)
 	{
 		const VoxScanSkip *skip = &emitter->skips[i];
-		Datum		value = slot->tts_values[skip->attnum - 1];
-		bool		isnull = slot->tts_isnull[skip->attnum - 1];
+		Datum		value = row->values[skip->attnum - 1];
+		bool		isnull = row->isnull[skip->attnum - 1];
 
 		switch (skip->kind)
 		{
@@ -223,15 +283,15 @@ is_skipped(const Emitter *emitter, TupleTableSlot *slot)
  * or ends at no finite time, is a point.
  */
 static int64
-end_of(const Emitter *emitter, TupleTableSlot *slot, int64 start)
+end_of(const Emitter *emitter, const VoxRow *row, int64 start)
 {
 	int64		minutes = emitter->question->default_minutes;
 
-	if (emitter->end != 0 && !slot->tts_isnull[emitter->end - 1])
-		return Max(start, DatumGetInt64(slot->tts_values[emitter->end - 1]));
-	if (emitter->minutes != 0 && !slot->tts_isnull[emitter->minutes - 1])
+	if (emitter->end != 0 && !row->isnull[emitter->end - 1])
+		return Max(start, DatumGetInt64(row->values[emitter->end - 1]));
+	if (emitter->minutes != 0 && !row->isnull[emitter->minutes - 1])
 	{
-		Datum		value = slot->tts_values[emitter->minutes - 1];
+		Datum		value = row->values[emitter->minutes - 1];
 
 		minutes = emitter->minutes_bytes == 8 ? DatumGetInt64(value) :
 			emitter->minutes_bytes == 2 ? DatumGetInt16(value) : DatumGetInt32(value);
@@ -241,24 +301,34 @@ end_of(const Emitter *emitter, TupleTableSlot *slot, int64 start)
 	return start + Min(minutes, PG_INT32_MAX) * USECS_PER_MINUTE;
 }
 
+/* From one time to a later one, as OverlapEntry has it. */
+static uint32
+seconds_to(int64 start, int64 end)
+{
+	uint64		length = (uint64) end - (uint64) start;
+	uint64		seconds = length / USECS_PER_SEC + (length % USECS_PER_SEC != 0);
+
+	return (uint32) Min(seconds, PG_UINT32_MAX);
+}
+
 /* Hand one row to one side. */
 static void
-emit(Emitter *emitter, TupleTableSlot *slot, RowId row)
+emit(Emitter *emitter, const VoxRow *row, RowId id)
 {
 	const SharedSide *side = emitter->side;
 	uint64		words[KEY_MAX_WORDS];
 	uint64		hash;
 
-	if (is_skipped(emitter, slot))
+	if (is_skipped(emitter, row))
 		return;
 	if (side->kind == SIDE_CHILD)
 	{
-		emit_child(emitter, slot, row);
+		emit_child(emitter, row, id);
 		return;
 	}
-	if (side->kind == SIDE_OVERLAP && slot->tts_isnull[emitter->start - 1])
+	if (side->kind == SIDE_OVERLAP && row->isnull[emitter->start - 1])
 		return;
-	if (voxanne_key_read(&emitter->reader, slot, words, &hash) != KEY_READ)
+	if (voxanne_key_read(&emitter->reader, row, words, &hash) != KEY_READ)
 		return;
 	emitter->checked++;
 
@@ -266,17 +336,19 @@ emit(Emitter *emitter, TupleTableSlot *slot, RowId row)
 	{
 		UniqueEntry *entry = voxanne_entries_next(emitter->writer, hash);
 
-		entry->hash = hash;
-		entry->row = row;
+		entry->word = entry_word(side, hash, id);
+		if (side->entry_size == sizeof(UniqueEntry))
+			entry->hash = hash;
 	}
 	else if (side->kind == SIDE_OVERLAP)
 	{
 		OverlapEntry *entry = voxanne_entries_next(emitter->writer, hash);
+		int64		start = DatumGetInt64(row->values[emitter->start - 1]);
 
-		entry->hash = hash;
-		entry->row = row;
-		entry->start = DatumGetInt64(slot->tts_values[emitter->start - 1]);
-		entry->end = emitter->question->ranges ? end_of(emitter, slot, entry->start) : entry->start;
+		entry->word = entry_word(side, hash, id);
+		entry->hash = (uint32) hash;
+		entry->start = start;
+		entry->seconds = emitter->question->ranges ? seconds_to(start, end_of(emitter, row, start)) : 0;
 	}
 	else
 	{
@@ -289,23 +361,23 @@ emit(Emitter *emitter, TupleTableSlot *slot, RowId row)
 
 /* Look a row's key up; what the set cannot decide is for SQL to decide. */
 static void
-emit_child(Emitter *emitter, TupleTableSlot *slot, RowId row)
+emit_child(Emitter *emitter, const VoxRow *row, RowId id)
 {
 	uint64		words[KEY_MAX_WORDS];
 	uint64		hash;
-	KeyResult	result = voxanne_key_read(&emitter->reader, slot, words, &hash);
+	KeyResult	result = voxanne_key_read(&emitter->reader, row, words, &hash);
 
 	if (result == KEY_NULL)
 	{
-		if (emitter->question->match_full && voxanne_key_partial(&emitter->reader, slot))
-			voxanne_probe_miss(emitter->prober, row);
+		if (emitter->question->match_full && voxanne_key_partial(&emitter->reader, row))
+			voxanne_probe_miss(emitter->prober, id);
 		return;
 	}
 	emitter->checked++;
 	if (result == KEY_UNDECIDED)
-		voxanne_probe_miss(emitter->prober, row);
+		voxanne_probe_miss(emitter->prober, id);
 	else
-		voxanne_probe(emitter->prober, words, hash, row);
+		voxanne_probe(emitter->prober, words, hash, id);
 }
 
 static void

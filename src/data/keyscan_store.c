@@ -7,8 +7,16 @@
  * full chunk goes to the participant's temporary file instead, and only a
  * header that says where is pushed.  The files belong to a SharedFileSet:
  * temp_file_limit applies to them and they vanish with the run however it ends.
+ *
+ * Memory that is touched for the first time costs a page fault for every few
+ * kilobytes, which can take longer than everything that is done with an entry.
+ * So chunks are cut from slabs that the kernel is asked to map as a whole, and
+ * private memory is kept from one partition to the next.
  */
 #include "postgres.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "core/compat.h"
 #include "data/keyscan_internal.h"
@@ -16,17 +24,34 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+/* Slabs grow from the one size to the other, so that a small table costs little. */
+#define FIRST_SLAB_BYTES (64 * 1024)
+#define LAST_SLAB_BYTES (1024 * 1024)
+
+/* A slab's header, and room for one chunk. */
+#define LEAST_SLAB_BYTES (MAXALIGN(sizeof(Slab)) + CHUNK_BYTES)
+
+/* Where the next entry of a partition goes. */
+typedef struct Cursor
+{
+	char	   *at;
+	Size		left;
+} Cursor;
+
 struct StoreWriter
 {
 	Keyscan    *run;
 	SharedSide *side;
 	SharedPartition *partitions;
 	int			npartitions;
+	Cursor	   *cursors;		/* by partition */
 	Chunk	  **chunks;			/* being filled, by partition */
 	dsa_pointer *pointers;		/* the same as dsa sees them */
 };
 
-static Chunk *next_chunk(StoreWriter *writer, uint32 partition);
+static void next_chunk(StoreWriter *writer, uint32 partition);
+static Chunk *take_chunk(StoreWriter *writer, bool must, dsa_pointer *pointer);
+static bool take_slab(StoreWriter *writer, bool must);
 static void push_chunk(SharedPartition *partition, Chunk *chunk, dsa_pointer pointer);
 static void spill_chunk(StoreWriter *writer, uint32 partition);
 static int	own_file(Keyscan *run);
@@ -45,6 +70,7 @@ voxanne_entries_open(Keyscan *run, SharedSide *side)
 	writer->side = side;
 	writer->partitions = side_partitions(run, side);
 	writer->npartitions = 1 << side->partition_bits;
+	writer->cursors = palloc0_array(Cursor, writer->npartitions);
 	writer->chunks = palloc0_array(Chunk *, writer->npartitions);
 	writer->pointers = palloc0_array(dsa_pointer, writer->npartitions);
 	return writer;
@@ -58,39 +84,114 @@ void *
 voxanne_entries_next(StoreWriter *writer, uint64 hash)
 {
 	uint32		partition = hash_partition(writer->side, hash);
-	Chunk	   *chunk = writer->chunks[partition];
+	Cursor	   *cursor = &writer->cursors[partition];
+	Size		size = writer->side->entry_size;
 	void	   *entry;
 
-	if (chunk == NULL || chunk->used + writer->side->entry_size > CHUNK_CAPACITY)
-		chunk = next_chunk(writer, partition);
-	entry = chunk->data + chunk->used;
-	chunk->used += writer->side->entry_size;
+	if (unlikely(cursor->left < size))
+		next_chunk(writer, partition);
+	entry = cursor->at;
+	cursor->at += size;
+	cursor->left -= size;
 	return entry;
 }
 
 /* Hand on a partition's full chunk, if there is one, and start an empty one. */
-static Chunk *
+static void
 next_chunk(StoreWriter *writer, uint32 partition)
 {
-	Chunk	   *chunk = writer->chunks[partition];
+	Cursor	   *cursor = &writer->cursors[partition];
+	Chunk	   *full = writer->chunks[partition];
+	Chunk	   *chunk;
+	dsa_pointer pointer;
 
-	if (chunk != NULL && !voxanne_entries_charge(writer->run, CHUNK_BYTES))
+	if (full != NULL)
+		full->used = CHUNK_CAPACITY - cursor->left;
+	chunk = take_chunk(writer, full == NULL, &pointer);
+	if (chunk == NULL)
 	{
 		spill_chunk(writer, partition);
-		return chunk;
+		chunk = full;
 	}
-	if (chunk != NULL)
-		push_chunk(&writer->partitions[partition], chunk, writer->pointers[partition]);
 	else
-		pg_atomic_fetch_add_u64(&writer->run->shared->memory_used, CHUNK_BYTES);
+	{
+		if (full != NULL)
+			push_chunk(&writer->partitions[partition], full, writer->pointers[partition]);
+		writer->chunks[partition] = chunk;
+		writer->pointers[partition] = pointer;
+	}
+	cursor->at = chunk->data;
+	cursor->left = CHUNK_CAPACITY;
+}
 
-	writer->pointers[partition] = dsa_allocate(writer->run->area, CHUNK_BYTES);
-	chunk = dsa_get_address(writer->run->area, writer->pointers[partition]);
+/* An empty chunk; NULL if there is no memory for it, unless there must be one. */
+static Chunk *
+take_chunk(StoreWriter *writer, bool must, dsa_pointer *pointer)
+{
+	Keyscan    *run = writer->run;
+	Chunk	   *chunk;
+
+	if (run->slab_left < CHUNK_BYTES && !take_slab(writer, must))
+		return NULL;
+	*pointer = run->slab_rest;
+	run->slab_rest += CHUNK_BYTES;
+	run->slab_left -= CHUNK_BYTES;
+	chunk = dsa_get_address(run->area, *pointer);
 	chunk->next = InvalidDsaPointer;
-	chunk->used = 0;
 	chunk->file = -1;
-	writer->chunks[partition] = chunk;
 	return chunk;
+}
+
+/*
+ * Get memory for chunks, as much at once as there is to be had.  A parent's
+ * entries leave half of the run's memory to the sets that are built from them.
+ */
+static bool
+take_slab(StoreWriter *writer, bool must)
+{
+	Keyscan    *run = writer->run;
+	uint64		limit = run->shared->memory_limit / (writer->side->kind == SIDE_PARENT ? 2 : 1);
+	Size		bytes = Min(Max(run->slab_bytes * 2, FIRST_SLAB_BYTES), LAST_SLAB_BYTES);
+	dsa_pointer pointer;
+	Slab	   *slab;
+
+	while (!voxanne_charge(run, bytes, limit))
+	{
+		if (bytes > LEAST_SLAB_BYTES)
+			bytes = Max(bytes / 2, LEAST_SLAB_BYTES);
+		else if (!must)
+			return false;
+		else
+			limit = PG_UINT64_MAX;
+	}
+	pointer = dsa_allocate(run->area, bytes);
+	slab = dsa_get_address(run->area, pointer);
+	voxanne_populate(slab, bytes);
+	slab->next = run->slabs;
+	slab->bytes = bytes;
+	run->slabs = pointer;
+	run->slab_bytes = bytes;
+	run->slab_rest = pointer + MAXALIGN(sizeof(Slab));
+	run->slab_left = bytes - MAXALIGN(sizeof(Slab));
+	return true;
+}
+
+/*
+ * Have memory that is about to be written mapped at once instead of with a page
+ * fault for every page.  Where the kernel cannot (Linux before 5.14) or will
+ * not, pages are mapped when they are touched.
+ */
+void
+voxanne_populate(void *address, Size bytes)
+{
+#ifdef MADV_POPULATE_WRITE
+	uintptr_t	page = sysconf(_SC_PAGESIZE);
+	uintptr_t	start = TYPEALIGN(page, (uintptr_t) address);
+	uintptr_t	end = TYPEALIGN_DOWN(page, (uintptr_t) address + bytes);
+
+	if (end > start)
+		(void) madvise((void *) start, end - start, MADV_POPULATE_WRITE);
+#endif
 }
 
 /* Prepend a chunk to a partition's list; others may do the same meanwhile. */
@@ -99,12 +200,13 @@ push_chunk(SharedPartition *partition, Chunk *chunk, dsa_pointer pointer)
 {
 	uint64		head = pg_atomic_read_u64(&partition->chunks);
 
+	pg_atomic_fetch_add_u64(&partition->bytes, chunk->used);
 	do
 		chunk->next = (dsa_pointer) head;
 	while (!pg_atomic_compare_exchange_u64(&partition->chunks, &head, (uint64) pointer));
 }
 
-/* Write a full chunk to our file, leave a header on the list, empty the chunk. */
+/* Write a full chunk to our file and leave a header on the list. */
 static void
 spill_chunk(StoreWriter *writer, uint32 partition)
 {
@@ -129,7 +231,6 @@ spill_chunk(StoreWriter *writer, uint32 partition)
 	pg_atomic_fetch_add_u64(&run->shared->spilled, chunk->used);
 	voxanne_progress_spilled(run->shared->progress, chunk->used);
 	push_chunk(&writer->partitions[partition], header, pointer);
-	chunk->used = 0;
 }
 
 /*
@@ -139,32 +240,57 @@ void
 voxanne_entries_close(StoreWriter *writer)
 {
 	for (int i = 0; i < writer->npartitions; i++)
-		if (writer->chunks[i] != NULL)
-			push_chunk(&writer->partitions[i], writer->chunks[i], writer->pointers[i]);
+	{
+		Chunk	   *chunk = writer->chunks[i];
+
+		if (chunk == NULL)
+			continue;
+		chunk->used = CHUNK_CAPACITY - writer->cursors[i].left;
+		push_chunk(&writer->partitions[i], chunk, writer->pointers[i]);
+	}
+	pfree(writer->cursors);
 	pfree(writer->chunks);
 	pfree(writer->pointers);
 	pfree(writer);
 }
 
 /*
- * Account for memory; false, and nothing accounted for, once the run has none
- * left.
+ * Account for memory; false, and nothing accounted for, if the run would then
+ * have more than the limit.
  */
 bool
-voxanne_entries_charge(Keyscan *run, uint64 bytes)
+voxanne_charge(Keyscan *run, uint64 bytes, uint64 limit)
 {
 	KeyscanShared *shared = run->shared;
 
-	if (pg_atomic_fetch_add_u64(&shared->memory_used, bytes) + bytes <= shared->memory_limit)
+	if (pg_atomic_fetch_add_u64(&shared->memory_used, bytes) + bytes <= limit)
 		return true;
 	pg_atomic_fetch_sub_u64(&shared->memory_used, bytes);
 	return false;
 }
 
 void
-voxanne_entries_return(Keyscan *run, uint64 bytes)
+voxanne_uncharge(Keyscan *run, uint64 bytes)
 {
 	pg_atomic_fetch_sub_u64(&run->shared->memory_used, bytes);
+}
+
+/*
+ * Private memory for so many bytes, with anything in it; until the next call
+ * for the same purpose.
+ */
+void *
+voxanne_scratch(Keyscan *run, Scratch which, Size bytes)
+{
+	if (run->scratch_bytes[which] >= bytes)
+		return run->scratch[which];
+	if (run->scratch[which] != NULL)
+		pfree(run->scratch[which]);
+	run->scratch[which] = NULL;
+	run->scratch_bytes[which] = 0;
+	run->scratch[which] = MemoryContextAllocHuge(run->context, bytes);
+	run->scratch_bytes[which] = bytes;
+	return run->scratch[which];
 }
 
 /*
@@ -224,64 +350,57 @@ open_file(Keyscan *run, int file)
 }
 
 /*
- * Size of all entries of a partition.  Only after the barrier that ends the
- * scan, as all that follows.
+ * Entries of a partition.  Only after the barrier that ends the scan, as all
+ * that follows.
  */
 uint64
-voxanne_entries_bytes(Keyscan *run, SharedSide *side, int partition)
+voxanne_entries_count(Keyscan *run, SharedSide *side, int partition)
 {
-	SharedPartition *part = &side_partitions(run, side)[partition];
-	uint64		bytes = 0;
-
-	for (dsa_pointer p = (dsa_pointer) pg_atomic_read_u64(&part->chunks); DsaPointerIsValid(p);)
-	{
-		Chunk	   *chunk = dsa_get_address(run->area, p);
-
-		bytes += chunk->used;
-		p = chunk->next;
-	}
-	return bytes;
+	return pg_atomic_read_u64(&side_partitions(run, side)[partition].bytes) / side->entry_size;
 }
 
 /*
- * All entries of a partition side by side, in the current context.
- */
-char *
-voxanne_entries_read(Keyscan *run, SharedSide *side, int partition, uint64 *entries)
-{
-	SharedPartition *part = &side_partitions(run, side)[partition];
-	uint64		bytes = voxanne_entries_bytes(run, side, partition);
-	char	   *data = MemoryContextAllocHuge(CurrentMemoryContext, Max(bytes, 1));
-	char	   *at = data;
-
-	*entries = bytes / side->entry_size;
-	for (dsa_pointer p = (dsa_pointer) pg_atomic_read_u64(&part->chunks); DsaPointerIsValid(p);)
-	{
-		Chunk	   *chunk = dsa_get_address(run->area, p);
-
-		if (chunk->file < 0)
-			memcpy(at, chunk->data, chunk->used);
-		else
-		{
-			BufFile    *file = open_file(run, chunk->file);
-
-			if (BufFileSeek(file, chunk->fileno, chunk->offset, SEEK_SET) != 0 ||
-				BufFileRead(file, at, chunk->used) != chunk->used)
-				ereport(ERROR,
-						(errcode_for_file_access(),
-						 errmsg("could not read temporary file of a data check: %m")));
-		}
-		at += chunk->used;
-		p = chunk->next;
-	}
-	return data;
-}
-
-/*
- * Give a matched partition's chunks back.
+ * Start reading the entries of a partition.
  */
 void
-voxanne_entries_free(Keyscan *run, SharedSide *side, int partition)
+voxanne_entries_begin(Keyscan *run, SharedSide *side, int partition, StoreReader *reader)
+{
+	reader->next = (dsa_pointer) pg_atomic_read_u64(&side_partitions(run, side)[partition].chunks);
+}
+
+/*
+ * Read some more; false if there are none.
+ */
+bool
+voxanne_entries_read(Keyscan *run, StoreReader *reader)
+{
+	Chunk	   *chunk;
+
+	if (!DsaPointerIsValid(reader->next))
+		return false;
+	chunk = dsa_get_address(run->area, reader->next);
+	reader->next = chunk->next;
+	reader->bytes = chunk->used;
+	reader->data = chunk->data;
+	if (chunk->file >= 0)
+	{
+		BufFile    *file = open_file(run, chunk->file);
+
+		reader->data = voxanne_scratch(run, SCRATCH_CHUNK, CHUNK_BYTES);
+		if (BufFileSeek(file, chunk->fileno, chunk->offset, SEEK_SET) != 0 ||
+			BufFileRead(file, reader->data, chunk->used) != chunk->used)
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not read temporary file of a data check: %m")));
+	}
+	return true;
+}
+
+/*
+ * A partition has been matched: nobody will ask for its entries again.
+ */
+void
+voxanne_entries_forget(Keyscan *run, SharedSide *side, int partition)
 {
 	SharedPartition *part = &side_partitions(run, side)[partition];
 	dsa_pointer p = (dsa_pointer) pg_atomic_exchange_u64(&part->chunks, InvalidDsaPointer);
@@ -291,9 +410,26 @@ voxanne_entries_free(Keyscan *run, SharedSide *side, int partition)
 		Chunk	   *chunk = dsa_get_address(run->area, p);
 		dsa_pointer next = chunk->next;
 
-		if (chunk->file < 0)
-			voxanne_entries_return(run, CHUNK_BYTES);
-		dsa_free(run->area, p);
+		if (chunk->file >= 0)
+			dsa_free(run->area, p);
 		p = next;
 	}
+}
+
+/*
+ * Give this participant's slabs back, once all partitions have been matched.
+ */
+void
+voxanne_entries_release(Keyscan *run)
+{
+	while (DsaPointerIsValid(run->slabs))
+	{
+		dsa_pointer pointer = run->slabs;
+		Slab	   *slab = dsa_get_address(run->area, pointer);
+
+		run->slabs = slab->next;
+		voxanne_uncharge(run, slab->bytes);
+		dsa_free(run->area, pointer);
+	}
+	run->slab_left = run->slab_bytes = 0;
 }

@@ -1,0 +1,168 @@
+/*
+ * src/data/keyscan_row.c
+ *		Taking the wanted columns out of the rows of one table.
+ *
+ * A slot deforms every column up to the last one that is wanted, for any kind
+ * of tuple and of table.  The scan reads heap tuples only, millions of them, of
+ * which a few columns matter: columns before the first wanted one are skipped
+ * where their width is fixed, and values that nobody wants are not made.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/tupmacs.h"
+#include "core/compat.h"
+#include "data/keyscan_internal.h"
+#include "utils/rel.h"
+
+/* How a column lies in a tuple. */
+typedef struct RowColumn
+{
+	int16		length;			/* -1: varlena, -2: string that ends with NUL */
+	bool		byval;
+	bool		wanted;
+	uint8		align;			/* bytes, a power of two */
+} RowColumn;
+
+struct RowReader
+{
+	TupleDesc	desc;
+	VoxRow	   *row;
+	int			last;			/* column that is wanted */
+	int			first;			/* column number, minus one, to begin with in
+								 * a row without nulls, and where it is */
+	uint32		first_offset;
+	RowColumn	columns[FLEXIBLE_ARRAY_MEMBER];
+};
+
+static uint8 alignment(char align);
+
+/*
+ * Prepare to read rows of a table as far as the given column, into *row, whose
+ * arrays are made here.  Lives in the current context; the table stays open.
+ */
+RowReader *
+voxanne_row_open(Relation rel, AttrNumber last, VoxRow *row)
+{
+	RowReader  *reader = palloc0(offsetof(RowReader, columns) + sizeof(RowColumn) * last);
+
+	reader->desc = RelationGetDescr(rel);
+	reader->row = row;
+	reader->last = reader->first = last;
+	for (int i = 0; i < last; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(reader->desc, i);
+
+		reader->columns[i].length = att->attlen;
+		reader->columns[i].byval = att->attbyval;
+		reader->columns[i].align = alignment(att->attalign);
+	}
+	row->values = palloc0_array(Datum, Max(last, 1));
+	row->isnull = palloc0_array(bool, Max(last, 1));
+	return reader;
+}
+
+static uint8
+alignment(char align)
+{
+	switch (align)
+	{
+		case TYPALIGN_CHAR:
+			return 1;
+		case TYPALIGN_SHORT:
+			return ALIGNOF_SHORT;
+		case TYPALIGN_INT:
+			return ALIGNOF_INT;
+		default:
+			return ALIGNOF_DOUBLE;
+	}
+}
+
+/*
+ * Have a column read; before the first row.
+ */
+void
+voxanne_row_want(RowReader *reader, AttrNumber attnum)
+{
+	uint32		offset = 0;
+
+	reader->columns[attnum - 1].wanted = true;
+	for (reader->first = 0; reader->first < reader->last; reader->first++)
+	{
+		const RowColumn *column = &reader->columns[reader->first];
+
+		if (column->length < 0 || column->wanted)
+			break;
+		offset = TYPEALIGN(column->align, offset) + column->length;
+	}
+	reader->first_offset = offset;
+}
+
+/* Where a value begins, from where the one before it has ended. */
+static inline char *
+align_value(const RowColumn *column, char *at)
+{
+	/* a varlena with a short header is not aligned, and padding is zero */
+	if (column->length == -1 && *(uint8 *) at != 0)
+		return at;
+	return (char *) TYPEALIGN(column->align, (uintptr_t) at);
+}
+
+static inline char *
+value_end(const RowColumn *column, char *at)
+{
+	if (column->length > 0)
+		return at + column->length;
+	return column->length == -1 ? at + VARSIZE_ANY(at) : at + strlen(at) + 1;
+}
+
+/*
+ * Read the wanted columns of a row.  Values that are not passed by value point
+ * into the tuple.
+ */
+void
+voxanne_row_read(RowReader *reader, HeapTuple tuple)
+{
+	HeapTupleHeader header = tuple->t_data;
+	bool		nulls = HeapTupleHasNulls(tuple);
+	int			natts = Min(HeapTupleHeaderGetNatts(header), reader->last);
+	char	   *at = (char *) header + header->t_hoff;
+	int			i = 0;
+	VoxRow	   *row = reader->row;
+
+	if (!nulls)
+	{
+		i = reader->first;
+		at += reader->first_offset;
+	}
+	for (; i < natts; i++)
+	{
+		const RowColumn *column = &reader->columns[i];
+
+		if (nulls && att_isnull(i, header->t_bits))
+		{
+			row->isnull[i] = true;
+			row->values[i] = (Datum) 0;
+			continue;
+		}
+		at = align_value(column, at);
+		if (column->wanted)
+		{
+			row->isnull[i] = false;
+			row->values[i] = fetch_att(at, column->byval, column->length);
+		}
+		at = value_end(column, at);
+	}
+	/* columns that were added to the table after the row was written */
+	for (i = natts; i < reader->last; i++)
+		if (reader->columns[i].wanted)
+			row->values[i] = heap_getattr(tuple, i + 1, reader->desc, &row->isnull[i]);
+}
+
+void
+voxanne_row_close(RowReader *reader)
+{
+	pfree(reader->row->values);
+	pfree(reader->row->isnull);
+	pfree(reader);
+}
