@@ -4,7 +4,10 @@
  *
  * A set is an open-addressing table of whole keys, so that a hit is one as
  * surely as a miss.  All sets of a parent together do not fit in cache: look-ups
- * are collected, and the slots of a batch are fetched ahead of being looked at.
+ * are collected, and the slots of a batch are fetched before they are looked at.
+ * The fetches follow each other closely, as what they wait for (each for a page
+ * table's entry, too) then overlaps; one here and there among the reading of rows
+ * would be waited for in full.
  */
 #include "postgres.h"
 
@@ -166,14 +169,10 @@ void
 voxanne_probe(Prober *prober, const uint64 *words, uint64 hash, RowId row)
 {
 	int			i = prober->waiting;
-	uint32		partition = hash_partition(prober->parent, hash);
 
 	prober->hash[i] = hash;
 	prober->row[i] = row;
 	memcpy(prober->key[i], words, prober->words * sizeof(uint64));
-	if (prober->slots[partition] != NULL)
-		__builtin_prefetch(prober->slots[partition] +
-						   (hash & prober->sets[partition].mask) * prober->words);
 	if (++prober->waiting == BATCH)
 		probe_batch(prober);
 }
@@ -213,6 +212,14 @@ is_member(Prober *prober, uint64 hash, const uint64 *key)
 static void
 probe_batch(Prober *prober)
 {
+	for (int i = 0; i < prober->waiting; i++)
+	{
+		uint32		partition = hash_partition(prober->parent, prober->hash[i]);
+
+		if (prober->slots[partition] != NULL)
+			__builtin_prefetch(prober->slots[partition] +
+							   (prober->hash[i] & prober->sets[partition].mask) * prober->words);
+	}
 	for (int i = 0; i < prober->waiting; i++)
 		if (!is_member(prober, prober->hash[i], prober->key[i]))
 			lot_add(&prober->lot, prober->row[i]);
