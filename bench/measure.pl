@@ -1,12 +1,13 @@
 #!/usr/bin/perl
-# measure.pl QUESTIONS ROUNDS: run every query of the file in turn, so many rounds after one to warm up,
-# and print a table of medians in seconds, with the ratios of the last of each question to the others and
+# measure.pl QUESTIONS ROUNDS [ONLY]: run every query of the file in turn, or the first and those whose
+# question or answerer match a regular expression, so many rounds after one to warm up, and print a table of medians in seconds, with the ratios of the last of each question to the others and
 # to the limit.  psql finds the server by its environment.
 use strict;
 use warnings;
 use Time::HiRes qw(time);
 
-my ($file, $rounds) = @ARGV;
+my ($file, $rounds, $only) = @ARGV;
+$only //= '';
 my @queries;
 open(my $in, '<', $file) or die "$file: $!\n";
 while (my $line = <$in>)
@@ -14,12 +15,14 @@ while (my $line = <$in>)
 	next if $line =~ /^\s*(#|$)/;
 	chomp $line;
 	my ($question, $who, $settings, $sql) = split /\s*\|\s*/, $line, 4;
+	next if @queries && "$question $who" !~ /$only/;
 	push @queries, { question => $question, who => $who, settings => $settings, sql => $sql, times => [] };
 }
 close $in;
 
 # What both sides get, unless a query sets it.
-my @common = ('max_parallel_workers_per_gather=1', 'max_parallel_maintenance_workers=1', 'maintenance_work_mem=1GB', 'jit=off');
+my @common = ('max_parallel_workers_per_gather=1', 'max_parallel_maintenance_workers=1',
+	 'maintenance_work_mem=1GB', 'jit=off');
 
 for my $round (0 .. $rounds)
 {
