@@ -66,7 +66,7 @@ endif
 $(SCRIPT): $(ROOM_SQL) tools/join-sql voxanne_ops.control Makefile
 	tools/join-sql $(ROOM_SQL) > $@.tmp && mv $@.tmp $@
 
-AGENT_LIBS ?= -lcurl -lcrypto -lz
+AGENT_LIBS ?= -lcurl -lcrypto -lz -llz4 -lzstd
 AGENT_HARDENING = -pthread -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fno-strict-aliasing
 AGENT_WARNINGS = -Wall -Wmissing-prototypes -Wpointer-arith -Wdeclaration-after-statement -Wvla -Wformat-security -Wno-psabi
 src/agent/%.o: src/agent/%.c $(wildcard src/agent/*.h)

@@ -30,6 +30,8 @@ gcc                   command -v gcc
 make                  command -v make
 libc6-dev             [ -f /usr/include/stdlib.h ]
 zlib1g-dev            [ -f /usr/include/zlib.h ]
+liblz4-dev            [ -f /usr/include/lz4frame.h ]
+libzstd-dev           [ -f /usr/include/zstd.h ]
 libssl-dev            [ -f /usr/include/openssl/evp.h ]
 libcurl4-openssl-dev  find /usr/include -path "*curl/curl.h" | grep .
 '
