@@ -44,6 +44,8 @@ typedef struct Options
 								 * processors, but see MAX_DEFAULT_JOBS */
 	uint64_t	rate;			/* bytes a second, 0: no limit */
 	bool		progress;		/* tell on standard error how far it is */
+	const char **tables;		/* that a dump must have, as SQL writes them */
+	int			n_tables;
 } Options;
 
 #define MAX_JOBS 64
@@ -60,6 +62,7 @@ typedef struct Command
 } Command;
 
 extern const Command verify_backup_command;
+extern const Command verify_dump_command;
 extern const Command fetch_command;
 extern const Command post_command;
 

@@ -52,6 +52,7 @@ typedef struct Backup
 } Backup;
 
 /* in locate.c */
+extern void report_location(Report *report, const char *path, int error);
 extern int	open_location(Report *report, const char *path);
 extern bool is_within(const Options *options, int fd);
 extern void allow_links(SandboxPlan *plan, const Options *options, int location);

@@ -105,6 +105,14 @@ digest_end(Digest *digest, unsigned char *result)
 	return true;
 }
 
+/* A result in hexadecimal; "text" has room for 2 * MAX_DIGEST_SIZE + 1 bytes. */
+void
+digest_text(DigestKind kind, const unsigned char *result, char *text)
+{
+	for (size_t i = 0; i < kinds[kind].size; i++)
+		snprintf(text +2 * i, 3, "%02x", result[i]);
+}
+
 void
 digest_free(Digest *digest)
 {

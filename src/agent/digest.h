@@ -35,6 +35,7 @@ extern size_t digest_size(DigestKind kind);
 extern bool digest_begin(Digest *digest, DigestKind kind);
 extern bool digest_add(Digest *digest, const void *data, size_t len);
 extern bool digest_end(Digest *digest, unsigned char *result);
+extern void digest_text(DigestKind kind, const unsigned char *result, char *text);
 extern void digest_free(Digest *digest);
 
 #endif							/* VOXANNE_AGENT_DIGEST_H */

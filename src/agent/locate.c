@@ -47,15 +47,10 @@ static const struct
 	{ENAMETOOLONG, "path_too_long", "is too long", NULL},
 };
 
-/* Open the path that the caller named; -1 with the report's error set. */
-int
-open_location(Report *report, const char *path)
+/* The path that the caller named cannot be opened: the report's error says why. */
+void
+report_location(Report *report, const char *path, int error)
 {
-	int			fd = open(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC);
-	int			error = errno;
-
-	if (fd >= 0)
-		return fd;
 	for (size_t i = 0; i < sizeof(location_errors) / sizeof(location_errors[0]); i++)
 	{
 		if (location_errors[i].error == error)
@@ -63,12 +58,22 @@ open_location(Report *report, const char *path)
 			report_error(report, location_errors[i].code,
 						 format("Path \"%s\" %s.", path, location_errors[i].message),
 						 location_errors[i].hint);
-			return -1;
+			return;
 		}
 	}
 	report_error(report, "path_error",
 				 format("Path \"%s\" cannot be opened: %s.", path, describe_errno(error)), NULL);
-	return -1;
+}
+
+/* Open the path that the caller named, a directory; -1 with the report's error set. */
+int
+open_location(Report *report, const char *path)
+{
+	int			fd = open(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		report_location(report, path, errno);
+	return fd;
 }
 
 /* The path of an open descriptor without any symbolic link; NULL if unknown. */

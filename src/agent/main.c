@@ -12,6 +12,7 @@
 
 static const Command *const commands[] = {
 	&verify_backup_command,
+	&verify_dump_command,
 	&fetch_command,
 	&post_command,
 };
@@ -27,6 +28,7 @@ static const struct option long_options[] = {
 	{"jobs", required_argument, NULL, 'j'},
 	{"rate", required_argument, NULL, 'r'},
 	{"progress", no_argument, NULL, 'P'},
+	{"table", required_argument, NULL, 't'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0}
 };
@@ -55,13 +57,14 @@ usage(FILE *out)
 	fputs("  voxanne_agent --version | --help\n\n"
 		  "Options:\n"
 		  "  --format text|json       how to answer (default text)\n"
-		  "  --level status|verify    verify-backup: how deep (default status: presence and sizes;\n"
-		  "                           verify: also all contents, pages and WAL)\n"
+		  "  --level status|verify    verify-backup, verify-dump: how deep (default status: presence\n"
+		  "                           and sizes; verify: also all contents, pages and WAL)\n"
 		  "  --system-identifier N    verify-backup: the cluster that it must be a backup of\n"
-		  "  --within DIRECTORY       verify-backup: refuse what lies elsewhere; may be repeated\n"
+		  "  --table SCHEMA.TABLE     verify-dump: must be there with data; may be repeated\n"
+		  "  --within DIRECTORY       verify-...: refuse what lies elsewhere; may be repeated\n"
 		  "  --jobs N                 verify-backup: threads that read (default: one a processor, at most 4)\n"
-		  "  --rate N                 verify-backup: read at most N kB a second\n"
-		  "  --progress               verify-backup: tell on standard error how far it is\n"
+		  "  --rate N                 verify-...: read at most N kB a second\n"
+		  "  --progress               verify-...: tell on standard error how far it is\n"
 		  "  --parent PID             end when this process, the parent, ends\n\n"
 		  "fetch and post read a JSON object from standard input: url or url_file, body, content_type,\n"
 		  "headers, timeout_ms, connect_timeout_ms, max_bytes, ca_file, allow_http.\n\n"
@@ -158,6 +161,10 @@ store_option(Options *options, int which, const char *value)
 			return true;
 		case 'P':
 			options->progress = true;
+			return true;
+		case 't':
+			options->tables = xrealloc(options->tables, (size_t) (options->n_tables + 1) * sizeof(char *));
+			options->tables[options->n_tables++] = value;
 			return true;
 		default:
 			return false;

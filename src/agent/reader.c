@@ -38,17 +38,17 @@ reader_close(Reader *reader)
 }
 
 /*
- * Fill the buffer from "at"; less than "want" only at the file's end, -1 with
- * errno set on an error.  Sets "cold" if something was not in the page cache.
+ * Read "want" bytes from "at"; less only at the file's end, -1 with errno set
+ * on an error.  Sets "cold" if something was not in the page cache.
  */
-static ssize_t
-fill(Reader *reader, int fd, size_t want, uint64_t at, bool *cold)
+ssize_t
+read_file(int fd, unsigned char *buffer, size_t want, uint64_t at, bool *cold)
 {
 	size_t		have = 0;
 
 	while (have < want)
 	{
-		struct iovec rest = {reader->buffer + have, want - have};
+		struct iovec rest = {buffer + have, want - have};
 		ssize_t		got = -1;
 
 		if (!*cold)
@@ -125,7 +125,7 @@ read_part(Reader *reader, int fd, const ReadOrder *order)
 		pace_wait(reader->pace, want);
 		if (!cold)
 			first_cold = at;
-		got = fill(reader, fd, want, at, &cold);
+		got = read_file(fd, reader->buffer, want, at, &cold);
 		if (got < 0)
 			result.error = errno;
 		result.complete = got == (ssize_t) want && digest_add(&reader->digest, reader->buffer, want);

@@ -46,6 +46,7 @@ typedef struct ReadOrder
 	bool		second;
 } ReadOrder;
 
+extern ssize_t read_file(int fd, unsigned char *buffer, size_t want, uint64_t at, bool *cold);
 extern void reader_open(Reader *reader);
 extern void reader_close(Reader *reader);
 extern ReadResult reader_read(Reader *reader, const ReadOrder *order);

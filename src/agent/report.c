@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const char *const result_names[] = {"passed", "skipped", "warning", "failed"};
 
@@ -92,6 +93,19 @@ char *
 count_of(uint64_t count, const char *one, const char *many)
 {
 	return format("%" PRIu64 " %s", count, count == 1 ? one : many);
+}
+
+/* "YYYY-MM-DDTHH:MM:SSZ" */
+char *
+iso_time(int64_t when)
+{
+	time_t		seconds = (time_t) when;
+	struct tm	tm;
+	char		str[64];
+
+	if (gmtime_r(&seconds, &tm) == NULL || strftime(str, sizeof(str), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		return NULL;
+	return xstrdup(str);
 }
 
 /* The worst of all checks, in the words of the protocol. */

@@ -32,19 +32,6 @@ const Command verify_backup_command = {
 	.run = verify_backup,
 };
 
-/* "YYYY-MM-DDTHH:MM:SSZ" */
-static char *
-iso_time(int64_t when)
-{
-	time_t		seconds = (time_t) when;
-	struct tm	tm;
-	char		str[64];
-
-	if (gmtime_r(&seconds, &tm) == NULL || strftime(str, sizeof(str), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		return NULL;
-	return xstrdup(str);
-}
-
 /* Seconds since the backup was made, a clock in the past aside. */
 static int64_t
 age_of(const Backup *backup)

@@ -1,0 +1,283 @@
+/*
+ * src/agent/dump_directory.c
+ *		Dumps in directory format: pg_dump --format=directory.
+ *
+ * A file toc.dat with the table of contents, a file for each table's data and
+ * each large object, compressed or not, and lists of large objects.  Files are
+ * opened only below the directory and only by names that the format itself can
+ * give; what else lies there is not of the dump.
+ */
+#include "dump.h"
+#include "dump_blobs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CONTENTS "toc.dat"
+#define OPEN_FILE (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+
+static void verify_directory(DumpRun *run);
+
+const DumpFormat directory_format = {
+	.name = "directory",
+	.verify = verify_directory,
+};
+
+/* A file of the dump that was read */
+typedef struct PartFile
+{
+	char	   *name;
+	char		sha256[2 * MAX_DIGEST_SIZE + 1];
+} PartFile;
+
+/* State of the reading. */
+typedef struct Parts
+{
+	DumpRun    *run;
+	Blobs		blobs;
+	PartFile   *files;
+	uint32_t	n_files;
+	uint32_t	room;
+} Parts;
+
+/* One open file of the dump. */
+typedef struct Part
+{
+	char	   *name;			/* as it is on disk */
+	int			fd;
+	uint64_t	size;
+	FileSource	file;
+	Stream		in;
+} Part;
+
+/*
+ * Open file "name", or what it is called when compressed; what is wrong, or
+ * NULL.
+ */
+static char *
+open_part(Parts *parts, const char *name, Part *part)
+{
+	static const char *const suffixes[] = {"", ".gz", ".lz4", ".zst"};
+	int			error = ENOENT;
+	struct stat st;
+
+	memset(part, 0, sizeof(*part));
+	part->fd = -1;
+	for (size_t i = 0; part->fd < 0 && error == ENOENT && i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
+	{
+		free(part->name);
+		part->name = format("%s%s", name, suffixes[i]);
+		part->fd = openat(parts->run->dump->fd, part->name, OPEN_FILE);
+		error = part->fd < 0 ? errno : 0;
+	}
+	if (error == ENOENT)
+		return format("its file %s is missing", name);
+	if (error != 0)
+		return format("its file %s is %s", part->name,
+					  error == ELOOP ? "a symbolic link" : format("unreadable: %s", describe_errno(error)));
+	if (fstat(part->fd, &st) != 0 || !S_ISREG(st.st_mode))
+	{
+		close(part->fd);
+		part->fd = -1;
+		return format("its file %s is not a regular file", part->name);
+	}
+	part->size = (uint64_t) st.st_size;
+	parts->run->dump->size += part->size;
+	file_source_open(&part->file, part->fd, &parts->run->pace, parts->run->deep);
+	stream_open_file(&part->in, compression_of_name(part->name, NULL), &part->file);
+	return NULL;
+}
+
+/* Remember a file's digest and close it. */
+static void
+close_part(Parts *parts, Part *part)
+{
+	PartFile   *file;
+
+	if (part->fd < 0)
+	{
+		free(part->name);
+		return;
+	}
+	if (parts->n_files == parts->room)
+	{
+		parts->room = parts->room == 0 ? 64 : 2 * parts->room;
+		parts->files = xrealloc(parts->files, parts->room * sizeof(PartFile));
+	}
+	file = &parts->files[parts->n_files++];
+	file->name = part->name;
+	file_source_rest(&part->file);
+	file_source_digest(&part->file, file->sha256);
+	stream_close(&part->in);
+	file_source_close(&part->file);
+	close(part->fd);
+}
+
+/* Where a problem with a file's contents belongs. */
+static Check *
+check_of_contents(Parts *parts)
+{
+	return parts->run->deep ? parts->run->readable : parts->run->present;
+}
+
+/* One file with contents; "problem" says what is wrong with its entry. */
+static void
+read_part(Parts *parts, const char *name, const char *label, DumpEntry *entry)
+{
+	Part		part;
+	char	   *problem = open_part(parts, name, &part);
+
+	if (problem != NULL)
+		check_problem(parts->run->present, label, "%s", problem);
+	else if (part.size == 0 && entry->kind == ENTRY_DATA)
+		check_problem(parts->run->present, label, "its file %s is empty", part.name);
+	else if (parts->run->deep && (problem = read_entry_data(parts->run, entry, &part.in)) != NULL)
+		check_problem(parts->run->readable, label, "file %s: %s", part.name, problem);
+	free(problem);
+	close_part(parts, &part);
+}
+
+/* A list of large objects. */
+static void
+read_list(Parts *parts, const DumpEntry *entry)
+{
+	const char *name = entry->file != NULL && is_blobs_toc(entry->file) ? entry->file : "blobs.toc";
+	char	   *label = entry_label(entry);
+	Part		part;
+	char	   *problem = open_part(parts, name, &part);
+
+	if (problem != NULL)
+		check_problem(parts->run->present, label, "%s", problem);
+	else if ((problem = blobs_read_toc(&parts->blobs, &part.in)) != NULL)
+		check_problem(check_of_contents(parts), label, "file %s: %s", part.name, problem);
+	free(problem);
+	free(label);
+	close_part(parts, &part);
+}
+
+/* The large objects in the lists. */
+static void
+read_blobs(Parts *parts)
+{
+	DumpEntry	nobody = {.kind = ENTRY_OTHER};
+	const OidList *wanted = &parts->blobs.wanted;
+
+	for (uint32_t i = 0; i < wanted->n; i++)
+	{
+		char	   *name = format("blob_%" PRIu32 ".dat", wanted->oids[i]);
+		char	   *label = format("large object %" PRIu32, wanted->oids[i]);
+
+		read_part(parts, name, label, &nobody);
+		parts->run->dump->n_blobs++;
+		free(name);
+		free(label);
+	}
+	free(parts->blobs.wanted.oids);
+}
+
+static int
+compare_files(const void *a, const void *b)
+{
+	return strcmp(((const PartFile *) a)->name, ((const PartFile *) b)->name);
+}
+
+/*
+ * The dump's digest: of a line with digest and name for each of its files in
+ * the order of their names, as sha256sum prints them.
+ */
+static void
+digest_of_files(Parts *parts)
+{
+	Digest		digest = {0};
+	unsigned char result[MAX_DIGEST_SIZE];
+	bool		good = digest_begin(&digest, DIGEST_SHA256);
+
+	if (parts->n_files > 0)
+		qsort(parts->files, parts->n_files, sizeof(PartFile), compare_files);
+	for (uint32_t i = 0; i < parts->n_files; i++)
+	{
+		char	   *line = format("%s  %s\n", parts->files[i].sha256, parts->files[i].name);
+
+		good = good && parts->files[i].sha256[0] != '\0' && digest_add(&digest, line, strlen(line));
+		free(line);
+		free(parts->files[i].name);
+	}
+	if (good && digest_end(&digest, result))
+		digest_text(DIGEST_SHA256, result, parts->run->dump->sha256);
+	digest_free(&digest);
+	free(parts->files);
+}
+
+/* Everything that the table of contents names. */
+static void
+read_parts(Parts *parts)
+{
+	Dump	   *dump = parts->run->dump;
+
+	for (uint32_t i = 0; i < dump->n_entries; i++)
+	{
+		DumpEntry  *entry = &dump->entries[i];
+		char	   *label;
+
+		if (!entry->has_data)
+			continue;
+		if (entry->kind == ENTRY_BLOBS)
+		{
+			read_list(parts, entry);
+			continue;
+		}
+		label = entry_label(entry);
+		if (entry->file == NULL)
+			check_problem(parts->run->present, label, "the table of contents names no file for it");
+		else
+			read_part(parts, entry->file, label, entry);
+		free(label);
+	}
+	read_blobs(parts);
+}
+
+/* The table of contents: checks dump_header and toc_readable; false if it cannot be read. */
+static bool
+read_contents(Parts *parts)
+{
+	DumpRun    *run = parts->run;
+	Dump	   *dump = run->dump;
+	const unsigned char *data;
+	Part		part;
+	char	   *problem = open_part(parts, CONTENTS, &part);
+
+	if (problem != NULL)
+		check_set(run->contents, CHECK_FAILED, "The table of contents cannot be read: %s.", problem);
+	else if (!read_dump_header(&part.in, &dump->header, &problem))
+		conclude_header(run, problem);
+	else if (conclude_header(run, NULL), !read_dump_toc(&part.in, dump, false, &problem))
+		conclude_toc(run, problem);
+	else if (stream_look(&part.in, &data) > 0)
+		conclude_toc(run, "something follows its end");
+	else
+		conclude_toc(run, part.in.problem);
+	free(problem);
+	close_part(parts, &part);
+	return run->contents->result == CHECK_PASSED && run->contents->detail != NULL;
+}
+
+/* See DumpFormat. */
+static void
+verify_directory(DumpRun *run)
+{
+	Parts		parts = {.run = run};
+
+	run->contents = report_check(run->report, "toc_readable");
+	run->present = report_check(run->report, "data_present");
+	run->readable = run->deep ? report_check(run->report, "data_readable") : NULL;
+	run->dump->size = 0;
+	if (read_contents(&parts))
+		read_parts(&parts);
+	digest_of_files(&parts);
+}
