@@ -3,8 +3,7 @@
  *		Level "verify": what the files of a backup contain.
  *
  * Every file is read once, by one of several threads, which computes what the
- * manifest states and looks at the pages at the same time.  Threads and not
- * processes, as the sandbox allows no processes and results need no pipes.
+ * manifest states and looks at the pages at the same time.
  *
  * A file that somebody changes while it is read, as a copy under way does, is
  * read once more before it is called bad.  If its checksum is right it was read
@@ -12,17 +11,15 @@
  */
 #include "contents.h"
 #include "crc32c.h"
+#include "jobs.h"
 #include "reader.h"
 #include "work.h"
 
 #include <inttypes.h>
-#include <malloc.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define STACK_SIZE ((size_t) 512 * 1024)
 #define CHECKSUM_VERSION 1		/* of data pages: the only one there is */
 
 /* What all threads share. */
@@ -192,58 +189,6 @@ read_units(void *argument)
 	return NULL;
 }
 
-/* The thread that tells how far we are. */
-static void *
-tell_progress(void *pace)
-{
-	pace_tell_until_over(pace);
-	return NULL;
-}
-
-static int
-job_count(const Options *options)
-{
-	cpu_set_t	cpus;
-	int			n = 1;
-
-	if (options->jobs > 0)
-		return options->jobs;
-	if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
-		n = CPU_COUNT(&cpus);
-	return n < MAX_DEFAULT_JOBS ? n : MAX_DEFAULT_JOBS;
-}
-
-/* Read everything, with this thread and as many more as there may be. */
-static void
-read_all(Contents *contents)
-{
-	int			jobs = job_count(contents->options);
-	pthread_t	threads[MAX_JOBS];
-	pthread_t	teller;
-	bool		telling;
-	int			n = 0;
-	pthread_attr_t attr;
-
-	/*
-	 * each further arena would reserve 64 MB of the address space that we may
-	 * take
-	 */
-	mallopt(M_ARENA_MAX, 2);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	telling = contents->options->progress && pthread_create(&teller, &attr, tell_progress, &contents->pace) == 0;
-	while (n < jobs - 1 && (uint32_t) n + 1 < contents->work.n_units &&
-		   pthread_create(&threads[n], &attr, read_units, contents) == 0)
-		n++;
-	read_units(contents);
-	for (int i = 0; i < n; i++)
-		pthread_join(threads[i], NULL);
-	pace_over(&contents->pace);
-	if (telling)
-		pthread_join(teller, NULL);
-	pthread_attr_destroy(&attr);
-}
-
 /* The sentence of check file_checksums. */
 static void
 conclude_checksums(const Contents *contents, Check *check)
@@ -312,7 +257,7 @@ verify_contents(Report *report, Backup *backup, const Options *options, Check *r
 	pthread_mutex_init(&contents.lock, NULL);
 	work_plan(&contents.work, &backup->manifest);
 	pace_start(&contents.pace, options, contents.work.bytes);
-	read_all(&contents);
+	run_jobs(options, &contents.pace, contents.work.n_units, read_units, &contents);
 	work_free(&contents.work);
 
 	conclude_checksums(&contents, contents.checksums);

@@ -2,7 +2,7 @@
  * src/agent/control_file.c
  *		global/pg_control and PG_VERSION of a backup: whose it is, and of what version.
  */
-#include "backup.h"
+#include "wal.h"
 #include "crc32c.h"
 #include "page.h"
 
@@ -36,9 +36,6 @@ static const struct
 /* Where pg_control's own checksum may stand; it moved as fields were added. */
 #define CRC_FIRST 200
 #define CRC_LAST 512
-
-#define MIN_WAL_SEGMENT (UINT32_C(1) << 20)
-#define MAX_WAL_SEGMENT (UINT32_C(1) << 30)
 
 /* Does a checksum of all that precedes it stand where one may? */
 static bool

@@ -1,6 +1,6 @@
 /*
  * src/agent/digest.c
- *		The checksums that a manifest can state of a file.
+ *		The checksums that a manifest, or pgBackRest, states of a file.
  *
  * SHA comes from OpenSSL, which uses the processor's instructions for it.  What
  * OpenSSL loads when it is first asked cannot be opened inside the sandbox, so
@@ -26,6 +26,7 @@ static struct
 	[DIGEST_SHA256] = {"SHA256", 32, "SHA256", NULL},
 	[DIGEST_SHA384] = {"SHA384", 48, "SHA384", NULL},
 	[DIGEST_SHA512] = {"SHA512", 64, "SHA512", NULL},
+	[DIGEST_SHA1] = {"SHA1", 20, "SHA1", NULL},
 };
 
 /* Comes before everything else here, before the sandbox and before any thread. */
@@ -41,11 +42,11 @@ digest_load(void)
 	}
 }
 
-/* The kind of that name in any case; -1 if there is none. */
+/* The kind that manifests call so, in any case; -1 if there is none. */
 int
 digest_kind(const char *name)
 {
-	for (int i = 0; i < N_DIGESTS; i++)
+	for (int i = 0; i < N_MANIFEST_DIGESTS; i++)
 	{
 		if (strcasecmp(name, kinds[i].name) == 0)
 			return i;

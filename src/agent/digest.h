@@ -1,6 +1,6 @@
 /*
  * src/agent/digest.h
- *		The checksums that a manifest can state of a file.
+ *		The checksums that a manifest, or pgBackRest, states of a file.
  */
 #ifndef VOXANNE_AGENT_DIGEST_H
 #define VOXANNE_AGENT_DIGEST_H
@@ -15,6 +15,8 @@ typedef enum DigestKind
 	DIGEST_SHA256,
 	DIGEST_SHA384,
 	DIGEST_SHA512,
+	N_MANIFEST_DIGESTS,			/* no manifest states what follows */
+	DIGEST_SHA1 = N_MANIFEST_DIGESTS,
 	N_DIGESTS
 } DigestKind;
 

@@ -95,7 +95,7 @@ count_of(uint64_t count, const char *one, const char *many)
 	return format("%" PRIu64 " %s", count, count == 1 ? one : many);
 }
 
-/* "YYYY-MM-DDTHH:MM:SSZ" */
+/* "YYYY-MM-DDTHH:MM:SSZ" of seconds since 1970, or NULL */
 char *
 iso_time(int64_t when)
 {
@@ -106,6 +106,12 @@ iso_time(int64_t when)
 	if (gmtime_r(&seconds, &tm) == NULL || strftime(str, sizeof(str), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
 		return NULL;
 	return xstrdup(str);
+}
+
+char *
+format_lsn(uint64_t lsn)
+{
+	return format("%X/%X", (unsigned int) (lsn >> 32), (unsigned int) lsn);
 }
 
 /* The worst of all checks, in the words of the protocol. */

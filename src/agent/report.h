@@ -62,5 +62,7 @@ extern void check_problem(Check *check, const char *path, const char *fmt,...) _
 extern ExitStatus report_print(const Report *report, bool json);
 extern char *iso_time(int64_t when);
 extern char *count_of(uint64_t count, const char *one, const char *many);
+extern char *iso_time(int64_t when);
+extern char *format_lsn(uint64_t lsn);
 
 #endif							/* VOXANNE_AGENT_REPORT_H */

@@ -39,12 +39,6 @@ age_of(const Backup *backup)
 	return backup->now > backup->manifest.newest ? backup->now - backup->manifest.newest : 0;
 }
 
-static char *
-format_lsn(uint64_t lsn)
-{
-	return format("%X/%X", (unsigned int) (lsn >> 32), (unsigned int) lsn);
-}
-
 /* Member "backup", as far as it is known. */
 static void
 print_members(JsonWriter *w, const void *subject)

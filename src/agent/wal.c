@@ -1,6 +1,6 @@
 /*
  * src/agent/wal.c
- *		The WAL that a backup needs, in its pg_wal.
+ *		Segments of WAL and their pages; the WAL that a backup needs, in its pg_wal.
  *
  * The manifest states from where to where on which timelines.  A backup made
  * without WAL, to be restored with an archive, is no damaged backup: that is a
@@ -37,49 +37,79 @@ static const struct
 
 #define N_MAGICS (sizeof(magics) / sizeof(magics[0]))
 
-static void
-name_segment(const Wal *wal, char *name, uint32_t timeline, uint64_t segment)
+/* A backup's pg_wal */
+typedef struct BackupWal
 {
-	uint64_t	per_id = (UINT64_C(1) << 32) / wal->segment_size;
+	const Backup *backup;
+	int			dir;			/* -1: none */
+	int			fd;				/* of the open segment */
+} BackupWal;
+
+/* "name" has room for WAL_NAME_SIZE bytes. */
+void
+wal_segment_name(char *name, uint32_t timeline, uint64_t segment, uint32_t segment_size)
+{
+	uint64_t	per_id = (UINT64_C(1) << 32) / segment_size;
 
 	snprintf(name, WAL_NAME_SIZE, "%08" PRIX32 "%08" PRIX32 "%08" PRIX32, timeline,
 			 (uint32_t) (segment / per_id), (uint32_t) (segment % per_id));
 }
 
+/* The major version that writes pages with this magic number, or NULL. */
+const char *
+wal_version(uint16_t magic)
+{
+	for (size_t i = 0; i < N_MAGICS; i++)
+	{
+		if (magics[i].magic == magic)
+			return magics[i].version;
+	}
+	return NULL;
+}
+
 void
 wal_close_segment(Wal *wal)
 {
-	if (wal->fd >= 0)
-		close(wal->fd);
-	wal->fd = -1;
+	if (wal->is_open)
+		wal->source->close(wal);
+	wal->is_open = false;
 	wal->buffer_len = 0;
 }
 
-/*
- * Open the segment for a range: of the range's timeline or, as recovery does,
- * rather of a later one that had begun by then.  False, with errno set and name
- * the one of the range's own timeline, if there is none.
- */
+/* Open the segment for a range, if it is not open already; false, with errno set, if that fails. */
 bool
 wal_open_segment(Wal *wal, int range, uint64_t segment)
 {
-	const Manifest *manifest = &wal->backup->manifest;
-
-	if (wal->fd >= 0 && wal->segment == segment && wal->range == range)
+	if (wal->is_open && wal->segment == segment && wal->range == range)
 		return true;
 	wal_close_segment(wal);
+	wal->is_open = wal->source->open(wal, range, segment);
+	wal->segment = segment;
+	wal->range = range;
+	return wal->is_open;
+}
+
+/*
+ * Open a segment of a backup: of the range's timeline or, as recovery does,
+ * rather of a later one that had begun by then.  If there is none, name is the
+ * one of the range's own timeline.
+ */
+static bool
+backup_open(Wal *wal, int range, uint64_t segment)
+{
+	BackupWal  *place = wal->place;
+	const Manifest *manifest = &place->backup->manifest;
+
 	for (int i = 0; i <= range; i++)
 	{
 		if (i < range && manifest->ranges[i].start_lsn / wal->segment_size > segment)
 			continue;
 		wal->timeline = manifest->ranges[i].timeline;
-		name_segment(wal, wal->name, wal->timeline, segment);
-		wal->fd = openat(wal->dir, wal->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-		if (wal->fd >= 0)
+		wal_segment_name(wal->name, wal->timeline, segment, wal->segment_size);
+		place->fd = openat(place->dir, wal->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+		if (place->fd >= 0)
 		{
-			wal->segment = segment;
-			wal->range = range;
-			posix_fadvise(wal->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+			posix_fadvise(place->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 			return true;
 		}
 		if (errno != ENOENT)
@@ -88,6 +118,32 @@ wal_open_segment(Wal *wal, int range, uint64_t segment)
 	return false;
 }
 
+static ssize_t
+backup_fill(Wal *wal, uint64_t start)
+{
+	BackupWal  *place = wal->place;
+	ssize_t		got;
+
+	do
+		got = pread(place->fd, wal->buffer, WAL_BUFFER_SIZE, (off_t) start);
+	while (got < 0 && errno == EINTR);
+	return got;
+}
+
+static void
+backup_close(Wal *wal)
+{
+	BackupWal  *place = wal->place;
+
+	close(place->fd);
+}
+
+static const WalSource backup_source = {
+	.open = backup_open,
+	.fill = backup_fill,
+	.close = backup_close,
+};
+
 /* What lies at "at" of the open segment, at most to the buffer's end; false at an error or its end. */
 bool
 wal_read(Wal *wal, uint64_t at, const unsigned char **data, size_t *len)
@@ -95,11 +151,8 @@ wal_read(Wal *wal, uint64_t at, const unsigned char **data, size_t *len)
 	if (at < wal->buffer_start || at >= wal->buffer_start + wal->buffer_len)
 	{
 		uint64_t	start = at - at % WAL_BUFFER_SIZE;
-		ssize_t		got;
+		ssize_t		got = wal->source->fill(wal, start);
 
-		do
-			got = pread(wal->fd, wal->buffer, WAL_BUFFER_SIZE, (off_t) start);
-		while (got < 0 && errno == EINTR);
 		wal->buffer_start = start;
 		wal->buffer_len = got > 0 ? (size_t) got : 0;
 		if (at >= start + wal->buffer_len)
@@ -120,15 +173,10 @@ header_problem(Wal *wal, const WalPageHeader *header, uint64_t address)
 {
 	bool		first = address % wal->segment_size == 0;
 
-	if (wal->magic == 0)
-	{
-		for (size_t i = 0; i < N_MAGICS; i++)
-		{
-			if (magics[i].magic == header->magic &&
-				(wal->backup->server_version == NULL || strcmp(magics[i].version, wal->backup->server_version) == 0))
-				wal->magic = header->magic;
-		}
-	}
+	const char *version = wal->magic == 0 ? wal_version(header->magic) : NULL;
+
+	if (version != NULL && (wal->server_version == NULL || strcmp(version, wal->server_version) == 0))
+		wal->magic = header->magic;
 	if (wal->magic == 0 || header->magic != wal->magic)
 		return format("page at %X/%X has magic number %04X", (unsigned int) (address >> 32), (unsigned int) address,
 					  header->magic);
@@ -142,8 +190,8 @@ header_problem(Wal *wal, const WalPageHeader *header, uint64_t address)
 		return format("page at %X/%X has a header of the wrong kind", (unsigned int) (address >> 32), (unsigned int) address);
 	if (!first)
 		return NULL;
-	if (header->system_identifier != wal->backup->system_identifier)
-		return format("is of cluster %" PRIu64 ", not %" PRIu64, header->system_identifier, wal->backup->system_identifier);
+	if (header->system_identifier != wal->system_identifier)
+		return format("is of cluster %" PRIu64 ", not %" PRIu64, header->system_identifier, wal->system_identifier);
 	if (header->segment_size != wal->segment_size || header->page_size != wal->page_size)
 		return format("states a segment size of %" PRIu32 " and a page size of %" PRIu32, header->segment_size, header->page_size);
 	return NULL;
@@ -177,10 +225,11 @@ check_segment(Wal *wal, Check *check)
 {
 	struct stat st;
 	WalPageHeader header;
+	const BackupWal *place = wal->place;
 	char	   *path = format("pg_wal/%s", wal->name);
 	char	   *problem = NULL;
 
-	if (fstat(wal->fd, &st) != 0)
+	if (fstat(place->fd, &st) != 0)
 		check_problem(check, path, "unreadable: %s", describe_errno(errno));
 	else if (!S_ISREG(st.st_mode))
 		check_problem(check, path, "is not a regular file");
@@ -209,7 +258,8 @@ last_segment(const Wal *wal, const WalRange *range)
 static void
 check_segments(Wal *wal, Check *check, uint64_t *needed)
 {
-	const Manifest *manifest = &wal->backup->manifest;
+	const BackupWal *place = wal->place;
+	const Manifest *manifest = &place->backup->manifest;
 	char		last[WAL_NAME_SIZE] = "";
 
 	*needed = 0;
@@ -237,9 +287,9 @@ check_segments(Wal *wal, Check *check, uint64_t *needed)
 
 /* Does pg_wal hold any WAL? */
 static bool
-has_wal(const Wal *wal)
+has_wal(const BackupWal *place)
 {
-	DIR		   *stream = wal->dir < 0 ? NULL : fdopendir(openat(wal->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	DIR		   *stream = place->dir < 0 ? NULL : fdopendir(openat(place->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	struct dirent *entry;
 	bool		found = false;
 
@@ -256,7 +306,8 @@ static bool
 verify_segments(Report *report, Wal *wal, const char *not_followed)
 {
 	Check	   *check = report_check(report, "wal_segments");
-	const Manifest *manifest = &wal->backup->manifest;
+	const BackupWal *place = wal->place;
+	const Manifest *manifest = &place->backup->manifest;
 	uint64_t	needed = 0;
 
 	if (not_followed != NULL)
@@ -264,7 +315,7 @@ verify_segments(Report *report, Wal *wal, const char *not_followed)
 		check_set(check, CHECK_FAILED, "pg_wal cannot be read: %s.", not_followed);
 		return false;
 	}
-	if (!has_wal(wal))
+	if (!has_wal(place))
 	{
 		check_set(check, CHECK_WARNING, "pg_wal holds no WAL, of which the backup needs %X/%X to %X/%X: "
 				  "it can be restored only with an archive that does.",
@@ -288,7 +339,8 @@ static void
 verify_records(Report *report, Wal *wal, bool readable, PageFindings *findings)
 {
 	Check	   *check = report_check(report, "wal_records");
-	const Manifest *manifest = &wal->backup->manifest;
+	const BackupWal *place = wal->place;
+	const Manifest *manifest = &place->backup->manifest;
 	uint64_t	n_records = 0;
 	char	   *problem = NULL;
 
@@ -298,7 +350,17 @@ verify_records(Report *report, Wal *wal, bool readable, PageFindings *findings)
 		return;
 	}
 	for (int i = manifest->n_ranges - 1; i >= 0 && problem == NULL; i--)
-		problem = walk_records(wal, i, findings, &n_records);
+	{
+		WalWalk		walk = {
+			.range = i,
+			.start = manifest->ranges[i].start_lsn,
+			.end = manifest->ranges[i].end_lsn,
+			.findings = findings,
+		};
+
+		problem = walk_records(wal, &walk);
+		n_records += walk.n_records;
+	}
 	if (problem != NULL)
 	{
 		check_problem(check, format("pg_wal/%s", wal->name), "%s", problem);
@@ -317,11 +379,14 @@ verify_records(Report *report, Wal *wal, bool readable, PageFindings *findings)
 void
 verify_wal(Report *report, const Backup *backup, const Options *options, PageFindings *findings)
 {
+	BackupWal	place = {.backup = backup,.dir = -1};
 	Wal			wal = {
-		.backup = backup,
+		.source = &backup_source,
+		.place = &place,
+		.system_identifier = backup->system_identifier,
+		.server_version = backup->server_version,
 		.segment_size = backup->layout.wal_segment_size,
 		.page_size = backup->layout.wal_page_size,
-		.fd = -1,
 	};
 	char	   *not_followed;
 	bool		readable;
@@ -333,13 +398,13 @@ verify_wal(Report *report, const Backup *backup, const Options *options, PageFin
 				  "How the cluster's WAL is laid out is not known.");
 		return;
 	}
-	wal.dir = open_wal_directory(options, backup->dir, &not_followed);
+	place.dir = open_wal_directory(options, backup->dir, &not_followed);
 	wal.buffer = xmalloc(WAL_BUFFER_SIZE);
 	readable = verify_segments(report, &wal, not_followed);
 	verify_records(report, &wal, readable, findings);
 	wal_close_segment(&wal);
 	free(wal.buffer);
 	free(not_followed);
-	if (wal.dir >= 0)
-		close(wal.dir);
+	if (place.dir >= 0)
+		close(place.dir);
 }

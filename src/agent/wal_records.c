@@ -26,8 +26,16 @@
 #define RMGR_XLOG 0
 #define XLOG_SWITCH 0x40
 
+/* Records that tell when a transaction was committed */
+#define RMGR_XACT 1
+#define XACT_KIND 0x70
+#define XACT_COMMIT 0x00
+#define XACT_COMMIT_PREPARED 0x30
+
 /* Marks among block headers */
 #define MAX_BLOCK_ID 32
+#define ID_DATA_SHORT 255
+#define ID_DATA_LONG 254
 #define ID_ORIGIN 253
 #define ID_TOPLEVEL_XID 252
 
@@ -44,8 +52,7 @@
 typedef struct Walk
 {
 	Wal		   *wal;
-	int			range;
-	PageFindings *findings;
+	WalWalk    *order;
 	uint64_t	at;				/* the next byte */
 	char	   *problem;
 
@@ -64,13 +71,13 @@ typedef struct Bytes
 	size_t		left;
 } Bytes;
 
-static void fail_at(Walk *walk, uint64_t lsn, const char *what);
-
 static void
 fail_at(Walk *walk, uint64_t lsn, const char *what)
 {
-	if (walk->problem == NULL)
-		walk->problem = format("record at %X/%X %s", (unsigned int) (lsn >> 32), (unsigned int) lsn, what);
+	if (walk->problem != NULL)
+		return;
+	walk->order->bad_segment = lsn / walk->wal->segment_size;
+	walk->problem = format("record at %X/%X %s", (unsigned int) (lsn >> 32), (unsigned int) lsn, what);
 }
 
 /*
@@ -84,14 +91,18 @@ enter_page(Walk *walk, WalPageHeader *header)
 	Wal		   *wal = walk->wal;
 	size_t		len;
 
-	if (!wal_open_segment(wal, walk->range, walk->at / wal->segment_size))
+	if (!wal_open_segment(wal, walk->order->range, walk->at / wal->segment_size))
 	{
+		walk->order->ran_out = true;
 		fail_at(walk, walk->record, "continues in a segment that is missing");
 		return false;
 	}
 	len = wal_page_header(wal, walk->at, header, &walk->problem);
 	if (len == 0)
+	{
+		walk->order->bad_segment = walk->at / wal->segment_size;
 		return false;
+	}
 	if (walk->left > 0 && (header->info & WAL_OVERWRITES))
 		walk->given_up = true;
 	else if (walk->left > 0 && (!(header->info & WAL_CONTINUES) || header->remaining != walk->left))
@@ -113,7 +124,7 @@ take(Walk *walk, size_t most, size_t *len)
 
 	if (walk->at % wal->page_size == 0 && (!enter_page(walk, &header) || walk->given_up))
 		return NULL;
-	if (!wal_open_segment(wal, walk->range, walk->at / wal->segment_size) ||
+	if (!wal_open_segment(wal, walk->order->range, walk->at / wal->segment_size) ||
 		!wal_read(wal, walk->at % wal->segment_size, &data, len))
 	{
 		fail_at(walk, walk->record, "cannot be read");
@@ -224,13 +235,40 @@ mark_replayed(Walk *walk)
 		else if (id > MAX_BLOCK_ID || !take_block(&bytes, &name, &written_anew))
 			return;				/* the record's own data begin */
 		else if (written_anew)
-			findings_replayed(walk->findings, &name);
+			findings_replayed(walk->order->findings, &name);
 	}
 }
 
-/* Read the record at walk->at; false with a problem.  "previous" is where the last one began, 0: unknown. */
+/* If the record, which has no blocks, tells when a transaction was committed: note that. */
+static void
+note_commit(Walk *walk)
+{
+	Bytes		bytes = {walk->headers, walk->headers_len};
+	unsigned char skipped[sizeof(uint32_t)];
+	int64_t		time;
+	uint8_t		id;
+
+	while (take_bytes(&bytes, &id, 1))
+	{
+		if (id == ID_DATA_SHORT || id == ID_DATA_LONG)
+		{
+			if (take_bytes(&bytes, skipped, id == ID_DATA_SHORT ? sizeof(uint8_t) : sizeof(uint32_t)) &&
+				take_bytes(&bytes, &time, sizeof(time)))
+				walk->order->last_commit = time;
+			return;
+		}
+		if ((id != ID_ORIGIN && id != ID_TOPLEVEL_XID) ||
+			!take_bytes(&bytes, skipped, id == ID_ORIGIN ? sizeof(uint16_t) : sizeof(uint32_t)))
+			return;
+	}
+}
+
+/*
+ * Read the record at walk->at; false with a problem.  "previous" is where the
+ * last one began, 0: unknown, and becomes what the record says of that.
+ */
 static bool
-read_record(Walk *walk, uint64_t previous, uint8_t *rmgr, uint8_t *info)
+read_record(Walk *walk, uint64_t *previous, uint8_t *rmgr, uint8_t *info)
 {
 	unsigned char header[RECORD_HEADER];
 	uint32_t	total;
@@ -262,8 +300,9 @@ read_record(Walk *walk, uint64_t previous, uint8_t *rmgr, uint8_t *info)
 	memcpy(&stated_crc, header + RECORD_CRC_AT, sizeof(stated_crc));
 	if (crc32c_end(crc32c_add(crc, header, RECORD_CRC_AT)) != stated_crc)
 		fail_at(walk, walk->record, "does not have the checksum that it states");
-	else if (previous != 0 && stated_previous != previous)
+	else if (*previous != 0 && stated_previous != *previous)
 		fail_at(walk, walk->record, "does not follow the one before it");
+	*previous = stated_previous;
 	return walk->problem == NULL;
 }
 
@@ -277,7 +316,7 @@ find_first_record(Walk *walk)
 	uint32_t	page_size = walk->wal->page_size;
 	WalPageHeader header;
 
-	while (walk->at % page_size == 0)
+	while (walk->at % page_size == 0 && walk->at < walk->order->end)
 	{
 		uint64_t	page = walk->at;
 		uint64_t	end;
@@ -292,37 +331,60 @@ find_first_record(Walk *walk)
 	return true;
 }
 
+/* Take a good record, the last one read, into what came of the walk; get to where the next one begins. */
+static void
+take_record(Walk *walk, uint8_t rmgr, uint8_t info)
+{
+	WalWalk    *order = walk->order;
+	uint32_t	segment_size = walk->wal->segment_size;
+
+	order->n_records++;
+	order->last_record = walk->record;
+	if (order->findings != NULL && order->findings->n > 0)
+		mark_replayed(walk);
+	if (rmgr == RMGR_XACT && ((info & XACT_KIND) == XACT_COMMIT || (info & XACT_KIND) == XACT_COMMIT_PREPARED))
+		note_commit(walk);
+	walk->at = (walk->at + 7) & ~UINT64_C(7);
+	order->reached = walk->at;
+	if (rmgr == RMGR_XLOG && (info & 0xf0) == XLOG_SWITCH)
+		walk->at += (segment_size - walk->at % segment_size) % segment_size;
+}
+
+/* We are at the start of a page where a record must begin: get behind the page's header. */
+static bool
+enter_record_page(Walk *walk)
+{
+	WalPageHeader header;
+
+	walk->record = walk->at;
+	if (!enter_page(walk, &header))
+		return false;
+	if (header.info & WAL_CONTINUES)
+		fail_at(walk, walk->record, "is missing: the page continues another one");
+	return walk->problem == NULL;
+}
+
 /*
- * Walk the records of a range of the manifest.  NULL, or what is wrong, in the
- * segment that is then the open one.  Counts the records.
+ * Walk the records that begin in a stretch of WAL.  NULL, or what is wrong, in
+ * the segment that is then the open one.
  */
 char *
-walk_records(Wal *wal, int range, PageFindings *findings, uint64_t *n_records)
+walk_records(Wal *wal, WalWalk *order)
 {
-	const WalRange *wanted = &wal->backup->manifest.ranges[range];
-	Walk		walk = {.wal = wal,.range = range,.findings = findings,.at = wanted->start_lsn,.record = wanted->start_lsn};
+	Walk		walk = {.wal = wal,.order = order,.at = order->start,.record = order->start};
 	uint64_t	previous = 0;
 	uint8_t		rmgr = 0;
 	uint8_t		info = 0;
 
+	order->reached = order->start;
+	order->last_commit = NO_TIME;
 	if (!find_first_record(&walk))
 		return walk.problem;
-	while (walk.at < wanted->end_lsn)
+	while (walk.at < order->end)
 	{
-		WalPageHeader header;
-
-		if (walk.at % wal->page_size == 0)
-		{
-			walk.record = walk.at;
-			if (!enter_page(&walk, &header))
-				return walk.problem;
-			if (header.info & WAL_CONTINUES)
-			{
-				fail_at(&walk, walk.at, "is missing: the page continues another one");
-				return walk.problem;
-			}
-		}
-		if (!read_record(&walk, previous, &rmgr, &info))
+		if (walk.at % wal->page_size == 0 && !enter_record_page(&walk))
+			return walk.problem;
+		if (!read_record(&walk, &previous, &rmgr, &info))
 			return walk.problem;
 		if (walk.given_up)
 		{
@@ -332,13 +394,10 @@ walk_records(Wal *wal, int range, PageFindings *findings, uint64_t *n_records)
 			previous = 0;
 			continue;
 		}
-		++*n_records;
+		if (order->n_records == 0)
+			order->first_previous = previous;
 		previous = walk.record;
-		if (findings->n > 0)
-			mark_replayed(&walk);
-		walk.at = (walk.at + 7) & ~UINT64_C(7);
-		if (rmgr == RMGR_XLOG && (info & 0xf0) == XLOG_SWITCH)
-			walk.at += (wal->segment_size - walk.at % wal->segment_size) % wal->segment_size;
+		take_record(&walk, rmgr, info);
 	}
 	return NULL;
 }

@@ -56,32 +56,44 @@ fuzz_request(int fd)
 	free(report.error_hint);
 }
 
+static bool
+open_input(Wal *wal, int range, uint64_t segment)
+{
+	return segment == wal->segment;
+}
+
+static ssize_t
+fill_input(Wal *wal, uint64_t start)
+{
+	return pread(*(int *) wal->place, wal->buffer, WAL_BUFFER_SIZE, (off_t) start);
+}
+
+static void
+close_input(Wal *wal)
+{
+}
+
 /* The input as a WAL segment, which says itself where it belongs, and all of it wanted. */
 static void
 fuzz_wal(int fd, const uint8_t *data, size_t size)
 {
-	static Backup backup;
+	static const WalSource source = {open_input, fill_input, close_input};
 	PageFinding finding = {.lsn = 1};
 	PageFindings findings = {.items = &finding,.n = 1,.size = 1};
-	Wal			wal = {.backup = &backup,.dir = -1,.segment_size = 1 << 24,.page_size = 8192,.timeline = 1};
+	Wal			wal = {.source = &source,.place = &fd,.segment_size = 1 << 24,.page_size = 8192,.timeline = 1,.is_open = true};
+	WalWalk		walk = {.findings = &findings};
 	uint64_t	start;
-	uint64_t	n_records = 0;
 
 	if (size < WAL_LONG_HEADER)
 		return;
 	memcpy(&start, data + 8, sizeof(start));
-	memcpy(&backup.system_identifier, data + 24, sizeof(uint64_t));
+	memcpy(&wal.system_identifier, data + 24, sizeof(uint64_t));
 	start -= start % wal.segment_size;
-	backup.manifest.n_ranges = 1;
-	backup.manifest.ranges[0] = (WalRange)
-	{
-		1, start + WAL_LONG_HEADER, start + size
-	};
+	walk.start = start + WAL_LONG_HEADER;
+	walk.end = start + size;
 	wal.segment = start / wal.segment_size;
-	wal.fd = dup(fd);
 	wal.buffer = malloc(WAL_BUFFER_SIZE);
-	free(walk_records(&wal, 0, &findings, &n_records));
-	wal_close_segment(&wal);
+	free(walk_records(&wal, &walk));
 	free(wal.buffer);
 }
 
