@@ -46,6 +46,8 @@ typedef struct Options
 	bool		progress;		/* tell on standard error how far it is */
 	const char **tables;		/* that a dump must have, as SQL writes them */
 	int			n_tables;
+	const char *remembered;		/* digest, size, time and id of a dump that
+								 * was verified before, or NULL */
 } Options;
 
 #define MAX_JOBS 64

@@ -29,6 +29,7 @@ static const struct option long_options[] = {
 	{"rate", required_argument, NULL, 'r'},
 	{"progress", no_argument, NULL, 'P'},
 	{"table", required_argument, NULL, 't'},
+	{"remembered", required_argument, NULL, 'm'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0}
 };
@@ -61,6 +62,7 @@ usage(FILE *out)
 		  "                           and sizes; verify: also all contents, pages and WAL)\n"
 		  "  --system-identifier N    verify-backup: the cluster that it must be a backup of\n"
 		  "  --table SCHEMA.TABLE     verify-dump: must be there with data; may be repeated\n"
+		  "  --remembered TEXT        verify-dump: SHA-256, size, time and id that an earlier answer had\n"
 		  "  --within DIRECTORY       verify-...: refuse what lies elsewhere; may be repeated\n"
 		  "  --jobs N                 verify-backup: threads that read (default: one a processor, at most 4)\n"
 		  "  --rate N                 verify-...: read at most N kB a second\n"
@@ -165,6 +167,9 @@ store_option(Options *options, int which, const char *value)
 		case 't':
 			options->tables = xrealloc(options->tables, (size_t) (options->n_tables + 1) * sizeof(char *));
 			options->tables[options->n_tables++] = value;
+			return true;
+		case 'm':
+			options->remembered = value;
 			return true;
 		default:
 			return false;

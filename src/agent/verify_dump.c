@@ -9,6 +9,7 @@
  */
 #include "backup.h"
 #include "dump.h"
+#include "jobs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +22,7 @@
 
 static ExitStatus verify_dump(const Options *options);
 
-static const char *const verify_dump_options[] = {"level", "within", "rate", "progress", "table", NULL};
+static const char *const verify_dump_options[] = {"level", "within", "rate", "progress", "table", "remembered", NULL};
 
 const Command verify_dump_command = {
 	.name = "verify-dump",
@@ -215,11 +216,47 @@ check_changed(Report *report, const Dump *dump, const struct stat *before)
 	check_set(check, CHECK_WARNING, "The dump was changed while it was verified, so what was found means nothing: it is being made or copied.");
 }
 
-/* The thread that tells how far we are. */
-static void *
-tell_progress(void *pace)
+/*
+ * Check unchanged: has the dump the digest that an earlier run found?  Only
+ * where it is the same one: of the same name, size and time.  Then nobody has
+ * written another one, and what differs was changed by the storage.
+ */
+static void
+check_remembered(Report *report, const Dump *dump, const char *remembered)
 {
-	pace_tell_until_over(pace);
+	char	   *same = format("%s %" PRIu64 " %s %s", dump->sha256, dump->size, iso_time(made_at(dump)), dump->id);
+	size_t		digest = strcspn(remembered, " ");
+	Check	   *check;
+
+	if (dump->sha256[0] != '\0' && digest == strlen(dump->sha256) && strcmp(same + digest, remembered + digest) == 0)
+	{
+		check = report_check(report, "unchanged");
+		if (memcmp(same, remembered, digest) == 0)
+			check_set(check, CHECK_PASSED, "The dump has the SHA-256 that it had when it was verified before.");
+		else
+			check_set(check, CHECK_FAILED, "Bit rot: the dump is the one that was verified before, of the same name, size and time, but its bytes have changed. "
+					  "Its SHA-256 is %s and was %.*s.", dump->sha256, (int) digest, remembered);
+	}
+	free(same);
+}
+
+/* Read the dump as deep as it is wanted; in the shape that run_jobs() calls. */
+static void *
+read_dump(void *argument)
+{
+	DumpRun    *run = argument;
+	Dump	   *dump = run->dump;
+
+	if (dump->is_directory)
+	{
+		dump->format->verify(run);
+		return NULL;
+	}
+	file_source_open(&run->file, dump->fd, &run->pace, run->deep);
+	dump->format->verify(run);
+	file_source_rest(&run->file);
+	file_source_digest(&run->file, dump->sha256);
+	file_source_close(&run->file);
 	return NULL;
 }
 
@@ -229,8 +266,6 @@ examine(Report *report, Dump *dump, const Options *options)
 {
 	static DumpRun run;
 	struct stat before;
-	pthread_t	teller;
-	bool		telling = false;
 
 	if (!locate_dump(report, dump, options->path) || fstat(dump->fd, &before) != 0)
 		return;
@@ -241,24 +276,16 @@ examine(Report *report, Dump *dump, const Options *options)
 	run.header = report_check(report, "dump_header");
 	dump->size = dump->is_directory ? directory_size(dump->fd) : (uint64_t) before.st_size;
 	pace_start(&run.pace, options, dump->size);
-	if (run.deep && options->progress)
-		telling = pthread_create(&teller, NULL, tell_progress, &run.pace) == 0;
-	if (!dump->is_directory)
-		file_source_open(&run.file, dump->fd, &run.pace, run.deep);
-	dump->format->verify(&run);
-	if (!dump->is_directory)
-	{
-		file_source_rest(&run.file);
-		file_source_digest(&run.file, dump->sha256);
-		file_source_close(&run.file);
-	}
-	pace_over(&run.pace);
-	if (telling)
-		pthread_join(teller, NULL);
+	if (run.deep)
+		run_jobs(options, &run.pace, 1, read_dump, &run);
+	else
+		(void) read_dump(&run);
 	conclude(&run);
 	conclude_tables(&run);
 	conclude_kinds_of_data(&run);
 	check_clock(report, dump);
+	if (options->remembered != NULL)
+		check_remembered(report, dump, options->remembered);
 	check_changed(report, dump, &before);
 }
 
