@@ -235,6 +235,7 @@ init_side(SharedSide *side, dsa_area *area)
 	pg_atomic_init_u64(&side->checked, 0);
 	pg_atomic_init_u64(&side->candidates, 0);
 	pg_atomic_init_u64(&side->results, InvalidDsaPointer);
+	pg_atomic_init_u64(&side->kept, InvalidDsaPointer);
 	pg_atomic_init_u32(&side->overflow, 0);
 }
 
@@ -350,7 +351,10 @@ finish_step(Keyscan *run)
 {
 	for (int i = 0; i < run->shared->nsides; i++)
 		if (run->sides[i].kind == SIDE_PARENT && run->sides[i].last_step == run->step)
+		{
 			voxanne_free_sets(run, &run->sides[i]);
+			voxanne_value_free(run, &run->sides[i]);
+		}
 	pg_atomic_write_u32(&run->shared->steps_done, run->step + 1);
 }
 

@@ -73,8 +73,10 @@ typedef struct VoxScanQuestion
 	/* set by the caller */
 	VoxScanKind kind;
 	VoxScanKey	key;
-	VoxScanKey	parent;			/* reference: as many columns, compared by
-								 * their types' default equality */
+	VoxScanKey	parent;			/* reference: as many columns */
+	Oid			operators[INDEX_MAX_KEYS];	/* reference: parent = child;
+											 * unused where text is read as a
+											 * uuid */
 	bool		match_full;		/* reference: a key that is null in part is a
 								 * miss */
 	AttrNumber	start;			/* overlap: a column with time zone */

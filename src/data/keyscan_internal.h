@@ -23,6 +23,7 @@
 
 #include "access/htup_details.h"
 #include "access/relscan.h"
+#include "core/settings.h"
 #include "data/keyscan.h"
 #include "fmgr.h"
 #include "nodes/pg_list.h"
@@ -124,6 +125,15 @@ typedef struct SharedPartition
 	KeySet		set;			/* PARENT, once matched */
 } SharedPartition;
 
+/* Functions by which keys are compared by value: see keyscan_value.c. */
+typedef struct ValuePlan
+{
+	Oid			cast[INDEX_MAX_KEYS];	/* InvalidOid: none */
+	Oid			hash[INDEX_MAX_KEYS];
+	Oid			equal[INDEX_MAX_KEYS];	/* CHILD */
+	Oid			collation[INDEX_MAX_KEYS];
+} ValuePlan;
+
 typedef struct SharedSide
 {
 	SideKind	kind;
@@ -133,6 +143,10 @@ typedef struct SharedSide
 	int			last_step;		/* PARENT: after which its sets go */
 	VoxScanKey	key;
 	int			words;			/* PARENT, CHILD: width of the carried key */
+	bool		by_value;		/* PARENT, CHILD: not carried, words is 0 */
+	ValuePlan	values;			/* by_value */
+	pg_atomic_uint64 kept;		/* by_value, PARENT: dsa_pointer of the first
+								 * chunk of values */
 	int			entry_size;
 	int			partition_bits;
 	int			row_bits;		/* of a RowId of its step */
@@ -291,6 +305,9 @@ extern const char *voxanne_key_mismatch(const VoxScanKey *child, const VoxScanKe
 extern void voxanne_key_open(KeyReader *reader, const VoxScanKey *key, Oid leaf, int words);
 extern KeyResult voxanne_key_read(KeyReader *reader, const VoxRow *row, uint64 *words, uint64 *hash);
 extern bool voxanne_key_partial(const KeyReader *reader, const VoxRow *row);
+extern const char *voxanne_key_unhashable(Oid type);
+extern bool voxanne_is_users_function(Oid function, void *context);
+extern bool voxanne_key_is_long(const VoxScanKey *key);
 extern AttrNumber voxanne_leaf_column(const VoxScanKey *key, AttrNumber attnum, Oid leaf);
 
 /* in keyscan_row.c */
@@ -347,6 +364,18 @@ extern void voxanne_probe(Prober *prober, const uint64 *words, uint64 hash, RowI
 extern void voxanne_probe_miss(Prober *prober, RowId row);
 extern void voxanne_probe_close(Prober *prober);
 
+/* in keyscan_value.c */
+typedef struct ValueSide ValueSide;
+extern const char *voxanne_value_plan(const VoxScanQuestion *question, ValuePlan *parent, ValuePlan *child);
+extern ValueSide *voxanne_value_open(Keyscan *run, SharedSide *side);
+extern AttrNumber voxanne_value_point(ValueSide *values, Oid leaf);
+extern void voxanne_value_want(const ValueSide *values, RowReader *rows);
+extern bool voxanne_value_keep(ValueSide *values, const VoxRow *row, uint64 *hash, uint64 *value);
+extern bool voxanne_value_probe(ValueSide *values, const VoxRow *row, RowId id, bool match_full);
+extern void voxanne_value_close(ValueSide *values);
+extern void voxanne_value_build(Keyscan *run, SharedSide *side, int partition);
+extern void voxanne_value_free(Keyscan *run, SharedSide *side);
+
 /* in keyscan_scan.c */
 extern void voxanne_scan_step(Keyscan *run);
 
@@ -354,6 +383,13 @@ static inline SharedPartition *
 side_partitions(Keyscan *run, SharedSide *side)
 {
 	return (SharedPartition *) dsa_get_address(run->area, side->partitions);
+}
+
+/* The bits of a hash that count: all of them, but in tests. */
+static inline uint64
+keyscan_hash_mask(void)
+{
+	return voxanne_hash_bits == 64 ? ~UINT64CONST(0) : ~(~UINT64CONST(0) >> voxanne_hash_bits);
 }
 
 static inline uint32

@@ -5,20 +5,22 @@
  * Values whose equality is equality of bits are hashed here, and carried as
  * they are.  Integers are widened, so that an int4 column and the int8 column
  * it references give the same key.  Text of a deterministic collation is
- * carried if it is short; a longer one is left to SQL.  Everything else goes
- * through the type's own hash function, with the column's collation, so that
- * values which the type calls equal have equal hashes.
+ * carried if it is short; a row with a longer one is left to SQL, and a column
+ * of mostly longer ones compared by value, as all types that cannot be carried.
+ * Where a hash is enough they go through the type's own hash function, with the
+ * column's collation, so that values which the type calls equal have equal
+ * hashes.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
 #include "access/transam.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_statistic.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "core/compat.h"
 #include "core/relation.h"
-#include "core/settings.h"
 #include "core/typecode.h"
 #include "data/keyscan_internal.h"
 #include "miscadmin.h"
@@ -36,8 +38,7 @@
 
 static int	word_bytes(Oid type);
 static bool is_text(Oid type);
-static const char *unhashable(Oid type);
-static bool is_users(Oid function, void *context);
+static int	average_width(Oid relid, AttrNumber attnum);
 static void open_column(KeyColumn *col, const VoxScanKey *key, int i, Oid leaf, bool carried);
 static void open_hash(KeyColumn *col, Oid type, Oid leaf);
 static bool carry_text(Datum value, uint64 *words);
@@ -109,14 +110,14 @@ voxanne_key_plan(const VoxScanKey *key, bool carried, int *words)
 		const char *reason = NULL;
 
 		if (carried && width == 0)
-			return "The scan compares keys of this type only by their hash.";
+			return "The key cannot be carried.";
 		if (!carried && type != UUIDOID && word_bytes(type) == 0)
-			reason = unhashable(type);
+			reason = voxanne_key_unhashable(type);
 		if (reason != NULL)
 			return reason;
 		*words += width;
 	}
-	return *words > KEY_MAX_WORDS ? "The key is too wide for the scan." : NULL;
+	return *words > KEY_MAX_WORDS ? "The key is too wide to be carried." : NULL;
 }
 
 /* Bits are comparable between equal types, and between integers since they are widened. */
@@ -141,20 +142,55 @@ voxanne_key_mismatch(const VoxScanKey *child, const VoxScanKey *parent)
 	return NULL;
 }
 
-/* Why values of a type are not hashed by the scan, a sentence, or NULL. */
-static const char *
-unhashable(Oid type)
+/*
+ * Is a column's text too long to be carried, in most rows?
+ */
+bool
+voxanne_key_is_long(const VoxScanKey *key)
+{
+	for (int i = 0; i < key->ncols; i++)
+		if (is_text(getBaseType(get_atttype(key->relid, key->cols[i].attnum))) &&
+			key->cols[i].form == VOX_FORM_VALUE &&
+			average_width(key->relid, key->cols[i].attnum) > TEXT_BYTES)
+			return true;
+	return false;
+}
+
+/* What ANALYZE found; 0 if it never ran. */
+static int
+average_width(Oid relid, AttrNumber attnum)
+{
+	int			width = get_attavgwidth(relid, attnum);
+	HeapTuple	tuple = width > 0 ? NULL :
+		SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(relid), Int16GetDatum(attnum), BoolGetDatum(true));
+
+	if (HeapTupleIsValid(tuple))
+	{
+		width = ((Form_pg_statistic) GETSTRUCT(tuple))->stawidth;
+		ReleaseSysCache(tuple);
+	}
+	return width;
+}
+
+/*
+ * Why values of a type are not hashed by the scan, a sentence, or NULL.
+ */
+const char *
+voxanne_key_unhashable(Oid type)
 {
 	if (!OidIsValid(lookup_type_cache(type, TYPECACHE_HASH_PROC)->hash_proc))
 		return "A key column's type cannot be hashed.";
-	if (voxanne_visit_type_functions(type, is_users, NULL))
+	if (voxanne_visit_type_functions(type, voxanne_is_users_function, NULL))
 		return "A key column's type is compared or hashed by an ordinary user's function.";
 	return NULL;
 }
 
-/* Functions of superusers run as the caller, as in any index; those of others must not. */
-static bool
-is_users(Oid function, void *context)
+/*
+ * Is a function an ordinary user's?  Those of superusers run as the caller, as
+ * in any index; those of others must not.
+ */
+bool
+voxanne_is_users_function(Oid function, void *context)
 {
 	HeapTuple	tuple;
 	bool		users;
@@ -190,8 +226,7 @@ voxanne_key_open(KeyReader *reader, const VoxScanKey *key, Oid leaf, int words)
 	memset(reader, 0, sizeof(*reader));
 	reader->ncols = key->ncols;
 	reader->words = words;
-	reader->hash_mask = voxanne_hash_bits == 64 ? ~UINT64CONST(0) :
-		~(~UINT64CONST(0) >> voxanne_hash_bits);
+	reader->hash_mask = keyscan_hash_mask();
 	for (int i = 0; i < key->ncols; i++)
 		open_column(&reader->cols[i], key, i, leaf, words > 0);
 }

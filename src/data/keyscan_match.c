@@ -57,7 +57,9 @@ voxanne_match_side(Keyscan *run, SharedSide *side)
 static void
 match_partition(Keyscan *run, SharedSide *side, int partition, Lot *lot)
 {
-	if (side->kind == SIDE_PARENT)
+	if (side->kind == SIDE_PARENT && side->by_value)
+		voxanne_value_build(run, side, partition);
+	else if (side->kind == SIDE_PARENT)
 		voxanne_build_set(run, side, partition);
 	else if (voxanne_entries_count(run, side, partition) < 2)
 		return;

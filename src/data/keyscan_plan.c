@@ -412,7 +412,7 @@ entry_size(const SharedSide *side)
 		case SIDE_OVERLAP:
 			return sizeof(OverlapEntry);
 		case SIDE_PARENT:
-			return (1 + side->words) * sizeof(uint64);
+			return (1 + (side->by_value ? 1 : side->words)) * sizeof(uint64);
 		case SIDE_CHILD:
 			return 0;
 	}

@@ -30,7 +30,8 @@ typedef struct Emitter
 	SharedSide *side;
 	const VoxScanQuestion *question;	/* NULL: a parent side */
 	StoreWriter *writer;		/* all but CHILD */
-	Prober	   *prober;			/* CHILD */
+	Prober	   *prober;			/* CHILD, carried */
+	ValueSide  *values;			/* PARENT and CHILD that are compared by value */
 	uint64		checked;
 
 	/* of the present leaf */
@@ -94,9 +95,11 @@ open_emitters(Keyscan *run, Emitter *emitters)
 		}
 		emitter->side = side;
 		emitter->question = side->kind == SIDE_PARENT ? NULL : &run->questions[side->question];
-		if (side->kind == SIDE_CHILD)
+		if (side->by_value)
+			emitter->values = voxanne_value_open(run, side);
+		else if (side->kind == SIDE_CHILD)
 			emitter->prober = voxanne_probe_open(run, side);
-		else
+		if (side->kind != SIDE_CHILD)
 			emitter->writer = voxanne_entries_open(run, side);
 		count++;
 	}
@@ -111,7 +114,10 @@ point_at_leaf(Emitter *emitter, Oid leaf)
 	const VoxScanQuestion *question = emitter->question;
 	AttrNumber	last = 0;
 
-	voxanne_key_open(&emitter->reader, key, leaf, emitter->side->words);
+	if (emitter->values != NULL)
+		last = voxanne_value_point(emitter->values, leaf);
+	else
+		voxanne_key_open(&emitter->reader, key, leaf, emitter->side->words);
 	for (int i = 0; i < emitter->reader.ncols; i++)
 		last = Max(last, emitter->reader.cols[i].attnum);
 	for (int i = 0; i < key->nskips; i++)
@@ -136,6 +142,8 @@ want_columns(const Emitter *emitter, RowReader *rows)
 {
 	const AttrNumber times[] = {emitter->start, emitter->end, emitter->minutes};
 
+	if (emitter->values != NULL)
+		voxanne_value_want(emitter->values, rows);
 	for (int i = 0; i < emitter->reader.ncols; i++)
 		voxanne_row_want(rows, emitter->reader.cols[i].attnum);
 	for (int i = 0; i < emitter->side->key.nskips; i++)
@@ -328,6 +336,19 @@ emit(Emitter *emitter, const VoxRow *row, RowId id)
 	}
 	if (side->kind == SIDE_OVERLAP && row->isnull[emitter->start - 1])
 		return;
+	if (side->by_value)
+	{
+		uint64		value;
+
+		if (voxanne_value_keep(emitter->values, row, &hash, &value))
+		{
+			uint64	   *entry = voxanne_entries_next(emitter->writer, hash);
+
+			entry[0] = hash;
+			entry[1] = value;
+		}
+		return;
+	}
 	if (voxanne_key_read(&emitter->reader, row, words, &hash) != KEY_READ)
 		return;
 	emitter->checked++;
@@ -365,8 +386,14 @@ emit_child(Emitter *emitter, const VoxRow *row, RowId id)
 {
 	uint64		words[KEY_MAX_WORDS];
 	uint64		hash;
-	KeyResult	result = voxanne_key_read(&emitter->reader, row, words, &hash);
+	KeyResult	result;
 
+	if (emitter->values != NULL)
+	{
+		emitter->checked += voxanne_value_probe(emitter->values, row, id, emitter->question->match_full);
+		return;
+	}
+	result = voxanne_key_read(&emitter->reader, row, words, &hash);
 	if (result == KEY_NULL)
 	{
 		if (emitter->question->match_full && voxanne_key_partial(&emitter->reader, row))
@@ -391,6 +418,8 @@ close_emitters(Emitter *emitters, int count)
 			voxanne_entries_close(emitter->writer);
 		if (emitter->prober != NULL)
 			voxanne_probe_close(emitter->prober);
+		if (emitter->values != NULL)
+			voxanne_value_close(emitter->values);
 		pg_atomic_fetch_add_u64(&emitter->side->checked, emitter->checked);
 	}
 }

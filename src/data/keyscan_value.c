@@ -1,0 +1,544 @@
+/*
+ * src/data/keyscan_value.c
+ *		References by keys whose equality is not equality of bits: the parent's values are kept.
+ *
+ * Such a key is found by its hash and compared with the values that have the
+ * same one, by the reference's own operator and under the parent's collation,
+ * so that a hit is as sure as a miss.  The hash functions are those that belong
+ * to the operator, one for each side of it, so int4 is found among int8, and
+ * any two values that the operator calls equal have one hash.  An entry of the
+ * parent is a hash and where its value is; values lie in shared memory, in
+ * chunks of their own, until the last reference has been looked up.
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/transam.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "core/compat.h"
+#include "data/keyscan_internal.h"
+#include "miscadmin.h"
+#include "parser/parse_coerce.h"
+#include "port/pg_bitutils.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+/* Values that lie together; one that is longer than a chunk has its own. */
+typedef struct ValueChunk
+{
+	dsa_pointer next;
+	uint64		bytes;			/* allocated, this header included */
+	char		data[FLEXIBLE_ARRAY_MEMBER];
+} ValueChunk;
+
+#define VALUES_AT MAXALIGN(offsetof(ValueChunk, data))
+
+/* A value: its size, then the columns one after another, each aligned. */
+typedef struct Value
+{
+	uint64		size;			/* with this header */
+	char		columns[FLEXIBLE_ARRAY_MEMBER];
+} Value;
+
+#define COLUMNS_AT MAXALIGN(offsetof(Value, columns))
+
+typedef struct ValueSlot
+{
+	uint64		hash;
+	dsa_pointer value;			/* invalid: the slot is free */
+} ValueSlot;
+
+typedef struct ValueColumn
+{
+	AttrNumber	attnum;			/* of the present leaf */
+	int16		typlen;			/* of the parent's type */
+	bool		typbyval;
+	bool		toasted;		/* the side's own values may be */
+	bool		is_cast;
+	Oid			collation;
+	FmgrInfo	cast;			/* CHILD: to the type that the operator takes */
+	FmgrInfo	hash;
+	FmgrInfo	equal;			/* CHILD: parent = child */
+} ValueColumn;
+
+struct ValueSide
+{
+	Keyscan    *run;
+	SharedSide *side;
+	int			ncols;
+	ValueColumn cols[INDEX_MAX_KEYS];
+	Datum		values[INDEX_MAX_KEYS]; /* of the present row, cast */
+	uint64		hash_mask;
+	MemoryContext scratch;		/* reset with every row */
+
+	/* PARENT: the chunk being filled */
+	dsa_pointer chunk;
+	Size		used;
+	Size		room;
+
+	/* CHILD */
+	SharedSide *parent;
+	SharedPartition *partitions;
+	const ValueSlot **slots;	/* by partition of the parent */
+	Lot			lot;
+};
+
+static const char *plan_column(const VoxScanQuestion *question, int i, ValuePlan *parent, ValuePlan *child);
+static const char *plan_cast(Oid from, Oid to, Oid *cast);
+static bool is_callable(Oid function);
+static void open_parent(ValueSide *values);
+static KeyResult read_values(ValueSide *values, const VoxRow *row, uint64 *hash);
+static dsa_pointer store_value(ValueSide *values);
+static char *room_for(ValueSide *values, Size bytes, dsa_pointer *pointer);
+static Size column_size(const ValueColumn *col, Datum value);
+static void put_column(const ValueColumn *col, Datum value, char *at);
+static Datum get_column(const ValueColumn *col, const char *at);
+static bool is_known(ValueSide *values, uint64 hash);
+static bool is_equal(ValueSide *values, const Value *value);
+static void add_to_set(Keyscan *run, ValueSlot *slots, uint64 mask, uint64 hash, dsa_pointer value);
+
+/*
+ * Can a reference be answered so?  Returns why not, a sentence, or NULL and the
+ * functions that either side calls.
+ */
+const char *
+voxanne_value_plan(const VoxScanQuestion *question, ValuePlan *parent, ValuePlan *child)
+{
+	const char *reason = NULL;
+
+	memset(parent, 0, sizeof(*parent));
+	memset(child, 0, sizeof(*child));
+	for (int i = 0; i < question->key.ncols && reason == NULL; i++)
+		reason = plan_column(question, i, parent, child);
+	return reason;
+}
+
+static const char *
+plan_column(const VoxScanQuestion *question, int i, ValuePlan *parent, ValuePlan *child)
+{
+	Oid			operator = question->operators[i];
+	Oid			parent_type = getBaseType(get_atttype(question->parent.relid, question->parent.cols[i].attnum));
+	Oid			child_type = getBaseType(get_atttype(question->key.relid, question->key.cols[i].attnum));
+	Oid			left;
+	Oid			right;
+	int32		typmod;
+	const char *reason;
+
+	if (question->key.cols[i].form != VOX_FORM_VALUE || question->parent.cols[i].form != VOX_FORM_VALUE)
+		return "The key is text that is compared as a uuid, and too wide for the scan.";
+	if (!op_hashjoinable(operator, parent_type) || !op_hashjoinable(operator, child_type) ||
+		!get_op_hash_functions(operator, &parent->hash[i], &child->hash[i]))
+		return "No hash function goes with the equality of a key column.";
+	op_input_types(operator, &left, &right);
+	reason = plan_cast(parent_type, left, &parent->cast[i]);
+	if (reason == NULL)
+		reason = plan_cast(child_type, right, &child->cast[i]);
+	if (reason == NULL && (OidIsValid(parent->cast[i]) ||
+						   ((IsPolymorphicType(left) || left == RECORDOID) && parent_type != child_type)))
+		reason = "The scan does not compare columns of these two types.";
+	if (reason == NULL)
+		reason = voxanne_key_unhashable(parent_type);
+	if (reason == NULL)
+		reason = voxanne_key_unhashable(child_type);
+	child->equal[i] = get_opcode(operator);
+	if (reason == NULL && !(is_callable(child->equal[i]) && is_callable(parent->hash[i]) &&
+							is_callable(child->hash[i]) && is_callable(child->cast[i])))
+		reason = "A key column's type is compared, hashed or cast by a function that the scan does not call.";
+	get_atttypetypmodcoll(question->parent.relid, question->parent.cols[i].attnum,
+						  &parent_type, &typmod, &parent->collation[i]);
+	child->collation[i] = parent->collation[i];
+	return reason;
+}
+
+/* The function that casts a value to what an operator takes, if one is needed; else why there is none. */
+static const char *
+plan_cast(Oid from, Oid to, Oid *cast)
+{
+	*cast = InvalidOid;
+	if (from == to || IsPolymorphicType(to) || to == RECORDOID)
+		return NULL;
+	switch (find_coercion_pathway(to, from, COERCION_IMPLICIT, cast))
+	{
+		case COERCION_PATH_RELABELTYPE:
+			*cast = InvalidOid;
+			return NULL;
+		case COERCION_PATH_FUNC:
+			return get_func_nargs(*cast) == 1 ? NULL : "A key column is cast by a function that the scan does not call.";
+		default:
+			return "A key column's values are cast in a way that the scan does not know.";
+	}
+}
+
+/* Functions of ordinary users must not run as the caller, nor may others than parallel safe ones in a worker. */
+static bool
+is_callable(Oid function)
+{
+	return !OidIsValid(function) ||
+		(!voxanne_is_users_function(function, NULL) && func_parallel(function) == PROPARALLEL_SAFE &&
+		 func_strict(function));
+}
+
+/*
+ * Start reading the keys of one side, in the current context.
+ */
+ValueSide *
+voxanne_value_open(Keyscan *run, SharedSide *side)
+{
+	ValueSide  *values = palloc0_object(ValueSide);
+	const SharedSide *parent = side->kind == SIDE_PARENT ? side : &run->sides[side->parent];
+
+	values->run = run;
+	values->side = side;
+	values->ncols = side->key.ncols;
+	values->hash_mask = keyscan_hash_mask();
+	values->scratch = AllocSetContextCreate(CurrentMemoryContext, "keyscan values", ALLOCSET_DEFAULT_SIZES);
+	for (int i = 0; i < values->ncols; i++)
+	{
+		ValueColumn *col = &values->cols[i];
+		const ValuePlan *plan = &side->values;
+
+		get_typlenbyval(getBaseType(get_atttype(parent->key.relid, parent->key.cols[i].attnum)),
+						&col->typlen, &col->typbyval);
+		col->toasted = get_typlen(getBaseType(get_atttype(side->key.relid, side->key.cols[i].attnum))) == -1;
+		col->collation = plan->collation[i];
+		col->is_cast = OidIsValid(plan->cast[i]);
+		if (col->is_cast)
+			fmgr_info(plan->cast[i], &col->cast);
+		fmgr_info(plan->hash[i], &col->hash);
+		if (OidIsValid(plan->equal[i]))
+			fmgr_info(plan->equal[i], &col->equal);
+	}
+	if (side->kind == SIDE_CHILD)
+		open_parent(values);
+	return values;
+}
+
+/* The sets of the parent, which are built. */
+static void
+open_parent(ValueSide *values)
+{
+	Keyscan    *run = values->run;
+	int			npartitions;
+
+	values->parent = &run->sides[values->side->parent];
+	values->partitions = side_partitions(run, values->parent);
+	npartitions = 1 << values->parent->partition_bits;
+	values->slots = palloc0_array(const ValueSlot *, npartitions);
+	for (int i = 0; i < npartitions; i++)
+		if (DsaPointerIsValid(values->partitions[i].set.slots))
+			values->slots[i] = dsa_get_address(run->area, values->partitions[i].set.slots);
+	values->lot.run = run;
+	values->lot.side = values->side;
+}
+
+/*
+ * Prepare for the rows of a leaf; returns the last column that is read.
+ */
+AttrNumber
+voxanne_value_point(ValueSide *values, Oid leaf)
+{
+	const VoxScanKey *key = &values->side->key;
+	AttrNumber	last = 0;
+
+	for (int i = 0; i < values->ncols; i++)
+	{
+		values->cols[i].attnum = voxanne_leaf_column(key, key->cols[i].attnum, leaf);
+		last = Max(last, values->cols[i].attnum);
+	}
+	return last;
+}
+
+/*
+ * Have the columns read.
+ */
+void
+voxanne_value_want(const ValueSide *values, RowReader *rows)
+{
+	for (int i = 0; i < values->ncols; i++)
+		voxanne_row_want(rows, values->cols[i].attnum);
+}
+
+/* Are some columns of the key null and others not? */
+static bool
+is_partial(const ValueSide *values, const VoxRow *row)
+{
+	int			nulls = 0;
+
+	for (int i = 0; i < values->ncols; i++)
+		nulls += row->isnull[values->cols[i].attnum - 1];
+	return nulls > 0 && nulls < values->ncols;
+}
+
+/* The row's key, as the operator takes it, and its hash; values are in the scratch context. */
+static KeyResult
+read_values(ValueSide *values, const VoxRow *row, uint64 *hash)
+{
+	uint64		h = UINT64CONST(0x8EBC6AF09C88C6E3);
+
+	for (int i = 0; i < values->ncols; i++)
+	{
+		ValueColumn *col = &values->cols[i];
+		Datum		value = row->values[col->attnum - 1];
+
+		if (row->isnull[col->attnum - 1])
+			return KEY_NULL;
+		if (col->is_cast)
+			value = FunctionCall1Coll(&col->cast, col->collation, value);
+		else if (col->toasted)
+			value = PointerGetDatum(PG_DETOAST_DATUM(value));
+		values->values[i] = value;
+		h = hash_bytes_uint32_extended(DatumGetUInt32(FunctionCall1Coll(&col->hash, col->collation, value)), h);
+	}
+	*hash = h & values->hash_mask;
+	return KEY_READ;
+}
+
+/*
+ * Keep the value of a row of the parent and fill in its entry: hash and value.
+ * Returns false, and there is no entry, if the key is null in part or there is
+ * no memory left, with which the side overflows.
+ */
+bool
+voxanne_value_keep(ValueSide *values, const VoxRow *row, uint64 *hash, uint64 *value)
+{
+	MemoryContext old = MemoryContextSwitchTo(values->scratch);
+	bool		kept = false;
+
+	if (pg_atomic_read_u32(&values->side->overflow) == 0 && read_values(values, row, hash) == KEY_READ)
+	{
+		*value = (uint64) store_value(values);
+		kept = DsaPointerIsValid((dsa_pointer) *value);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(values->scratch);
+	return kept;
+}
+
+/*
+ * Look up the key of a row of the child, and report the row if no parent has
+ * it.  Returns whether the row has a complete key.
+ */
+bool
+voxanne_value_probe(ValueSide *values, const VoxRow *row, RowId id, bool match_full)
+{
+	MemoryContext old = MemoryContextSwitchTo(values->scratch);
+	uint64		hash;
+	KeyResult	result = read_values(values, row, &hash);
+
+	if (result == KEY_READ ? !is_known(values, hash) : match_full && is_partial(values, row))
+		lot_add(&values->lot, id);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(values->scratch);
+	return result == KEY_READ;
+}
+
+/*
+ * The side has seen all its rows: hand over what was found.
+ */
+void
+voxanne_value_close(ValueSide *values)
+{
+	if (values->side->kind == SIDE_CHILD)
+		voxanne_lot_flush(&values->lot);
+	MemoryContextDelete(values->scratch);
+}
+
+/* Copy the present value into shared memory; invalid, and the side overflows, without room. */
+static dsa_pointer
+store_value(ValueSide *values)
+{
+	Size		size = COLUMNS_AT;
+	dsa_pointer pointer;
+	Value	   *value;
+	char	   *at;
+
+	for (int i = 0; i < values->ncols; i++)
+		size += column_size(&values->cols[i], values->values[i]);
+	value = (Value *) room_for(values, size, &pointer);
+	if (value == NULL)
+		return InvalidDsaPointer;
+	value->size = size;
+	at = (char *) value + COLUMNS_AT;
+	for (int i = 0; i < values->ncols; i++)
+	{
+		put_column(&values->cols[i], values->values[i], at);
+		at += column_size(&values->cols[i], values->values[i]);
+	}
+	return pointer;
+}
+
+/* Room for a value in the chunk being filled, or in a new one. */
+static char *
+room_for(ValueSide *values, Size bytes, dsa_pointer *pointer)
+{
+	Keyscan    *run = values->run;
+	ValueChunk *chunk;
+
+	if (!DsaPointerIsValid(values->chunk) || values->used + bytes > values->room)
+	{
+		Size		size = Max(VALUES_AT + bytes, CHUNK_BYTES);
+		uint64		head = pg_atomic_read_u64(&values->side->kept);
+
+		if (!voxanne_charge(run, size, run->shared->memory_limit))
+		{
+			pg_atomic_write_u32(&values->side->overflow, 1);
+			return NULL;
+		}
+		values->chunk = dsa_allocate_extended(run->area, size, DSA_ALLOC_HUGE);
+		values->used = VALUES_AT;
+		values->room = size;
+		chunk = dsa_get_address(run->area, values->chunk);
+		chunk->bytes = size;
+		do
+			chunk->next = (dsa_pointer) head;
+		while (!pg_atomic_compare_exchange_u64(&values->side->kept, &head, (uint64) values->chunk));
+	}
+	*pointer = values->chunk + values->used;
+	values->used += bytes;
+	return dsa_get_address(run->area, *pointer);
+}
+
+static Size
+column_size(const ValueColumn *col, Datum value)
+{
+	return MAXALIGN(col->typbyval ? sizeof(Datum) : datumGetSize(value, false, col->typlen));
+}
+
+/* What is between the end of a value and the next is zeroed: values are compared as bytes, too. */
+static void
+put_column(const ValueColumn *col, Datum value, char *at)
+{
+	Size		size;
+
+	if (col->typbyval)
+	{
+		memcpy(at, &value, sizeof(Datum));
+		return;
+	}
+	size = datumGetSize(value, false, col->typlen);
+	memcpy(at, DatumGetPointer(value), size);
+	memset(at + size, 0, MAXALIGN(size) - size);
+}
+
+static Datum
+get_column(const ValueColumn *col, const char *at)
+{
+	Datum		value;
+
+	if (!col->typbyval)
+		return PointerGetDatum(at);
+	memcpy(&value, at, sizeof(Datum));
+	return value;
+}
+
+/* Has a parent the present key, whose hash this is? */
+static bool
+is_known(ValueSide *values, uint64 hash)
+{
+	uint32		partition = hash_partition(values->parent, hash);
+	const ValueSlot *slots = values->slots[partition];
+	uint64		mask = values->partitions[partition].set.mask;
+
+	if (slots == NULL)
+		return false;
+	for (uint64 i = hash & mask; DsaPointerIsValid(slots[i].value); i = (i + 1) & mask)
+		if (slots[i].hash == hash &&
+			is_equal(values, dsa_get_address(values->run->area, slots[i].value)))
+			return true;
+	return false;
+}
+
+/* Is a parent's value the present key, by the reference's operators? */
+static bool
+is_equal(ValueSide *values, const Value *value)
+{
+	const char *at = (const char *) value + COLUMNS_AT;
+
+	for (int i = 0; i < values->ncols; i++)
+	{
+		ValueColumn *col = &values->cols[i];
+		Datum		theirs = get_column(col, at);
+
+		if (!DatumGetBool(FunctionCall2Coll(&col->equal, col->collation, theirs, values->values[i])))
+			return false;
+		at += column_size(col, theirs);
+	}
+	return true;
+}
+
+/*
+ * Build the set of one partition of a parent from its entries, each a hash and
+ * a value.  Without memory for it the side overflows.
+ */
+void
+voxanne_value_build(Keyscan *run, SharedSide *side, int partition)
+{
+	uint64		count = voxanne_entries_count(run, side, partition);
+	KeySet	   *set = &side_partitions(run, side)[partition].set;
+	uint64		size = pg_nextpower2_64(Max(count + count / 2, 4));
+	StoreReader reader;
+	ValueSlot  *slots;
+
+	if (count == 0)
+		return;
+	if (!voxanne_charge(run, size * sizeof(ValueSlot), run->shared->memory_limit))
+	{
+		pg_atomic_write_u32(&side->overflow, 1);
+		return;
+	}
+	set->slots = dsa_allocate_extended(run->area, size * sizeof(ValueSlot), DSA_ALLOC_HUGE | DSA_ALLOC_ZERO);
+	set->mask = size - 1;
+	set->bytes = size * sizeof(ValueSlot);
+	slots = dsa_get_address(run->area, set->slots);
+	voxanne_entries_begin(run, side, partition, &reader);
+	while (voxanne_entries_read(run, &reader))
+		for (uint32 at = 0; at < reader.bytes; at += side->entry_size)
+		{
+			const uint64 *entry = (const uint64 *) (reader.data + at);
+
+			add_to_set(run, slots, set->mask, entry[0], (dsa_pointer) entry[1]);
+		}
+}
+
+/* Add a value unless the same bytes are there: many rows alike would make look-ups slow. */
+static void
+add_to_set(Keyscan *run, ValueSlot *slots, uint64 mask, uint64 hash, dsa_pointer value)
+{
+	const Value *ours = dsa_get_address(run->area, value);
+	uint64		i = hash & mask;
+
+	CHECK_FOR_INTERRUPTS();
+	for (; DsaPointerIsValid(slots[i].value); i = (i + 1) & mask)
+		if (slots[i].hash == hash)
+		{
+			const Value *theirs = dsa_get_address(run->area, slots[i].value);
+
+			if (theirs->size == ours->size && memcmp(theirs, ours, ours->size) == 0)
+				return;
+		}
+	slots[i].hash = hash;
+	slots[i].value = value;
+}
+
+/*
+ * Give a parent's values back; by one participant, when nobody looks anything
+ * up any more.
+ */
+void
+voxanne_value_free(Keyscan *run, SharedSide *side)
+{
+	dsa_pointer p = (dsa_pointer) pg_atomic_exchange_u64(&side->kept, InvalidDsaPointer);
+
+	while (DsaPointerIsValid(p))
+	{
+		ValueChunk *chunk = dsa_get_address(run->area, p);
+		dsa_pointer next = chunk->next;
+
+		voxanne_uncharge(run, chunk->bytes);
+		dsa_free(run->area, p);
+		p = next;
+	}
+}
