@@ -38,6 +38,38 @@ SELECT * FROM who();
 SET voxanne_ops.executor = fastest;
 RESET voxanne_ops.executor;
 
+-- references by values whose equality is not one of bits, and those that stay with SQL; the same with hashes that collide
+CREATE DOMAIN amount AS numeric;
+CREATE TABLE by_numeric (id numeric PRIMARY KEY);
+CREATE TABLE by_char (id char(6) PRIMARY KEY);
+CREATE TABLE by_long (id text PRIMARY KEY, part bytea, UNIQUE (id, part));
+CREATE TABLE by_money (id money PRIMARY KEY);
+CREATE TABLE by_bit (id varbit PRIMARY KEY);
+CREATE TABLE by_time (id timestamp PRIMARY KEY);
+CREATE TABLE refers (id int PRIMARY KEY, as_int int REFERENCES by_numeric, as_amount amount REFERENCES by_numeric,
+	as_char char(9) REFERENCES by_char, as_text varchar REFERENCES by_long, part bytea, as_money money REFERENCES by_money,
+	as_bit varbit REFERENCES by_bit, as_date date REFERENCES by_time, FOREIGN KEY (as_text, part) REFERENCES by_long (id, part));
+INSERT INTO by_numeric SELECT (n || '.00')::numeric FROM generate_series(1, 300) AS n WHERE n % 10 <> 3;
+INSERT INTO by_char SELECT n FROM generate_series(1, 300) AS n WHERE n % 10 <> 4;
+INSERT INTO by_long SELECT repeat(md5(n::text), 80), decode(md5(n::text), 'hex') FROM generate_series(1, 300) AS n WHERE n % 10 <> 5;
+SET session_replication_role = replica;
+INSERT INTO refers SELECT n, n, n, n, repeat(md5(n::text), 80), CASE WHEN n % 10 <> 7 THEN decode(md5((n - n % 10 / 9)::text), 'hex') END, n, n::bit(9), '2026-01-01'::date + n
+FROM generate_series(1, 300) AS n;
+RESET session_replication_role;
+ANALYZE by_long, refers;
+SELECT child_columns, orphans, checked FROM find_orphans('refers');
+SELECT * FROM who() ORDER BY 1;
+SET voxanne_ops.hash_bits = 8;
+SELECT child_columns, orphans, checked FROM find_orphans('refers');
+RESET voxanne_ops.hash_bits;
+-- parents whose values do not fit into memory
+INSERT INTO by_long SELECT repeat('x', 1000) || n FROM generate_series(1, 2000) AS n;
+SET maintenance_work_mem = '1MB';
+SELECT child_columns, orphans, checked FROM find_orphans('refers') WHERE child_columns[1] = 'as_text';
+SELECT * FROM who() WHERE question ~ 'as_text' ORDER BY 1;
+RESET maintenance_work_mem;
+DROP TABLE refers, by_numeric, by_char, by_long, by_money, by_bit, by_time;
+
 -- a caller with rights on columns only, or on the partitioned table only
 CREATE TABLE parts (id int PRIMARY KEY, phone text) PARTITION BY RANGE (id);
 CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);

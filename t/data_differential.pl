@@ -23,6 +23,8 @@ $node->safe_psql('postgres', q{
 	CREATE TYPE mood AS ENUM ('bad', 'so so', 'good');
 	CREATE TYPE pair AS (a int, b text);
 	CREATE DOMAIN small AS int CHECK (VALUE >= 0);
+	CREATE DOMAIN code AS text COLLATE "C" CHECK (VALUE <> '');
+	CREATE DOMAIN amount AS numeric;
 });
 my $icu = $node->psql('postgres',
 	q{CREATE COLLATION sloppy (provider = icu, locale = 'und-u-ks-level2', deterministic = false)}) == 0;
@@ -51,6 +53,13 @@ my @types = (
 	[ 'inet',          "('10.0.0.' || n % 200)::inet" ],
 	[ 'mood',          "(ARRAY['bad','so so','good'])[1 + n % 3]::mood" ],
 	[ 'small',         'n::small' ],
+	[ 'code',          "('c' || n)::code" ],
+	[ 'amount',        "CASE WHEN n % 3 = 0 THEN n || '.00' ELSE n::text END::amount" ],
+	[ 'varchar',       "CASE WHEN n % 5 = 1 THEN '' ELSE repeat('longer than is carried ', 2) END || n" ],
+	[ 'text[]',        "ARRAY['x', 'X' || n % 50, NULL, repeat('y', n % 7)]" ],
+	[ 'numrange',      'numrange(n, n + 2.50)' ],
+	[ 'timetz',        "CASE n % 2 WHEN 0 THEN '01:00+00'::timetz + n * interval '1 s' ELSE '02:00+01'::timetz + n * interval '1 s' END" ],
+	[ 'macaddr',       "('08:00:2b:01:02:' || lpad(to_hex(n % 200), 2, '0'))::macaddr" ],
 	[ 'int[]',         'ARRAY[n, n / 2]' ],
 	[ 'pair',          "ROW(n, 'x' || n / 2)::pair" ],
 	[ 'int4range',     'int4range(n, n + 3)' ],
@@ -58,8 +67,18 @@ my @types = (
 	[ 'jsonb',         "jsonb_build_object('n', n)" ],
 	($icu ? [ 'text COLLATE sloppy', "CASE n % 2 WHEN 0 THEN 'Word' ELSE 'wORD' END || n / 2" ] : ()));
 
-# Can values of the type be listed in an index and so be referenced?
-my %no_btree = (pair => 0);
+# What may refer to a type: another type, the expression of its values (as a rule the type's own).
+my %referrers = (
+	bigint  => [ [ 'int', '(n * 7 - 20)::int' ], [ 'smallint', '(n - 5)::smallint' ] ],
+	numeric => [ [ 'int', 'n' ], [ 'bigint', 'n' ], [ 'numeric(10,3)', 'n' ] ],
+	float8  => [ [ 'real', 'n / 2' ], [ 'int', 'n / 2' ] ],
+	text    => [ [ 'varchar' ], [ 'char(8)', "CASE WHEN n = 1 THEN '' ELSE 'k' || n END" ], [ 'name', "CASE WHEN n = 1 THEN '' ELSE 'k' || n END" ], [ 'code', "'k' || n" ] ],
+	'char(6)' => [ [ 'char(9)' ], [ 'text' ] ],
+	small   => [ [ 'bigint', 'n' ] ],
+	int     => [ [ 'small', 'n * 7' ] ],
+	varchar => [ [ 'text' ] ],
+	amount  => [ [ 'int', 'n' ] ],
+);
 
 sub pick { return $_[ int(rand(@_)) ]; }
 
@@ -141,16 +160,20 @@ sub orphans_round
 {
 	my ($round) = @_;
 	my @keys = map { pick(grep { $_->[0] !~ /^(boolean|mood)$/ } @types) } 1 .. pick(1, 1, 1, 2);
-	my @child_types = map { $_->[0] eq 'bigint' && rand() < 0.5 ? 'int' : $_->[0] eq 'text' && rand() < 0.3 ? 'varchar' : $_->[0] } @keys;
+	my @children = map {
+		my $other = exists $referrers{ $_->[0] } && rand() < 0.6 ? pick(@{ $referrers{ $_->[0] } }) : $_;
+		[ $other->[0], $other->[1] || $_->[1] ]
+	} @keys;
+	my @child_types = map { $_->[0] } @children;
 	my $list  = join(', ', map { "k$_" } 0 .. $#keys);
 	my $full  = @keys > 1 && rand() < 0.4 ? 'MATCH FULL' : '';
 	my $range = pick(20, 60, 900);
 	my $org   = pick(grep { $_->[0] =~ /^(int|uuid|text|numeric)$/ } @types);
 	my $join  = join(' AND ', map { "p.k$_ = c.k$_" } 0 .. $#keys);
 	my $complete = join(' AND ', map { "c.k$_ IS DISTINCT FROM NULL" } 0 .. $#keys);
-	my @numbers = map { $keys[$_]->[0] eq 'bigint' && $child_types[$_] eq 'int' ? '(n * 7 - 20)::int' : undef } 0 .. $#keys;
-	my $child_values = join(', ', map { value(defined $numbers[$_] ? [ 'int', $numbers[$_] ] : $keys[$_], "random() * $range", 1) } 0 .. $#keys);
-	my $name = "round $round, orphans of " . join(', ', @child_types) . " $full";
+	my $child_values = join(', ', map { value($_, "random() * $range", 1) } @children);
+	my $name = "round $round, orphans of " . join(', ', @child_types) . ' in ' . join(', ', map { $_->[0] } @keys) . " $full";
+	my $analyze = pick('', 'ANALYZE parent, child;');
 
 	$node->safe_psql('postgres', "SELECT setseed(" . ($round / 1000) . ");
 		DROP TABLE IF EXISTS child, parent CASCADE;
@@ -160,7 +183,7 @@ sub orphans_round
 			ON CONFLICT DO NOTHING;
 		INSERT INTO child (id, $list, org_id, deleted_at) SELECT i, $child_values, " . value($org, 'random() * 2', 1) . ", CASE WHEN random() < 0.2 THEN now() END FROM generate_series(1, 900) AS i;
 		DELETE FROM child WHERE id % 13 = 5; UPDATE child SET id = id + 1000 WHERE id % 7 = 2;
-		DELETE FROM parent WHERE ctid IN (SELECT ctid FROM parent LIMIT 3);");
+		DELETE FROM parent WHERE ctid IN (SELECT ctid FROM parent LIMIT 3); $analyze");
 	# partitioned children take only foreign keys that hold
 	my $partitioned = $node->safe_psql('postgres', q{SELECT relkind = 'p' FROM pg_class WHERE oid = 'child'::regclass}) eq 't';
 	if ($partitioned)
@@ -173,6 +196,9 @@ sub orphans_round
 	{
 		$node->safe_psql('postgres', "ALTER TABLE child ADD CONSTRAINT fk FOREIGN KEY ($list) REFERENCES parent ($list) $full NOT VALID");
 	}
+	is($node->safe_psql('postgres', "SET voxanne_ops.executor = scan; SET client_min_messages = error;
+			DO 'BEGIN PERFORM FROM find_orphans(''child'', inferred => false); END'; SELECT executor, reason FROM data_check_execution()"),
+		'scan|', "$name: the scan takes it");
 	agree($name, '',
 		"SELECT kind, orphans, checked, sample, key, remedy FROM find_orphans('child', inferred => false, max_rows => 30)",
 		{

@@ -9,6 +9,7 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -42,7 +43,8 @@ typedef struct PlanTable
 
 static void add_question(KeyscanPlan *plan, VoxScanQuestion *question);
 static const char *add_reference(KeyscanPlan *plan, VoxScanQuestion *question);
-static int	add_side(KeyscanPlan *plan, SideKind kind, const VoxScanKey *key, int words, int question);
+static bool is_carried(const VoxScanQuestion *question, int *words);
+static int	add_side(KeyscanPlan *plan, const SharedSide *start, const VoxScanKey *key, int question);
 static bool same_key(const VoxScanKey *a, const VoxScanKey *b);
 static const char *list_leaves(const VoxScanKey *key, List **leaves);
 static const char *examine_leaf(Oid relid, bool *is_leaf);
@@ -95,52 +97,81 @@ add_question(KeyscanPlan *plan, VoxScanQuestion *question)
 	if (question->reason == NULL && is_reference)
 		question->reason = add_reference(plan, question);
 	else if (question->reason == NULL)
-		add_side(plan, question->kind == VOX_SCAN_UNIQUE ? SIDE_UNIQUE : SIDE_OVERLAP,
-				 &question->key, 0, question - plan->questions);
+	{
+		SharedSide	side = {.kind = question->kind == VOX_SCAN_UNIQUE ? SIDE_UNIQUE : SIDE_OVERLAP,.parent = -1};
+
+		add_side(plan, &side, &question->key, question - plan->questions);
+	}
 }
 
 /* The child's side and, unless another reference brought it already, the parent's. */
 static const char *
 add_reference(KeyscanPlan *plan, VoxScanQuestion *question)
 {
+	SharedSide	parent = {.kind = SIDE_PARENT};
+	SharedSide	child = {.kind = SIDE_CHILD};
 	List	   *leaves;
-	int			words = 0;
-	int			parent_words = 0;
-	int			parent = -1;
-	int			child;
 	const char *reason = list_leaves(&question->parent, &leaves);
 
-	if (reason == NULL)
-		reason = voxanne_key_plan(&question->key, true, &words);
-	if (reason == NULL)
-		reason = voxanne_key_plan(&question->parent, true, &parent_words);
-	if (reason == NULL)
-		reason = voxanne_key_mismatch(&question->key, &question->parent);
+	if (reason == NULL && !is_carried(question, &child.words))
+	{
+		child.by_value = parent.by_value = true;
+		reason = voxanne_value_plan(question, &parent.values, &child.values);
+	}
 	if (reason != NULL)
 		return reason;
-	Assert(words == parent_words);
+	parent.words = child.words;
 
+	child.parent = -1;
 	for (int i = 0; i < plan->nsides; i++)
-		if (plan->sides[i].kind == SIDE_PARENT && same_key(&plan->sides[i].key, &question->parent))
-			parent = i;
-	if (parent < 0)
-		parent = add_side(plan, SIDE_PARENT, &question->parent, words, -1);
-	child = add_side(plan, SIDE_CHILD, &question->key, words, question - plan->questions);
-	plan->sides[child].parent = parent;
+		if (plan->sides[i].kind == SIDE_PARENT && same_key(&plan->sides[i].key, &question->parent) &&
+			plan->sides[i].by_value == parent.by_value &&
+			memcmp(&plan->sides[i].values, &parent.values, sizeof(ValuePlan)) == 0)
+			child.parent = i;
+	if (child.parent < 0)
+		child.parent = add_side(plan, &parent, &question->parent, -1);
+	add_side(plan, &child, &question->key, question - plan->questions);
 	return NULL;
 }
 
+/*
+ * Is a reference's key to be carried, in *words, rather than compared by value?
+ * Only by an equality that is one of bits: the server's own for its types.
+ */
+static bool
+is_carried(const VoxScanQuestion *question, int *words)
+{
+	int			parent_words;
+	bool		as_uuid = false;
+	bool		own = true;
+
+	for (int i = 0; i < question->key.ncols; i++)
+	{
+		as_uuid |= question->key.cols[i].form != VOX_FORM_VALUE || question->parent.cols[i].form != VOX_FORM_VALUE;
+		own &= question->operators[i] < FirstNormalObjectId;
+	}
+	if (!own || voxanne_key_plan(&question->key, true, words) != NULL ||
+		voxanne_key_plan(&question->parent, true, &parent_words) != NULL ||
+		voxanne_key_mismatch(&question->key, &question->parent) != NULL ||
+		(!as_uuid && (voxanne_key_is_long(&question->key) || voxanne_key_is_long(&question->parent))))
+	{
+		*words = 0;
+		return false;
+	}
+	Assert(*words == parent_words);
+	return true;
+}
+
+/* Append a side, of which kind, words, parent and how it is compared are set. */
 static int
-add_side(KeyscanPlan *plan, SideKind kind, const VoxScanKey *key, int words, int question)
+add_side(KeyscanPlan *plan, const SharedSide *start, const VoxScanKey *key, int question)
 {
 	SharedSide *side = &plan->sides[plan->nsides];
 
-	side->kind = kind;
+	*side = *start;
 	side->question = question;
-	side->parent = -1;
 	side->step = -1;
 	side->key = *key;
-	side->words = words;
 	return plan->nsides++;
 }
 

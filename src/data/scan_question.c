@@ -9,7 +9,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/transam.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
@@ -59,8 +58,8 @@ voxanne_scan_reference(const VoxReference *reference, bool live_only, VoxScanQue
 	question->match_full = reference->match_full && reference->natts > 1;
 	for (int i = 0; i < reference->natts; i++)
 	{
-		if (reference->comparison == VOX_COMPARE_OPERATOR && reference->operators[i] >= FirstNormalObjectId)
-			return "The reference compares by an operator that is not the server's own.";
+		if (reference->comparison == VOX_COMPARE_OPERATOR)
+			question->operators[i] = reference->operators[i];
 		add_column(&question->key, reference->child_atts[i],
 				   reference->comparison == VOX_COMPARE_CHILD_TEXT ? VOX_FORM_UUID : VOX_FORM_VALUE, false);
 		add_column(&question->parent, reference->parent_atts[i],
