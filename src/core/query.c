@@ -144,6 +144,29 @@ voxanne_query_count(const char *sql)
 }
 
 /*
+ * The one jsonb, not null, that a SELECT returns, in the current context.  SPI
+ * is connected here.
+ */
+Jsonb *
+voxanne_query_jsonb(VoxQuery *query)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Datum		value;
+	bool		isnull;
+
+	SPI_connect();
+	if (voxanne_query_run(query) != 1)
+		elog(ERROR, "query \"%s\" did not return one row", query->sql);
+	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	if (isnull)
+		elog(ERROR, "query \"%s\" returned null", query->sql);
+	MemoryContextSwitchTo(context);
+	value = PointerGetDatum(DatumGetJsonbPCopy(value));
+	SPI_finish();
+	return DatumGetJsonbP(value);
+}
+
+/*
  * A bigint (or timestamp with time zone) of the last result; 0 if null.
  */
 int64

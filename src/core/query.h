@@ -6,6 +6,7 @@
 #define VOXANNE_QUERY_H
 
 #include "executor/spi.h"
+#include "utils/jsonb.h"
 
 /* A query's text and parameters; zeroed, then filled by voxanne_query_argument(). */
 typedef struct VoxQuery
@@ -21,6 +22,7 @@ extern char *voxanne_query_argument(VoxQuery *query, Oid type, Datum value, bool
 extern uint64 voxanne_query_run(VoxQuery *query);
 extern int64 voxanne_query_number(VoxQuery *query);
 extern int64 voxanne_query_count(const char *sql);
+extern Jsonb *voxanne_query_jsonb(VoxQuery *query);
 
 extern int64 voxanne_value_int64(uint64 row, int column, bool *isnull);
 

@@ -214,9 +214,10 @@ ask_scan(const OrphanRun *run, VoxReference *reference, ReferenceScans *scans,
 {
 	bool		live_only = is_live_only(run, reference);
 
-	if (voxanne_scan_reference(reference, live_only, &questions[*count]) != NULL)
-		return;
 	scans->orphans = &questions[(*count)++];
+	scans->orphans->reason = voxanne_scan_reference(reference, live_only, scans->orphans);
+	if (scans->orphans->reason != NULL)
+		return;
 	for (int fault = 0; fault < VOX_PARENT_FAULTS; fault++)
 	{
 		if (voxanne_parent_condition(reference, (VoxParentFault) fault, live_only, "c") != NULL &&

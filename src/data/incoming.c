@@ -30,8 +30,13 @@ voxanne_incoming_lock(VoxIncoming *incoming, Oid relid)
 	incoming->unknown = NULL;
 	foreach(lc, incoming->references)
 	{
+		const VoxReference *reference = lfirst(lc);
+
 		if (incoming->unknown == NULL)
-			incoming->unknown = voxanne_lock_to_read(((VoxReference *) lfirst(lc))->child);
+			incoming->unknown = voxanne_lock_to_read(reference->child);
+		if (incoming->unknown == NULL && voxanne_has_distributed_rows(reference))
+			incoming->unknown = psprintf("A distributed engine keeps rows of %s or %s, and does not look up rows by a list.",
+										 voxanne_relation_name(reference->child), voxanne_relation_name(reference->parent));
 	}
 }
 

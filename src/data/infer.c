@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "core/compat.h"
+#include "data/distributed.h"
 #include "data/reference.h"
 #include "data/table.h"
 #include "executor/spi.h"
@@ -31,7 +32,8 @@ static bool is_text_type(Oid type);
 /*
  * $1: the child, or 0 for all tables of the schemas $2.  One row a column: the
  * likeliest parent.  A table with foreign rows, which can have no primary key,
- * is taken to go by its column id.  Passed over: identifiers that other systems hand out, the
+ * and one that is distributed ($3), whose key must contain the tenant, are taken
+ * to go by their column id.  Passed over: identifiers that other systems hand out, the
  * id of a polymorphic pair (x_id beside x_type), columns that are in a foreign
  * key already, tables of extensions.
  */
@@ -67,7 +69,9 @@ static const char *const candidate_query =
 " FROM pg_catalog.pg_class p JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace"
 " JOIN pg_catalog.pg_attribute a ON a.attrelid = p.oid AND a.attname = 'id' AND NOT a.attisdropped"
 " WHERE NOT p.relispartition AND (p.relkind = 'f' OR p.relkind = 'p' AND EXISTS (SELECT"
-"  FROM below JOIN pg_catalog.pg_class l ON l.oid = member WHERE top = p.oid AND l.relkind = 'f'))),"
+"  FROM below JOIN pg_catalog.pg_class l ON l.oid = member WHERE top = p.oid AND l.relkind = 'f')"
+"  OR p.oid = ANY ($3) AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i"
+"   WHERE i.indrelid = p.oid AND i.indisprimary AND i.indisvalid AND i.indnkeyatts = 1))),"
 " declared AS ("
 " SELECT a.attname AS name, f.confrelid AS parent, count(*) AS uses"
 " FROM pg_catalog.pg_constraint f"
@@ -104,14 +108,19 @@ List *
 voxanne_inferred_references(Oid child, List *schemas)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Oid			types[] = {OIDOID, OIDARRAYOID};
-	Datum		values[2];
+	Oid			types[] = {OIDOID, OIDARRAYOID, OIDARRAYOID};
+	Datum		values[3];
+	List	   *distributed = NIL;
+	ListCell   *lc;
 	List	   *references = NIL;
 
 	SPI_connect();
 	values[0] = ObjectIdGetDatum(child);
 	values[1] = voxanne_oid_array(schemas);
-	if (SPI_execute_with_args(candidate_query, 2, types, values, NULL, true, 0) != SPI_OK_SELECT)
+	foreach(lc, voxanne_distributions())
+		distributed = lappend_oid(distributed, ((VoxDistribution *) lfirst(lc))->relid);
+	values[2] = voxanne_oid_array(distributed);
+	if (SPI_execute_with_args(candidate_query, 3, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not list likely references");
 
 	MemoryContextSwitchTo(context);

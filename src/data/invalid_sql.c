@@ -75,23 +75,14 @@ ask_some(const VoxTable *table, List *rules, int first, int count, bool live_onl
 Jsonb *
 voxanne_invalid_sample_sql(const VoxTable *table, const VoxInvalidRule *rule, bool live_only, int max_rows)
 {
-	MemoryContext context = CurrentMemoryContext;
 	const char *alias = table_alias(table);
 	VoxQuery	query = {0};
 	List	   *columns = list_truncate(list_copy(rule->columns), SAMPLED_COLUMNS);
 	char	   *condition = psprintf("%s AND NOT (%s)", live_only ? voxanne_table_live(table, alias) : "true",
 									 rule->valid);
-	Datum		sample;
-	bool		isnull;
 
 	query.sql = voxanne_table_sample(table, table->from, alias, columns, "", condition, max_rows);
-	SPI_connect();
-	voxanne_query_run(&query);
-	MemoryContextSwitchTo(context);
-	sample = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	sample = PointerGetDatum(DatumGetJsonbPCopy(sample));
-	SPI_finish();
-	return DatumGetJsonbP(sample);
+	return voxanne_query_jsonb(&query);
 }
 
 /* The table's own name, by which a constraint's text may mean the whole row. */

@@ -18,6 +18,7 @@
 #include "commands/trigger.h"
 #include "core/compat.h"
 #include "core/relation.h"
+#include "data/distributed.h"
 #include "data/reference.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -45,11 +46,21 @@ voxanne_reference_source(VoxReferenceSource source)
 	return source_names[source];
 }
 
-/* Are some of the rows on either side in foreign tables? */
+/* Are some of the rows on either side on other servers? */
 bool
 voxanne_has_foreign_rows(const VoxReference *reference)
 {
-	return voxanne_is_foreign(reference->child) || voxanne_is_foreign(reference->parent);
+	return voxanne_is_remote(reference->child) || voxanne_is_remote(reference->parent);
+}
+
+/* Does a distributed engine keep the rows of one side? */
+bool
+voxanne_has_distributed_rows(const VoxReference *reference)
+{
+	VoxDistribution distribution;
+
+	return voxanne_distribution(reference->child, &distribution) ||
+		voxanne_distribution(reference->parent, &distribution);
 }
 
 /* Column numbers of one side, as an integer list. */

@@ -76,6 +76,7 @@ extern List *voxanne_declared_references(Oid child, List *schemas);
 extern List *voxanne_references_to(Oid parent);
 extern const char *voxanne_reference_source(VoxReferenceSource source);
 extern bool voxanne_has_foreign_rows(const VoxReference *reference);
+extern bool voxanne_has_distributed_rows(const VoxReference *reference);
 extern List *voxanne_reference_columns(const VoxReference *reference, bool of_parent);
 
 /* undeclared ones: infer.c */
@@ -105,5 +106,7 @@ extern Jsonb *voxanne_reference_sample(const VoxReference *reference, VoxReferen
 /* the same for rows on other servers: reference_foreign_sql.c */
 extern void voxanne_reference_ask_foreign(const VoxReference *reference, bool live_only,
 										  VoxReferenceAnswer *answer);
+extern Jsonb *voxanne_reference_sample_distributed(const VoxReference *reference, const char *condition,
+												   int max_rows);
 
 #endif							/* VOXANNE_REFERENCE_H */

@@ -10,7 +10,13 @@
  * joined with its own sister, the tenant in the join.  That finds every row
  * whose parent is not in its own tenant: if there is none, as there should be,
  * nothing more needs to be read.  Else the tables are joined as a whole, in
- * this server.  An outer join counts right even if a parent's id, which no
+ * this server.
+ *
+ * A distributed engine (Citus) takes the same outer join where both tables are
+ * spread by tenant and lie together, or one of them is on every server; where
+ * they do not it refuses, and the reference is a check that was skipped.
+ *
+ * An outer join counts right even if a parent's id, which no
  * server can promise to be unique, comes twice: a row without parent comes once
  * in any case.
  */
@@ -23,13 +29,17 @@
 #include "core/privileges.h"
 #include "core/query.h"
 #include "core/relation.h"
+#include "data/distributed.h"
 #include "data/reference_parent.h"
 #include "data/table.h"
 #include "utils/lsyscache.h"
 
 static int64 count_rows(const VoxTable *table, const char *condition);
 static List *readable_leaves(const VoxTable *table);
-static bool found_in_sisters(const VoxReference *reference, const char *condition);
+static bool lie_together(const VoxReference *key);
+static bool found_in_place(const VoxReference *reference, const VoxTable *child, const VoxTable *parent,
+						   const char *condition);
+static bool found_in_sisters(const VoxReference *key, const char *condition);
 static int64 count_missing(const VoxReference *reference, const char *child, const char *parent,
 						   const char *condition);
 
@@ -55,7 +65,7 @@ static const char *const sister_query =
 " ORDER BY child";
 
 /*
- * voxanne_reference_ask_sql() for tables that have rows in foreign tables.
+ * voxanne_reference_ask() for tables that have rows on other servers.
  */
 void
 voxanne_reference_ask_foreign(const VoxReference *reference, bool live_only, VoxReferenceAnswer *answer)
@@ -78,7 +88,7 @@ voxanne_reference_ask_foreign(const VoxReference *reference, bool live_only, Vox
 		answer->faults[VOX_FAULT_MALFORMED] = count_rows(&child, psprintf("%s AND %s", live, malformed));
 		answer->checked += answer->faults[VOX_FAULT_MALFORMED];
 	}
-	if (answer->checked > 0 && !found_in_sisters(reference, complete))
+	if (answer->checked > 0 && !found_in_place(reference, &child, &parent, complete))
 		answer->faults[VOX_FAULT_ORPHAN] = count_missing(reference, child.from, parent.from, complete);
 }
 
@@ -102,14 +112,14 @@ count_rows(const VoxTable *table, const char *condition)
 	return count;
 }
 
-/* The partitions that hold a partitioned table's rows; NIL if some cannot be read directly. */
+/* The partitions that hold a partitioned table's rows; NIL if some cannot be read directly, or need not. */
 static List *
 readable_leaves(const VoxTable *table)
 {
 	List	   *leaves = NIL;
 	ListCell   *lc;
 
-	if (!table->partitioned)
+	if (!table->partitioned || table->distributed)
 		return NIL;
 	foreach(lc, find_all_inheritors(table->relid, NoLock, NULL))
 	{
@@ -122,28 +132,49 @@ readable_leaves(const VoxTable *table)
 	return leaves;
 }
 
+/*
+ * Is every child's parent where the child is, tenant by tenant?  False also if
+ * rows of a tenant do not lie together.
+ */
+static bool
+found_in_place(const VoxReference *reference, const VoxTable *child, const VoxTable *parent,
+			   const char *condition)
+{
+	VoxReference key;
+
+	if (!voxanne_tenant_key(reference, &key))
+		return false;
+	if (lie_together(&key))
+		return count_missing(&key, child->from, parent->from, condition) == 0;
+	return readable_leaves(child) != NIL && readable_leaves(parent) != NIL &&
+		found_in_sisters(&key, condition);
+}
+
+/* Does a distributed engine keep the two tables' rows with equal first columns of the key together? */
+static bool
+lie_together(const VoxReference *key)
+{
+	VoxDistribution child;
+	VoxDistribution parent;
+
+	return voxanne_distribution(key->child, &child) && voxanne_distribution(key->parent, &parent) &&
+		child.colocation == parent.colocation &&
+		child.column == key->child_atts[0] && parent.column == key->parent_atts[0];
+}
+
 /* Is every child's parent in the sister of its partition?  False also if there are no sisters. */
 static bool
-found_in_sisters(const VoxReference *reference, const char *condition)
+found_in_sisters(const VoxReference *key, const char *condition)
 {
 	VoxQuery	query = {.sql = sister_query};
-	VoxReference key;
-	VoxTable	child;
-	VoxTable	parent;
 	uint64		found;
 	int64		missing = 0;
 
-	voxanne_table_describe(&child, reference->child);
-	voxanne_table_describe(&parent, reference->parent);
-	if (!voxanne_tenant_key(reference, &key) ||
-		readable_leaves(&child) == NIL || readable_leaves(&parent) == NIL)
-		return false;
-
 	SPI_connect();
-	(void) voxanne_query_argument(&query, OIDOID, ObjectIdGetDatum(key.child), false);
-	(void) voxanne_query_argument(&query, OIDOID, ObjectIdGetDatum(key.parent), false);
-	(void) voxanne_query_argument(&query, INT2OID, Int16GetDatum(key.child_atts[0]), false);
-	(void) voxanne_query_argument(&query, INT2OID, Int16GetDatum(key.parent_atts[0]), false);
+	(void) voxanne_query_argument(&query, OIDOID, ObjectIdGetDatum(key->child), false);
+	(void) voxanne_query_argument(&query, OIDOID, ObjectIdGetDatum(key->parent), false);
+	(void) voxanne_query_argument(&query, INT2OID, Int16GetDatum(key->child_atts[0]), false);
+	(void) voxanne_query_argument(&query, INT2OID, Int16GetDatum(key->parent_atts[0]), false);
 	found = voxanne_query_run(&query);
 	for (uint64 row = 0; row < found && missing == 0; row++)
 	{
@@ -153,7 +184,7 @@ found_in_sisters(const VoxReference *reference, const char *condition)
 		Oid			child_leaf = DatumGetObjectId(SPI_getbinval(tuple, desc, 1, &isnull));
 		Oid			parent_leaf = DatumGetObjectId(SPI_getbinval(tuple, desc, 2, &isnull));
 
-		missing = count_missing(&key, psprintf("ONLY %s", voxanne_relation_name(child_leaf)),
+		missing = count_missing(key, psprintf("ONLY %s", voxanne_relation_name(child_leaf)),
 								psprintf("ONLY %s", voxanne_relation_name(parent_leaf)), condition);
 	}
 	SPI_finish();
@@ -173,4 +204,26 @@ count_missing(const VoxReference *reference, const char *child, const char *pare
 										 child, parent, voxanne_reference_join(reference, "p", "c"), condition));
 	SPI_finish();
 	return count;
+}
+
+/*
+ * The first of the child's rows, alias c, that meet a condition and have no
+ * parent, as voxanne_reference_sample() has them; by an outer join, because a
+ * distributed engine takes NOT EXISTS from fewer pairs of tables.
+ */
+Jsonb *
+voxanne_reference_sample_distributed(const VoxReference *reference, const char *condition, int max_rows)
+{
+	VoxQuery	query = {0};
+	VoxTable	child;
+	VoxTable	parent;
+
+	voxanne_table_describe(&child, reference->child);
+	voxanne_table_describe(&parent, reference->parent);
+	query.sql = voxanne_table_sample(&child,
+									 psprintf("(SELECT c.* FROM %s AS c LEFT JOIN %s AS p ON %s WHERE %s AND %s)",
+											  child.from, parent.from, voxanne_reference_join(reference, "p", "c"), condition,
+											  voxanne_not_null(reference->parent, "p", reference->parent_atts[0], false)),
+									 "c", voxanne_reference_columns(reference, false), "", "true", max_rows);
+	return voxanne_query_jsonb(&query);
 }

@@ -172,6 +172,10 @@ Jsonb *
 voxanne_reference_sample(const VoxReference *reference, VoxReferenceFault fault,
 						 bool live_only, const VoxScanQuestion *found, int max_rows)
 {
+	if (fault == VOX_FAULT_ORPHAN && voxanne_has_distributed_rows(reference))
+		return voxanne_reference_sample_distributed(reference,
+													and_live(reference, live_only, voxanne_reference_complete(reference, "c")),
+													max_rows);
 	return voxanne_reference_sample_where(reference, found,
 										  and_live(reference, live_only, voxanne_reference_condition(reference, fault, "c")),
 										  "", max_rows);
@@ -186,22 +190,13 @@ Jsonb *
 voxanne_reference_sample_where(const VoxReference *reference, const VoxScanQuestion *found,
 							   const char *condition, const char *more, int max_rows)
 {
-	MemoryContext context = CurrentMemoryContext;
 	VoxQuery	query = {0};
 	VoxTable	child;
-	Datum		sample;
-	bool		isnull;
 
 	voxanne_table_describe(&child, reference->child);
 	query.sql = voxanne_table_sample(&child, child_rows(&query, reference, &child, found), "c",
 									 voxanne_reference_columns(reference, false), more, condition, max_rows);
-	SPI_connect();
-	voxanne_query_run(&query);
-	MemoryContextSwitchTo(context);
-	sample = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	sample = PointerGetDatum(DatumGetJsonbPCopy(sample));
-	SPI_finish();
-	return DatumGetJsonbP(sample);
+	return voxanne_query_jsonb(&query);
 }
 
 static char *

@@ -52,6 +52,8 @@ voxanne_scan_reference(const VoxReference *reference, bool live_only, VoxScanQue
 	voxanne_table_describe(&child, reference->child);
 	voxanne_table_describe(&parent, reference->parent);
 	reason = begin(question, VOX_SCAN_REFERENCE, &child);
+	if (reason == NULL && parent.distributed)
+		reason = "A distributed engine keeps the rows of the parent.";
 	if (reason != NULL)
 		return reason;
 	set_key(&question->parent, &parent);
@@ -154,6 +156,8 @@ begin(VoxScanQuestion *question, VoxScanKind kind, const VoxTable *table)
 	memset(question, 0, sizeof(*question));
 	question->kind = kind;
 	set_key(&question->key, table);
+	if (table->distributed)
+		return "A distributed engine keeps the rows.";
 	if (pg_class_aclcheck(table->relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		return "The caller may not read all columns.";
 	return NULL;

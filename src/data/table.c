@@ -15,6 +15,7 @@
 #include "catalog/pg_type.h"
 #include "core/compat.h"
 #include "core/relation.h"
+#include "data/distributed.h"
 #include "data/table.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -31,8 +32,9 @@ static const VoxSoftDelete soft_deletes[] = {
 static const char *const tenant_columns[] = {"org_id", "tenant_id", "organization_id"};
 
 /*
- * A table with foreign rows can have no primary key, and what ctid its rows
- * have is up to the other server: they go by this column.
+ * A table with foreign rows can have no primary key, a distributed one may have
+ * none, and what ctid their rows have is up to the other server: they go by this
+ * column.
  */
 #define FOREIGN_KEY_COLUMN "id"
 
@@ -79,12 +81,15 @@ voxanne_require_table(Oid relid, const char *argument)
 void
 voxanne_table_describe(VoxTable *table, Oid relid)
 {
+	VoxDistribution distribution;
+
 	memset(table, 0, sizeof(*table));
 	table->relid = relid;
 	table->name = voxanne_relation_name(relid);
 	table->partitioned = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE;
-	table->from = psprintf("%s%s", table->partitioned ? "" : "ONLY ", table->name);
-	table->foreign = voxanne_is_foreign(relid);
+	table->distributed = voxanne_distribution(relid, &distribution);
+	table->from = psprintf("%s%s", table->partitioned || table->distributed ? "" : "ONLY ", table->name);
+	table->foreign = table->distributed || voxanne_is_foreign(relid);
 	table->pk = voxanne_primary_key(relid);
 	if (table->foreign && table->pk == NIL && voxanne_find_column(relid, FOREIGN_KEY_COLUMN) != InvalidAttrNumber)
 		table->pk = list_make1_int(voxanne_find_column(relid, FOREIGN_KEY_COLUMN));

@@ -25,9 +25,12 @@ typedef struct VoxTable
 	Oid			relid;
 	char	   *name;			/* quoted identity */
 	char	   *from;			/* the same with ONLY, except for a
-								 * partitioned table */
+								 * partitioned or distributed table */
 	bool		partitioned;
-	bool		foreign;		/* has rows in foreign tables */
+	bool		foreign;		/* has rows on other servers: in foreign
+								 * tables, or distributed */
+	bool		distributed;	/* by a distributed engine, which keeps all of
+								 * them */
 	List	   *pk;				/* columns of the primary key, or of a foreign
 								 * table column id; NIL: rows go by their ctid */
 	AttrNumber	created_at;		/* or InvalidAttrNumber */
