@@ -36,6 +36,10 @@ SELECT key, keep_id, duplicate_ids FROM find_duplicates('contacts', '{phone}', t
 SELECT severity, detail, key FROM find_duplicates('contacts', '{phone}', max_groups => 1);
 SELECT severity, detail, key FROM find_duplicates('contacts', '{phone}', max_groups => 0);
 
+SELECT DISTINCT substring(advice FROM 'in the way now: [0-9]+') AS in_the_way, substring(advice FROM 'CREATE.*;') AS unique_index
+FROM find_duplicates('contacts', '{phone}') \gset
+\echo :in_the_way
+
 -- case 28, case 30: the remedy keeps all that cascades would delete, through composite keys and self-references
 SELECT remedy FROM find_duplicates('contacts', '{phone}') ORDER BY key;
 \o /dev/null
@@ -47,6 +51,10 @@ SELECT * FROM find_duplicates('contacts', '{phone}');
 SELECT contact_id, count(*) FROM appointments_of GROUP BY 1 ORDER BY 1;
 SELECT * FROM tags ORDER BY tag;
 SELECT id, merged_into, deleted_at IS NOT NULL AS deleted FROM contacts ORDER BY id;
+-- what the advice proposes holds then, and keeps the next one out
+:unique_index
+INSERT INTO contacts (id, org_id, phone) VALUES (99, 2, '777');
+DROP INDEX contacts_org_id_phone_idx;
 
 -- without a column for it nothing is soft-deleted: losers move to quarantine
 ALTER TABLE contacts DROP deleted_at;
@@ -212,6 +220,10 @@ INSERT INTO appointments (id, org_id, contact_id, provider_id, scheduled_at) VAL
 	(70, 1, 70, 71, '2026-04-02 10:00Z'), (71, 1, 70, 72, '2026-04-02 10:00Z'), (72, 1, 72, 72, '2026-04-02 10:15Z');
 SELECT kind, identity, rows, keep_id, duplicate_ids FROM find_duplicate_appointments(since => '2026-04-02Z');
 
+-- the constraints that would have kept them out
+SELECT remedy FROM find_duplicate_appointments() WHERE identity IN ('contact:20', 'provider:7');
+SELECT replace(substring(remedy FROM 'CREATE.*;'), '-- ', '') AS per_contact FROM find_duplicate_appointments() WHERE identity = 'contact:20' \gset
+SELECT substring(remedy FROM 'ALTER.*;') AS per_provider FROM find_duplicate_appointments() WHERE identity = 'provider:7' \gset
 -- quiet after the remedies, which delete nothing
 \o /dev/null
 \set ECHO none
@@ -221,6 +233,18 @@ SELECT remedy FROM find_duplicate_appointments() \gexec
 SELECT * FROM find_duplicate_appointments();
 SELECT count(*) AS notes FROM notes;
 SELECT id FROM appointments WHERE status = 'cancelled' ORDER BY id;
+
+-- then the constraints hold, and keep the next one out; what takes no time is not in their way
+:per_contact
+:per_provider
+\set VERBOSITY terse
+INSERT INTO appointments (id, org_id, contact_id, scheduled_at, duration_minutes) VALUES (90, 1, 20, '2026-03-02 10:30Z', 5);
+INSERT INTO appointments (id, org_id, provider_id, scheduled_at, duration_minutes) VALUES (90, 1, 7, '2026-03-03 09:29Z', NULL);
+INSERT INTO appointments (id, org_id, contact_id, scheduled_at, duration_minutes, status) VALUES (90, 1, 20, '2026-03-02 10:30Z', -5, 'pending'),
+	(91, 1, 20, '2026-03-02 10:30Z', 5, 'cancelled'), (92, NULL, 20, '2026-03-02 10:30Z', 5, 'pending'), (93, 1, 20, '2026-03-02 14:00Z', 5, 'pending');
+\set VERBOSITY default
+DELETE FROM appointments WHERE id >= 90;
+ALTER TABLE appointments DROP CONSTRAINT appointments_contact_id_excl, DROP CONSTRAINT appointments_provider_id_excl;
 
 -- a tenant without any provider gets a hint, no remedy, unless the same rows collide anyhow
 INSERT INTO appointments (id, org_id, contact_id, scheduled_at) VALUES
@@ -266,6 +290,12 @@ SELECT (SELECT count(*) > 50 FROM found) AS many_groups,
 		AND y NOT IN (SELECT unnest(duplicate_ids)::int FROM found))) AS needless,
 	(SELECT count(*) FROM pair WHERE x NOT IN (SELECT unnest(duplicate_ids)::int FROM found)
 		AND y NOT IN (SELECT unnest(duplicate_ids)::int FROM found)) AS left_over;
+-- the number of rows in the way of a constraint
+WITH a AS (SELECT id, org_id, contact_id, tsrange(scheduled_at AT TIME ZONE 'UTC', (scheduled_at AT TIME ZONE 'UTC') + coalesce(duration_minutes, 30) * interval '1 minute') AS r
+	FROM appointments WHERE status <> 'cancelled' AND coalesce(duration_minutes, 30) > 0)
+SELECT (SELECT count(*) > 50 FROM found) AS many, array_agg(DISTINCT substring(remedy FROM 'now: ([0-9]+)')::int) =
+	ARRAY[(SELECT count(*)::int FROM a WHERE EXISTS (SELECT FROM a AS b WHERE a.id <> b.id AND a.org_id = b.org_id AND a.contact_id = b.contact_id AND a.r && b.r))] AS same
+FROM found WHERE identity ~ '^contact:[0-9]+$';
 
 -- other names and types: a text status, an interval, timestamps without time zone; without status rows are soft-deleted
 CREATE TABLE bookings (id text PRIMARY KEY, tenant_id text, customer_id text, start_time timestamp, duration interval, status varchar, archived_at timestamp);
@@ -274,17 +304,28 @@ SELECT identity, keep_id, duplicate_ids, remedy FROM find_duplicate_appointments
 ALTER TABLE bookings DROP status;
 UPDATE bookings SET archived_at = '2026-01-01' WHERE id = 'x';
 SELECT identity, keep_id, duplicate_ids FROM find_duplicate_appointments('bookings');
+SELECT replace(substring(remedy FROM 'CREATE.*;'), '-- ', '') AS per_customer FROM find_duplicate_appointments('bookings') \gset
 \o /dev/null
 \set ECHO none
 SELECT remedy FROM find_duplicate_appointments('bookings') \gexec
 \set ECHO all
 \o
 SELECT * FROM find_duplicate_appointments('bookings');
-ALTER TABLE bookings DROP archived_at;
+:per_customer
+ALTER TABLE bookings DROP CONSTRAINT bookings_customer_id_excl, DROP archived_at;
 SELECT advice, remedy FROM find_duplicate_appointments('bookings') LIMIT 1;
 CREATE TABLE visits (provider_id int, starts_at timestamptz, ends_at timestamptz);
 INSERT INTO visits VALUES (1, '2026-05-01 10:00Z', '2026-05-01 11:00Z'), (1, '2026-05-01 10:59Z', NULL), (1, '2026-05-01 10:00Z', '2026-05-01 09:00Z'), (1, 'infinity', NULL), (1, 'infinity', NULL);
 SELECT kind, rows, keep_id, duplicate_ids, advice FROM find_duplicate_appointments('visits') ORDER BY keep_id;
+-- the end in a column of its own
+ALTER TABLE visits ADD id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, ADD is_deleted boolean;
+DELETE FROM visits WHERE NOT isfinite(starts_at);
+SELECT remedy, substring(remedy FROM 'ALTER.*;') AS per_visit FROM find_duplicate_appointments('visits') \gset
+:remedy
+:per_visit
+\set VERBOSITY terse
+INSERT INTO visits (provider_id, starts_at, ends_at) VALUES (1, '2026-05-01 10:00Z', '2026-05-01 09:00Z'), (1, '2026-05-01 10:30Z', NULL);
+\set VERBOSITY default
 
 -- bad input
 SELECT * FROM find_duplicate_appointments('contacts');

@@ -5,6 +5,7 @@
 #ifndef VOXANNE_BOOKING_H
 #define VOXANNE_BOOKING_H
 
+#include "core/finding.h"
 #include "data/keyscan.h"
 #include "data/reference.h"
 #include "data/table.h"
@@ -43,6 +44,7 @@ typedef struct VoxBookingQuestion
 	bool		has_since;
 	TimestampTz since;			/* leave out what starts earlier */
 	bool		live_only;
+	const char *cancelled;		/* the status that cancels, or NULL */
 } VoxBookingQuestion;
 
 /* A row that conflicts with another. */
@@ -123,6 +125,15 @@ extern char *voxanne_booking_active(const VoxBookingQuestion *question, const ch
 /* booking_sql.c; places by axis, part and start */
 extern List *voxanne_booking_ask(const VoxBookingQuestion *question,
 								 VoxScanQuestion *const *found);
+
+/* booking_remedy.c */
+extern void voxanne_booking_treatment(const VoxBookingQuestion *question, const VoxBookingGroup *group,
+									  const char *const *prevention, VoxFinding *finding);
+extern List *voxanne_booking_members(List *bookings);
+
+/* booking_constraint.c */
+extern const char *voxanne_booking_prevention(const VoxBookingQuestion *question, VoxBookingAxis axis,
+											  List *places);
 
 /* booking_group.c */
 extern List *voxanne_booking_groups(List *places, bool overlapping);

@@ -47,6 +47,7 @@ typedef struct VoxKeyGroup
 typedef struct VoxKeyAnswer
 {
 	int64		total;			/* groups there are */
+	int64		surplus;		/* rows in them besides one of each */
 	List	   *groups;			/* of VoxKeyGroup *, those listed, by their
 								 * keepers' age */
 } VoxKeyAnswer;

@@ -27,7 +27,7 @@ static void read_groups(VoxKeyAnswer *answer, uint64 found, int max_groups);
 /* Columns of the query's result. */
 enum
 {
-	RES_TOTAL = 1, RES_PLACE, RES_ROWS, RES_ID, RES_LITERAL, RES_OLDEST, RES_NEWEST, RES_KEY_VALUES
+	RES_TOTAL = 1, RES_SURPLUS, RES_PLACE, RES_ROWS, RES_ID, RES_LITERAL, RES_OLDEST, RES_NEWEST, RES_KEY_VALUES
 };
 
 /*
@@ -64,7 +64,8 @@ voxanne_key_ask(const VoxKeyQuestion *question, const VoxScanQuestion *found, Vo
 						 " min(age) OVER grp AS first_age, min(created) OVER grp AS oldest, max(created) OVER grp AS newest"
 						 " FROM member WINDOW grp AS (PARTITION BY no)),"
 						 " ranked AS (SELECT *, pg_catalog.dense_rank() OVER (ORDER BY first_age) AS ordinal FROM placed)"
-						 " SELECT (SELECT pg_catalog.count(DISTINCT vox_group) FROM found), place, n, id, literal, oldest, newest,"
+						 " SELECT (SELECT pg_catalog.count(DISTINCT vox_group) FROM found),"
+						 " (SELECT pg_catalog.sum(vox_rows - 1)::pg_catalog.int8 FROM (SELECT DISTINCT vox_group, vox_rows FROM found) AS g), place, n, id, literal, oldest, newest,"
 						 " CASE WHEN place = 1 THEN %s END"
 						 " FROM ranked WHERE ordinal <= %d AND place <= %d ORDER BY ordinal, place",
 						 groups,
@@ -202,6 +203,7 @@ read_groups(VoxKeyAnswer *answer, uint64 found, int max_groups)
 		VoxMember  *member = palloc_object(VoxMember);
 
 		answer->total = voxanne_value_int64(row, RES_TOTAL, &isnull);
+		answer->surplus = voxanne_value_int64(row, RES_SURPLUS, &isnull);
 		if (max_groups == 0)
 			return;
 		if (voxanne_value_int64(row, RES_PLACE, &isnull) == 1)

@@ -35,9 +35,6 @@ enum
 /* Appointments that a detail lists. */
 #define DETAIL_LISTED 4
 
-/* Calendar links below a remedy. */
-#define LINKS_LISTED 20
-
 typedef struct BookingRun
 {
 	VoxSink		sink;
@@ -47,7 +44,8 @@ typedef struct BookingRun
 	VoxIncoming incoming;
 	VoxContacts contacts;
 	List	   *listed;			/* of VoxBookingGroup *: those to be reported */
-	const char *cancelled;		/* the status that cancels, or NULL */
+	const char *prevention[VOX_BOOKING_AXES];	/* what would prevent
+												 * conflicts, by axis; or NULL */
 } BookingRun;
 
 static Oid	find_appointments(void);
@@ -60,9 +58,6 @@ static int	by_urgency(const ListCell *a, const ListCell *b);
 static int64 *count_references(BookingRun *run, List *groups);
 static void report_group(BookingRun *run, const VoxBookingGroup *group, int64 references);
 static char *describe(const VoxBookingGroup *group);
-static List *as_members(List *bookings);
-static char *calendar_links(const VoxBookingGroup *group);
-static void fill_treatment(const BookingRun *run, const VoxBookingGroup *group, VoxFinding *finding);
 
 VOXANNE_FUNCTION(voxanne_find_duplicate_appointments);
 
@@ -87,7 +82,7 @@ voxanne_find_duplicate_appointments(PG_FUNCTION_ARGS)
 	voxanne_booking_find_roles(&run.question, run.relid);
 	read_filters(&run.question, run.relid, fcinfo);
 	run.max_groups = voxanne_argument_count(fcinfo, 7, "max_groups");
-	run.cancelled = voxanne_booking_cancelled(&run.question, run.relid);
+	run.question.cancelled = voxanne_booking_cancelled(&run.question, run.relid);
 
 	voxanne_sink_open(&run.sink, fcinfo);
 	nestlevel = voxanne_run_begin();
@@ -172,6 +167,7 @@ find_groups(BookingRun *run)
 	VoxBookingQuestion *question = &run->question;
 	VoxScanQuestion scans[VOX_BOOKING_AXES];
 	VoxScanQuestion *found[VOX_BOOKING_AXES] = {NULL};
+	List	   *places;
 
 	memset(scans, 0, sizeof(scans));
 	for (int axis = 0; axis < VOX_BOOKING_AXES; axis++)
@@ -195,7 +191,11 @@ find_groups(BookingRun *run)
 		voxanne_sink_skip(&run->sink, question->table.name, name, OUT_OF_TIME,
 						  "Call find_duplicate_appointments() again with more time: there may be double bookings.");
 	}
-	return voxanne_booking_groups(voxanne_booking_ask(question, found), question->overlapping);
+	places = voxanne_booking_ask(question, found);
+	for (int axis = 0; axis < VOX_BOOKING_AXES; axis++)
+		if (question->axes[axis])
+			run->prevention[axis] = voxanne_booking_prevention(question, (VoxBookingAxis) axis, places);
+	return voxanne_booking_groups(places, question->overlapping);
 }
 
 static void
@@ -329,7 +329,7 @@ report_group(BookingRun *run, const VoxBookingGroup *group, int64 references)
 								   table->name, keeper->id),
 	};
 
-	fill_treatment(run, group, &finding);
+	voxanne_booking_treatment(&run->question, group, run->prevention, &finding);
 	own[COL_KIND] = CStringGetTextDatum(kinds[group->kind]);
 	own_null[COL_TENANT_ID] = keeper->tenant == NULL;
 	own[COL_TENANT_ID] = keeper->tenant == NULL ? (Datum) 0 : CStringGetTextDatum(keeper->tenant);
@@ -338,7 +338,7 @@ report_group(BookingRun *run, const VoxBookingGroup *group, int64 references)
 	own[COL_ENDS_AT] = TimestampTzGetDatum(group->last_end);
 	own[COL_ROWS] = Int32GetDatum(list_length(group->members));
 	own[COL_KEEP_ID] = CStringGetTextDatum(keeper->id);
-	own[COL_DUPLICATE_IDS] = voxanne_member_ids(lcons(NULL, as_members(group->losers)));
+	own[COL_DUPLICATE_IDS] = voxanne_member_ids(lcons(NULL, voxanne_booking_members(group->losers)));
 	own[COL_REFERENCES] = Int64GetDatum(references);
 	own_null[COL_REFERENCES] = run->incoming.unknown != NULL;
 	voxanne_sink_add(&run->sink, &finding, own, own_null);
@@ -379,104 +379,4 @@ describe(const VoxBookingGroup *group)
 	}
 	appendStringInfoChar(&buf, '.');
 	return buf.data;
-}
-
-/* Bookings in the shape of find_duplicates(); at most VOX_GROUP_LISTED of them. */
-static List *
-as_members(List *bookings)
-{
-	List	   *members = NIL;
-	ListCell   *lc;
-
-	foreach(lc, bookings)
-	{
-		const VoxBooking *booking = lfirst(lc);
-		VoxMember  *member = palloc_object(VoxMember);
-
-		if (foreach_current_index(lc) == VOX_GROUP_LISTED)
-			break;
-		member->id = booking->id;
-		member->literal = booking->literal;
-		members = lappend(members, member);
-	}
-	return members;
-}
-
-/*
- * The calendar entries of the bookings that go, as comments for the end of a
- * statement.  Whoever wrote a link must not end the comment with it.
- */
-static char *
-calendar_links(const VoxBookingGroup *group)
-{
-	StringInfoData buf;
-	ListCell   *lc;
-	int			count = 0;
-
-	initStringInfo(&buf);
-	foreach(lc, group->losers)
-	{
-		const VoxBooking *booking = lfirst(lc);
-		char	   *link;
-
-		if (booking->calendar == NULL || *booking->calendar == '\0' || count++ == LINKS_LISTED)
-			continue;
-		link = pstrdup(booking->calendar);
-		for (char *at = link; *at != '\0'; at++)
-			if ((unsigned char) *at < ' ' || *at == 0x7f)
-				*at = ' ';
-		appendStringInfo(&buf, "\n-- calendar of %s: %s", booking->id, link);
-	}
-	return buf.data;
-}
-
-/* Advice and remedy: cancel the later bookings, or hide them; an appointment is never deleted. */
-static void
-fill_treatment(const BookingRun *run, const VoxBookingGroup *group, VoxFinding *finding)
-{
-	const VoxBookingQuestion *question = &run->question;
-	const VoxTable *table = &question->table;
-	char	   *links = calendar_links(group);
-	const char *calendar = *links == '\0' ? "" : "; take what goes out of the calendar too, at the links below the remedy";
-	const char *match;
-
-	if (group->org_only)
-	{
-		finding->advice = "Check whether one provider is meant to do both: no appointment of this tenant names a provider, so this may be fine.";
-		return;
-	}
-	if (table->pk == NIL)
-	{
-		finding->advice = "Give the table a primary key first: without one its rows are named by ctid here, which changes with every update.";
-		return;
-	}
-
-	if (table->foreign)
-	{
-		finding->advice = "Ask which booking is meant, and cancel the other on the server that has it: there is no remedy across servers.";
-		return;
-	}
-	match = voxanne_table_id_match(table, "gone", voxanne_member_literals(as_members(group->losers)));
-	if (run->cancelled != NULL)
-	{
-		const char *status = voxanne_column_ref(table->relid, "", question->columns[VOX_ROLE_STATUS]);
-
-		finding->advice = psprintf("Ask which booking is meant; the remedy keeps the oldest and sets the %s of %d to %s%s.",
-								   status, list_length(group->losers), run->cancelled, calendar);
-		finding->remedy = psprintf("UPDATE %s AS gone SET %s = '%s' WHERE %s AND %s;%s", table->from, status,
-								   run->cancelled, match, voxanne_booking_active(question, "gone"), links);
-	}
-	else if (question->live_only && table->soft_delete != NIL)
-	{
-		const VoxSoftDelete *how = linitial(table->soft_delete);
-
-		finding->advice = psprintf("Ask which booking is meant; the remedy keeps the oldest and soft-deletes %d%s.",
-								   list_length(group->losers), calendar);
-		finding->remedy = psprintf("UPDATE %s AS gone SET %s = %s WHERE %s AND %s;%s", table->from,
-								   quote_identifier(how->column), how->deleted, match,
-								   voxanne_table_live(table, "gone"), links);
-	}
-	else
-		finding->advice = psprintf("Ask which booking is meant and move the other%s; the table has neither a status that cancels nor a deleted_at, so there is no automatic remedy.",
-								   *links == '\0' ? "" : ", in the calendar too");
 }

@@ -34,6 +34,7 @@ typedef struct DuplicateRun
 	List	   *columns;		/* of the key, with the tenant's */
 	VoxKeyQuestion question;
 	VoxIncoming incoming;
+	int64		surplus;		/* rows that a unique index would not take */
 } DuplicateRun;
 
 static List *resolve_key(FunctionCallInfo fcinfo, Oid relid);
@@ -173,6 +174,7 @@ check_key(void *state)
 	}
 	voxanne_execution_note(table->name, key_names(run), &scan);
 	voxanne_key_ask(&run->question, scan.answered ? &scan : NULL, &answer);
+	run->surplus = answer.surplus;
 	voxanne_incoming_check(&run->incoming);
 	references = palloc0_array(int64, list_length(answer.groups) + 1);
 	foreach(lc, answer.groups)
@@ -273,7 +275,8 @@ fill_treatment(DuplicateRun *run, const VoxKeyGroup *group, VoxFinding *finding)
 	finding->advice = psprintf("Compare the rows; the remedy keeps the oldest, makes what references the others reference it and %s them%s.",
 							   soft ? "soft-deletes" : "moves", soft ? "" : " to voxanne_quarantine.row_image");
 	if (index != NULL)
-		finding->advice = psprintf("%s Then prevent it: %s", finding->advice, index);
+		finding->advice = psprintf("%s Then prevent it (rows in the way now: %lld): %s", finding->advice,
+								   (long long) run->surplus, index);
 	finding->remedy = voxanne_merge_remedy(table, &run->incoming, group->members, soft, finding->key);
 }
 

@@ -38,6 +38,7 @@ static bool referenced_rows(const VoxReference *reference, const VoxTable *child
 							const VoxScanQuestion *found);
 static int64 rows_of_other_tenants(const VoxReference *reference, VoxReferenceFault fault,
 								   const VoxScanQuestion *found);
+static int64 violating_rows(const VoxReference *reference, VoxReferenceFault fault, const VoxScanQuestion *found);
 static char *constraint_statements(const VoxReference *reference, const VoxTable *child);
 static char *foreign_key_statements(const VoxTable *child, const char *name, const char *definition,
 									bool replace);
@@ -92,8 +93,9 @@ voxanne_orphan_remedy(const VoxReference *reference, VoxReferenceFault fault,
 
 	constraint = constraint_statements(reference, &child);
 	then = *constraint == '\0' ? "" :
-		reference->source == VOX_REFERENCE_INFERRED ? ", then adds the foreign key" :
-		", then makes the foreign key hold again";
+		psprintf(reference->source == VOX_REFERENCE_INFERRED ? ", then adds the foreign key (rows that violate it now: %lld)" :
+				 ", then makes the foreign key hold again (rows that violate it now: %lld)",
+				 (long long) violating_rows(reference, fault, found));
 	remedy->advice = clear != NIL ?
 		psprintf("Restore the missing parents if they are needed; the remedy keeps a copy of these rows in voxanne_quarantine.row_image and sets the reference to NULL%s.", then) :
 		psprintf("Restore the missing parents if they are needed; the remedy moves these rows to voxanne_quarantine.row_image%s.", then);
@@ -158,6 +160,20 @@ faulty_rows(const VoxReference *reference, VoxReferenceFault fault, const char *
 	if (fault == VOX_FAULT_MALFORMED)
 		return voxanne_reference_condition(reference, fault, alias);
 	return strcmp(partial, "false") == 0 ? orphan : psprintf("((%s) OR (%s))", orphan, partial);
+}
+
+/* How many rows these are. */
+static int64
+violating_rows(const VoxReference *reference, VoxReferenceFault fault, const VoxScanQuestion *found)
+{
+	int64		count;
+
+	SPI_connect();
+	/* all rows count, also those that the scan passed over */
+	count = voxanne_reference_count(reference, found != NULL && found->key.nskips == 0 ? found : NULL,
+									faulty_rows(reference, fault, "c"));
+	SPI_finish();
+	return count;
 }
 
 /*
