@@ -26,9 +26,9 @@ SELECT add_backup_target('nightly', 'basebackup', '/' || repeat('x', 2000));
 SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '[]');
 SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '"max_age"');
 SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"max_agee": "1 day"}');
-SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"retention": "1 day"}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"colour": "blue"}');
 SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"max_age": 24}');
-SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"max_age": null}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"max_age": true}');
 SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"max_age": {"hours": 1}}');
 SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"max_age": ["1 day"]}');
 SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"max_age": "a day"}');
@@ -38,6 +38,22 @@ SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"status_i
 SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"time_limit": "2 days"}');
 SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"verify_time_limit": "2 days"}');
 SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"verify_interval": "0"}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"verify_window": "1:00-5:00"}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"verify_window": "01:00-25:00"}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"verify_window": "24:00-05:00"}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"verify_window": "01:00-01:60"}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"verify_window": "01:00-01:00"}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"verify_window": ["01:00-02:00"]}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"min_size": 0}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"min_size": "-1 GB"}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"min_size": "10 GiB"}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"min_size": 1e30}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"min_size": []}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"max_size_change": "10%"}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"max_size_change": 0}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"max_size_change": 1e400}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"retention": "1 s"}');
+SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly', '{"critical_tables": ["public.appointments"]}');
 SELECT count(*) FROM backup_target;
 SET voxanne_ops.backup_directories = '';
 SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly');
@@ -48,6 +64,7 @@ SELECT add_backup_target('nightly', 'basebackup', '/backup/nightly');
 SELECT add_backup_target('it''s "weekly"', 'basebackup', '/srv/my backups/a, b',
 	'{"status_interval": "1 day", "verify_interval": "7 days", "max_age": "8 days", "time_limit": "30 minutes", "verify_time_limit": "12 hours"}');
 SELECT add_backup_target('itself', 'basebackup', '/backup/', NULL);
+SELECT verify_window, min_size, max_size_change, pitr_window, critical_tables, retention FROM backup_target WHERE name = 'nightly';
 SELECT name, kind, location, status_interval, verify_interval, max_age, time_limit, verify_time_limit, paused_at, requested_at,
 	system_identifier = (SELECT system_identifier FROM pg_control_system()) AS this_cluster
 FROM backup_target ORDER BY name COLLATE "C";
@@ -62,6 +79,19 @@ SELECT pause_backup_target('monthly', 'moving');
 SELECT resume_backup_target('monthly');
 SELECT request_verification('monthly');
 CALL verify_backup('monthly');
+
+-- an option is changed, and the others stay
+SELECT alter_backup_target('nigthly', '{"max_age": "1 day"}');
+SELECT alter_backup_target('nightly', '{}');
+SELECT alter_backup_target('nightly', NULL);
+SELECT alter_backup_target('nightly', '{"max_age": "a day"}');
+SELECT alter_backup_target('nightly', '{"critical_tables": ["public.appointments"]}');
+BEGIN;
+SELECT alter_backup_target('nightly', '{"max_age": "8 h", "verify_window": "22:00-05:30", "min_size": "1 MB", "max_size_change": 0.25, "retention": "1 year"}');
+SELECT max_age, verify_window, min_size, max_size_change, pitr_window, retention, verify_interval FROM backup_target WHERE name = 'nightly';
+SELECT alter_backup_target('nightly', '{"max_age": null, "verify_window": null, "min_size": 1000}');
+SELECT max_age, verify_window, min_size, max_size_change, pitr_window, retention, verify_interval FROM backup_target WHERE name = 'nightly';
+ROLLBACK;
 
 -- pause and resume
 SELECT pause_backup_target('nightly', ' ');
@@ -220,6 +250,7 @@ SET ROLE regress_monitor;
 SELECT severity, key FROM backup_status() WHERE target IS NOT NULL;
 SELECT count(*) FROM backup_verification_log;
 SELECT remove_backup_target('nightly');
+SELECT alter_backup_target('nightly', '{"max_age": "1 day"}');
 RESET ROLE;
 -- a search_path that hides pg_catalog, and one without our schema
 CREATE SCHEMA hostile;

@@ -1,4 +1,5 @@
-# A web server on the loopback device that writes down what it gets and answers as it is told.
+# A web server on the loopback device that writes down what it gets and answers as it is told.  It ends
+# with the test, however that ends: then its standard input does.
 package AlertServer;
 use strict;
 use warnings;
@@ -41,6 +42,11 @@ def serve(conn):
     finally:
         conn.close()
 
+def watch():
+    sys.stdin.read()
+    os._exit(0)
+
+threading.Thread(target=watch, daemon=True).start()
 sock = socket.create_server(('127.0.0.1', port), backlog=50)
 print(sock.getsockname()[1], flush=True)
 while True:
@@ -63,8 +69,8 @@ sub new
 sub start
 {
 	my ($self) = @_;
-	my ($out, $err) = ('', '');
-	$self->{process} = IPC::Run::start([ 'python3', "$self->{dir}/server.py", $self->{dir}, $self->{port} ], '<', \undef, '>', \$out, '2>', \$err);
+	my ($in, $out, $err) = ('', '', '');
+	$self->{process} = IPC::Run::start([ 'python3', "$self->{dir}/server.py", $self->{dir}, $self->{port} ], '<', \$in, '>', \$out, '2>', \$err);
 	$self->{process}->pump until $out =~ /\n/;
 	chomp($self->{port} = $out);
 	return;

@@ -8,11 +8,11 @@ use Cwd;
 use Exporter 'import';
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use POSIX qw(mkfifo);
+use POSIX qw(mkfifo strftime);
 use Test::More;
 
 our @EXPORT = qw(worker_node add_target progress wait_progress wait_verified wait_log agent_runs agent_pid
-  hold_agent release_agent break_backup mend_backup count_log wait_until);
+  hold_agent release_agent find_backup break_backup mend_backup count_log wait_until);
 
 my %directory;    # of a node, by its name
 my @released;     # pipes that were written to
@@ -31,17 +31,21 @@ sub worker_node
 	my $agent = getcwd() . '/voxanne_agent';
 	append_to_file("$dir/agent", <<"EOT");
 #!/bin/sh
-case \$1 in post | fetch) exec $agent "\$@" ;; esac
+case \$1 in post | fetch | list) exec $agent "\$@" ;; esac
 echo \$\$ >>$dir/runs
 if [ -p $dir/gate ]; then read line <$dir/gate; fi
+case "\$*" in *'--level verify'*) level=verify ;; *) level=status ;; esac
+if [ \$level = verify ] && [ -p $dir/deep_gate ]; then read line <$dir/deep_gate; fi
+size=1048576 id=base finished=\$(/bin/date -u +%Y-%m-%dT%H:%M:%SZ)
+if [ -f $dir/size ]; then read size id finished <$dir/size; fi
 result=success check=passed detail="Gr\xc3\xb6\xc3\x9fe \\\\u20ac."
 if [ -f $dir/mute ]; then exit 1; fi
 if [ -f $dir/broken ]; then result=failure check=failed detail='1 of 3 files is missing: <a&b>.'; fi
 /bin/cat <<JSON
 {"protocol": 1, "version": "0", "command": "verify-backup", "result": "\$result", "error": null,
  "checks": [{"name": "manifest", "result": "\$check", "detail": "\$detail", "items": [], "more_items": 0}],
- "backup": {"id": "base", "path": "/base", "finished_at": "\$(/bin/date -u +%Y-%m-%dT%H:%M:%SZ)", "age_seconds": 60,
-  "size_bytes": 1048576, "files": 1, "system_identifier": "1", "manifest_version": 1, "timeline": 1,
+ "backup": {"id": "\$id", "path": "/base", "finished_at": "\$finished", "age_seconds": 60,
+  "size_bytes": \$size, "files": 1, "system_identifier": "1", "manifest_version": 1, "timeline": 1,
   "start_lsn": "0/1000028", "end_lsn": "0/1000100"}}
 JSON
 EOT
@@ -133,19 +137,19 @@ sub agent_pid
 	return (agent_runs($node))[ $count - 1 ];
 }
 
-# From now on every run waits until it is released.
+# From now on every run waits until it is released; or each at level verify ("deep_gate").
 sub hold_agent
 {
-	my ($node) = @_;
-	mkfifo("$directory{$node->name}/gate", 0600) or die $!;
+	my ($node, $gate) = @_;
+	mkfifo("$directory{$node->name}/" . ($gate // 'gate'), 0600) or die $!;
 	return;
 }
 
 # Let the run that waits, if any, and all that come pass.
 sub release_agent
 {
-	my ($node) = @_;
-	my $gate = "$directory{$node->name}/gate";
+	my ($node, $name) = @_;
+	my $gate = "$directory{$node->name}/" . ($name // 'gate');
 	open(my $fh, '+<', $gate) or die $!;
 	rename $gate, "$gate.old" or die $!;
 	syswrite($fh, "go\n" x 10);
@@ -160,6 +164,16 @@ sub break_backup
 {
 	my ($node, $how) = @_;
 	append_to_file("$directory{$node->name}/" . ($how // 'broken'), '');
+	return;
+}
+
+# Size and name of the backup that is found from now on, ended now.
+sub find_backup
+{
+	my ($node, $size, $id) = @_;
+	unlink "$directory{$node->name}/size.new";
+	append_to_file("$directory{$node->name}/size.new", "$size $id " . strftime('%Y-%m-%dT%H:%M:%SZ', gmtime) . "\n");
+	rename "$directory{$node->name}/size.new", "$directory{$node->name}/size" or die $!;
 	return;
 }
 

@@ -313,7 +313,7 @@ request_is('fetch', { url_file => $file }, '3 error url_file', qr/others than it
 request_is('fetch', { url_file => "$dir/none" }, '3 error url_file', qr/no such file/, 'missing');
 request_is('fetch', { url_file => $dir }, '3 error url_file', qr/not a regular file/, 'a directory');
 request_is('fetch', { url_file => '/dev/zero' }, '3 error url_file', qr/not a regular file/, 'a device');
-for my $case (["a\nb\n", qr/more than one line/], ['', qr/empty/], ["\n \n", qr/empty/], ['https://localhost/' . 'x' x 9000, qr/too long/], ["https://a\0b", qr/more than one line/])
+for my $case (["a\nb\n", qr/more than one line/], ['', qr/empty/], ["\n \n", qr/empty/], ['https://localhost/' . 'x' x 9000, qr/too long/], ["https://a\0b", qr/zero byte/])
 {
 	write_file($file, $case->[0], 0600);
 	request_is('fetch', { url_file => $file }, '3 error url_file', $case->[1], 'contents: ' . substr($case->[0] =~ s/\W+/ /gr, 0, 20));

@@ -187,6 +187,7 @@ sub answer
 {
 	my ($path, @options) = @_;
 	my (undef, $answer) = verify($path, @options);
+	delete $answer->{at};
 	delete $answer->{backup}{age_seconds};
 	delete $answer->{backup}{path};
 	delete $answer->{backup}{id};

@@ -197,7 +197,7 @@ sub call_like
 	like($node->safe_psql('postgres', "SET voxanne_ops.agent_path = '$program'; SELECT call($arguments)"), $pattern, $name);
 	return;
 }
-call_like($agent, sql_array('verify-backup', '/nonexistent'), qr/^\{"error": \{"code": "path_not_found"/, 'an answer');
+call_like($agent, sql_array('verify-backup', '/nonexistent'), qr/"error": \{"code": "path_not_found"/, 'an answer');
 call_like($agent, sql_array('verify-backup', '/nonexistent', '--future-option', '1'), qr/^version_mismatch: voxanne_agent does not know what this library asks of it.* It said: /, 'an agent that does not know an option');
 call_like("$dir/none", sql_array('verify-backup', '/x'), qr/^verifier_error: Program "\Q$dir\E\/none" could not be started: No such file or directory\.$/, 'no agent');
 call_like(script('crash', 'kill -SEGV $$'), sql_array('verify-backup', '/x'), qr/^verifier_error: Program .* was ended by signal 11: Segmentation fault\.$/, 'a crash');

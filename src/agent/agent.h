@@ -67,6 +67,7 @@ extern const Command verify_backup_command;
 extern const Command verify_dump_command;
 extern const Command fetch_command;
 extern const Command post_command;
+extern const Command list_command;
 
 extern const char *describe_errno(int error);
 

@@ -1,6 +1,6 @@
 /*
  * src/agent/http.c
- *		Commands fetch and post: one HTTP request, one answer.
+ *		One HTTP request, one answer.
  *
  * Everything that could lead elsewhere than the URL says is off: redirects,
  * proxies, cookies, .netrc, other protocols, addresses of the local link
@@ -9,7 +9,7 @@
  * peer does.  Messages name the host at most: path and query of a webhook are
  * its password.
  */
-#include "request.h"
+#include "http.h"
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
@@ -26,56 +26,6 @@
 /* Slower than this for as long is not a transfer any more */
 #define LOW_SPEED_BYTES 16L
 #define LOW_SPEED_SECONDS 20L
-
-/* A part of a URL that is this long may be a token; shorter ones are words like "services" */
-#define SECRET_LENGTH 8
-
-/* State of the one transfer of a run. */
-typedef struct Transfer
-{
-	Request		request;
-	bool		post;
-	const char *origin;			/* scheme://host:port, all of the URL that may
-								 * be shown */
-	uint16_t	port;
-	CURL	   *curl;
-	struct curl_slist *headers;
-
-	/* the answer; the callbacks write here */
-	char	   *body;
-	size_t		body_len;
-	size_t		body_size;
-	size_t		header_bytes;
-	bool		too_large;
-	bool		address_refused;
-	char		words[CURL_ERROR_SIZE];
-
-	/* set when there was an answer */
-	bool		answered;
-	bool		secret_body;	/* the body repeats a URL that is a secret */
-	long		status;
-	long		retry_after;	/* seconds, 0: not stated */
-	char	   *detail;
-} Transfer;
-
-static ExitStatus fetch(const Options *options);
-static ExitStatus post(const Options *options);
-
-static const char *const no_options[] = {NULL};
-
-const Command fetch_command = {
-	.name = "fetch",
-	.summary = "GET the URL that a request on standard input names.",
-	.options = no_options,
-	.run = fetch,
-};
-
-const Command post_command = {
-	.name = "post",
-	.summary = "POST a body to the URL that a request on standard input names.",
-	.options = no_options,
-	.run = post,
-};
 
 /* How a failed transfer is reported; others are "transfer". */
 static const struct
@@ -144,10 +94,16 @@ take_body(char *data, size_t size, size_t count, void *arg)
 	Transfer   *transfer = arg;
 	size_t		len = size * count;
 
-	if (len > transfer->request.max_bytes - transfer->body_len)
+	if (len > transfer->max_bytes - transfer->taken)
 	{
 		transfer->too_large = true;
 		return 0;
+	}
+	transfer->taken += len;
+	if (transfer->sink != NULL)
+	{
+		transfer->sink(transfer->sink_arg, data, len);
+		return len;
 	}
 	if (len > transfer->body_size - transfer->body_len)
 	{
@@ -160,17 +116,43 @@ take_body(char *data, size_t size, size_t count, void *arg)
 	return len;
 }
 
-/* Callback of libcurl: a header; nobody needs it, but they must not come without end. */
+/* Keep the value of a header that is wanted.  A later answer's comes after an interim one's. */
+static void
+keep_header(Transfer *transfer, const char *data, size_t len)
+{
+	for (int i = 0; i < transfer->n_wanted; i++)
+	{
+		AnswerHeader *wanted = &transfer->wanted[i];
+		size_t		name = strlen(wanted->name);
+
+		if (len <= name || strncasecmp(data, wanted->name, name) != 0 || data[name] != ':')
+			continue;
+		for (data += name + 1, len -= name + 1; len > 0 && (*data == ' ' || *data == '\t'); len--)
+			data++;
+		while (len > 0 && strchr(" \t\r\n", data[len - 1]) != NULL)
+			len--;
+		if (len >= sizeof(wanted->value))
+			len = sizeof(wanted->value) - 1;
+		memcpy(wanted->value, data, len);
+		wanted->value[len] = '\0';
+		return;
+	}
+}
+
+/* Callback of libcurl: a header; they must not come without end. */
 static size_t
 take_header(char *data, size_t size, size_t count, void *arg)
 {
 	Transfer   *transfer = arg;
 
 	transfer->header_bytes += size * count;
-	if (transfer->header_bytes <= MAX_HEADER_BYTES)
-		return size * count;
-	transfer->too_large = true;
-	return 0;
+	if (transfer->header_bytes > MAX_HEADER_BYTES)
+	{
+		transfer->too_large = true;
+		return 0;
+	}
+	keep_header(transfer, data, size * count);
+	return size * count;
 }
 
 /* One part of a parsed URL, to be freed with curl_free(); NULL without it. */
@@ -209,6 +191,7 @@ check_url(Report *report, Transfer *transfer)
 	else
 	{
 		transfer->origin = format("%s://%s:%s", scheme, host, port);
+		transfer->host = strcmp(port, http ? "80" : "443") == 0 ? xstrdup(host) : format("%s:%s", host, port);
 		transfer->port = (uint16_t) strtoul(port, NULL, 10);
 	}
 	curl_free(scheme);
@@ -277,9 +260,11 @@ set_request(CURL *curl, Transfer *transfer)
 	const Request *request = &transfer->request;
 	CURLcode	result = CURLE_OK;
 
-	SET(CURLOPT_URL, request->url);
+	SET(CURLOPT_URL, transfer->url);
+	SET(CURLOPT_PATH_AS_IS, 1L);
+	SET(CURLOPT_FILETIME, 1L);
 	SET(CURLOPT_USERAGENT, "voxanne_agent/" VOXANNE_VERSION);
-	SET(CURLOPT_TIMEOUT_MS, (long) request->timeout_ms);
+	SET(CURLOPT_TIMEOUT_MS, (long) transfer->timeout_ms);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long) request->connect_timeout_ms);
 	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	SET(CURLOPT_OPENSOCKETDATA, transfer);
@@ -293,24 +278,26 @@ set_request(CURL *curl, Transfer *transfer)
 		SET(CURLOPT_CAINFO, request->ca_file);
 		SET(CURLOPT_CAPATH, NULL);
 	}
-	if (transfer->post)
+	if (strcmp(transfer->method, "HEAD") == 0)
+		SET(CURLOPT_NOBODY, 1L);
+	if (strcmp(transfer->method, "POST") == 0)
 	{
 		SET(CURLOPT_POST, 1L);
 		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) (request->body == NULL ? 0 : strlen(request->body)));
 		SET(CURLOPT_POSTFIELDS, request->body == NULL ? "" : request->body);
 	}
-	SET(CURLOPT_HTTPHEADER, transfer->headers);
+	SET(CURLOPT_HTTPHEADER, (struct curl_slist *) transfer->header_list);
 	return result;
 }
 
 static void
 add_header(Transfer *transfer, const char *header)
 {
-	struct curl_slist *longer = curl_slist_append(transfer->headers, header);
+	struct curl_slist *longer = curl_slist_append(transfer->header_list, header);
 
 	if (longer == NULL)
 		abort();
-	transfer->headers = longer;
+	transfer->header_list = longer;
 }
 
 /* The headers: the request's, and what makes libcurl send no more than that. */
@@ -321,7 +308,9 @@ collect_headers(Transfer *transfer)
 
 	for (int i = 0; i < transfer->request.n_headers; i++)
 		add_header(transfer, transfer->request.headers[i]);
-	if (transfer->post)
+	for (int i = 0; transfer->headers != NULL && transfer->headers[i] != NULL; i++)
+		add_header(transfer, transfer->headers[i]);
+	if (strcmp(transfer->method, "POST") == 0)
 	{
 		char	   *header = format("Content-Type: %s", type != NULL ? type : "application/json");
 
@@ -334,25 +323,40 @@ collect_headers(Transfer *transfer)
 static void
 forget_headers(Transfer *transfer)
 {
-	for (struct curl_slist *header = transfer->headers; header != NULL; header = header->next)
+	for (struct curl_slist *header = transfer->header_list; header != NULL; header = header->next)
 		explicit_bzero(header->data, strlen(header->data));
-	curl_slist_free_all(transfer->headers);
-	transfer->headers = NULL;
+	curl_slist_free_all(transfer->header_list);
+	transfer->header_list = NULL;
+}
+
+/* Why there was no answer: the code for reports, a constant. */
+const char *
+http_failure(const Transfer *transfer, int result)
+{
+	if (transfer->too_large)
+		return "too_large";
+	if (transfer->address_refused)
+		return "address_refused";
+	for (size_t i = 0; i < sizeof(transfer_errors) / sizeof(transfer_errors[0]); i++)
+	{
+		if ((int) transfer_errors[i].result == result)
+			return transfer_errors[i].code;
+	}
+	return "transfer";
 }
 
 /* No answer: say why. */
-static void
-report_transfer_error(Report *report, const Transfer *transfer, CURLcode result)
+void
+http_report_failure(Report *report, const Transfer *transfer, int result)
 {
-	const char *code = "transfer";
-	const char *what = curl_easy_strerror(result);
+	const char *code = http_failure(transfer, result);
+	const char *what = curl_easy_strerror((CURLcode) result);
 	bool		words = false;
 
 	for (size_t i = 0; i < sizeof(transfer_errors) / sizeof(transfer_errors[0]); i++)
 	{
-		if (transfer_errors[i].result == result)
+		if ((int) transfer_errors[i].result == result)
 		{
-			code = transfer_errors[i].code;
 			what = transfer_errors[i].what;
 
 			/*
@@ -363,31 +367,38 @@ report_transfer_error(Report *report, const Transfer *transfer, CURLcode result)
 		}
 	}
 	if (transfer->too_large)
-		report_error(report, "too_large", format("%s was not read to its end: its answer is longer than allowed (%" PRIu64 " bytes).",
-												 transfer->origin, transfer->request.max_bytes), NULL);
+		report_error(report, code, format("%s was not read to its end: its answer is longer than allowed (%" PRIu64 " bytes).",
+										  transfer->origin, transfer->max_bytes), NULL);
 	else if (transfer->address_refused)
-		report_error(report, "address_refused",
+		report_error(report, code,
 					 format("%s was not contacted: it has a link-local address.", transfer->origin),
 					 "Such addresses lead to services of this very machine, like a cloud's credentials.");
+	else if (result == CURLE_UNKNOWN_OPTION || result == CURLE_NOT_BUILT_IN)
+		report_error(report, "transfer", format("The installed libcurl lacks an option: %s.", what),
+					 "It must be 7.75 or later, with TLS.");
 	else
 		report_error(report, code, format("%s could not be used: %s%s%s%s.", transfer->origin, what,
 										  words ? " (" : "", words ? transfer->words : "", words ? ")" : ""), NULL);
 }
 
-/* There was an answer: judge its status. */
+/* There was an answer: note what it says of itself. */
 static void
-judge_answer(Report *report, Transfer *transfer)
+note_answer(Transfer *transfer)
 {
-#if LIBCURL_VERSION_NUM >= 0x074200
-	curl_off_t	retry_after = 0;
+	curl_off_t	number = 0;
 
-	if (curl_easy_getinfo(transfer->curl, CURLINFO_RETRY_AFTER, &retry_after) == CURLE_OK)
-		transfer->retry_after = (long) retry_after;
+#if LIBCURL_VERSION_NUM >= 0x074200
+	if (curl_easy_getinfo(transfer->curl, CURLINFO_RETRY_AFTER, &number) == CURLE_OK)
+		transfer->retry_after = (long) number;
 #endif
 	if (curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &transfer->status) != CURLE_OK)
 		transfer->status = 0;
+	if (curl_easy_getinfo(transfer->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &number) == CURLE_OK)
+		transfer->content_length = (int64_t) number;
+	if (curl_easy_getinfo(transfer->curl, CURLINFO_FILETIME_T, &number) == CURLE_OK)
+		transfer->last_modified = (int64_t) number;
 	transfer->answered = true;
-	report->failed = transfer->status < 200 || transfer->status > 299;
+	free(transfer->detail);
 	if (transfer->status >= 300 && transfer->status <= 399)
 		transfer->detail = format("%s answered with status %ld, a redirect, and those are not followed.",
 								  transfer->origin, transfer->status);
@@ -395,149 +406,68 @@ judge_answer(Report *report, Transfer *transfer)
 		transfer->detail = format("%s answered with status %ld.", transfer->origin, transfer->status);
 }
 
-static void
-perform(Report *report, Transfer *transfer)
+/*
+ * May the request's URL be used?  If so the sandbox is entered for it; else
+ * false with the report's error set.
+ */
+bool
+http_prepare(Report *report, Transfer *transfer)
+{
+	SandboxPlan plan = {.network = true};
+
+	transfer->url = transfer->request.url;
+	transfer->max_bytes = transfer->request.max_bytes;
+	transfer->timeout_ms = transfer->request.timeout_ms;
+	if (!check_url(report, transfer))
+		return false;
+	plan.port = transfer->port;
+	allow_network_files(&plan, &transfer->request);
+	sandbox_enter(&plan, &report->sandbox);
+	return true;
+}
+
+/*
+ * Do the next request; 0 if there was an answer, of whatever status, else a
+ * result for http_report_failure().
+ */
+int
+http_try(Transfer *transfer)
 {
 	CURLcode	result;
 
-	transfer->curl = curl_easy_init();
 	if (transfer->curl == NULL)
-	{
-		report_error(report, "transfer", xstrdup("libcurl could not be initialized."), NULL);
-		return;
-	}
+		transfer->curl = curl_easy_init();
+	else
+		curl_easy_reset(transfer->curl);
+	if (transfer->curl == NULL)
+		return CURLE_FAILED_INIT;
+	transfer->body_len = 0;
+	transfer->taken = 0;
+	transfer->header_bytes = 0;
+	transfer->too_large = transfer->address_refused = transfer->answered = false;
+	transfer->words[0] = '\0';
+	transfer->retry_after = 0;
+	transfer->content_length = transfer->last_modified = -1;
+	for (int i = 0; i < transfer->n_wanted; i++)
+		transfer->wanted[i].value[0] = '\0';
+
 	collect_headers(transfer);
 	result = set_rules(transfer->curl, transfer);
 	if (result == CURLE_OK)
 		result = set_request(transfer->curl, transfer);
-	if (result != CURLE_OK)
-		report_error(report, "transfer", format("The installed libcurl lacks an option: %s.", curl_easy_strerror(result)),
-					 "It must be 7.75 or later, with TLS.");
-	else
-	{
+	if (result == CURLE_OK)
 		result = curl_easy_perform(transfer->curl);
-		if (result == CURLE_OK)
-			judge_answer(report, transfer);
-		else
-			report_transfer_error(report, transfer, result);
-	}
-	curl_easy_cleanup(transfer->curl);
+	if (result == CURLE_OK)
+		note_answer(transfer);
 	forget_headers(transfer);
+	return (int) result;
 }
 
-/* Is a part of the URL, from "start" on and "len" long, in the body? */
-static bool
-is_repeated(const Transfer *transfer, const char *start, size_t len)
+/* Close the connection. */
+void
+http_close(Transfer *transfer)
 {
-	return len > 0 && memmem(transfer->body, transfer->body_len, start, len) != NULL;
-}
-
-/*
- * Does the answer repeat a URL that is a secret, as servers do that say "cannot
- * POST /path"?  Whole path, or a part of path or query long enough to be a token.
- */
-static bool
-repeats_secret(const Transfer *transfer)
-{
-	const char *path;
-	size_t		len;
-
-	if (transfer->request.url_file == NULL || transfer->request.url == NULL || transfer->body_len == 0)
-		return false;
-	path = strstr(transfer->request.url, "://");
-	path = path == NULL ? NULL : strchr(path + strlen("://"), '/');
-	if (path == NULL || path[1] == '\0')
-		return false;
-	if (is_repeated(transfer, path, strlen(path)))
-		return true;
-	for (; *path != '\0'; path += len)
-	{
-		path += strspn(path, "/?&=#");
-		len = strcspn(path, "/?&=#");
-		if (len >= SECRET_LENGTH && is_repeated(transfer, path, len))
-			return true;
-	}
-	return false;
-}
-
-/* Can the body be a string of JSON, as any reader takes it? */
-static bool
-is_text(const char *body, size_t len)
-{
-	for (size_t i = 0; i < len;)
-	{
-		int			width = utf8_character(body + i, len - i);
-
-		if (width == 0)
-			return false;
-		i += (size_t) width;
-	}
-	return true;
-}
-
-static void
-print_members(JsonWriter *w, const void *subject)
-{
-	const Transfer *transfer = subject;
-
-	if (!transfer->answered)
-		return;
-	json_text(w, "detail", transfer->detail);
-	json_integer(w, "http_status", transfer->status);
-	if (transfer->retry_after > 0)
-		json_integer(w, "retry_after_seconds", transfer->retry_after);
-	if (!transfer->secret_body && is_text(transfer->body, transfer->body_len))
-		json_bytes(w, "body", transfer->body_len > 0 ? transfer->body : "", transfer->body_len);
-	else
-		json_text(w, "body", NULL);
-	json_integer(w, "body_bytes", (int64_t) transfer->body_len);
-}
-
-static void
-print_summary(FILE *out, const void *subject)
-{
-	const Transfer *transfer = subject;
-
-	if (transfer->answered)
-		fprintf(out, "%s %zu bytes.\n", transfer->detail, transfer->body_len);
-}
-
-static ExitStatus
-transfer_command(const Options *options, const char *command, bool is_post)
-{
-	static Report report;
-	static Transfer transfer;
-	SandboxPlan plan = {.network = true};
-
-	report.command = command;
-	report.members = print_members;
-	report.summary = print_summary;
-	report.subject = &transfer;
-	transfer.post = is_post;
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		report_error(&report, "transfer", xstrdup("libcurl could not be initialized."), NULL);
-	else if (read_request(&report, &transfer.request, STDIN_FILENO) && !is_post && transfer.request.body != NULL)
-		report_error(&report, "bad_request", xstrdup("A request of fetch has no body."), NULL);
-	if (report.error_code == NULL && check_url(&report, &transfer))
-	{
-		plan.port = transfer.port;
-		allow_network_files(&plan, &transfer.request);
-		sandbox_enter(&plan, &report.sandbox);
-		perform(&report, &transfer);
-		transfer.secret_body = repeats_secret(&transfer);
-	}
-	forget_request(&transfer.request);
-	return report_print(&report, options->json);
-}
-
-static ExitStatus
-fetch(const Options *options)
-{
-	return transfer_command(options, fetch_command.name, false);
-}
-
-static ExitStatus
-post(const Options *options)
-{
-	return transfer_command(options, post_command.name, true);
+	if (transfer->curl != NULL)
+		curl_easy_cleanup(transfer->curl);
+	transfer->curl = NULL;
 }

@@ -49,7 +49,7 @@ typedef enum JsonToken
  */
 typedef struct JsonReader
 {
-	int			fd;
+	int			fd;				/* -1: all is in the buffer */
 	off_t		offset;			/* where to read next, or -1: fd cannot seek */
 	uint64_t	left;			/* bytes that may still be read */
 	size_t		max_text;		/* longest string or number */
@@ -64,6 +64,7 @@ typedef struct JsonReader
 } JsonReader;
 
 extern void json_reader_open(JsonReader *r, int fd, off_t offset, uint64_t max_bytes, size_t max_text);
+extern void json_reader_open_text(JsonReader *r, const char *text, size_t len, size_t max_text);
 extern void json_reader_close(JsonReader *r);
 extern JsonToken json_next(JsonReader *r);
 extern JsonToken json_fail(JsonReader *r, const char *error);

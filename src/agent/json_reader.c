@@ -33,6 +33,18 @@ json_reader_open(JsonReader *r, int fd, off_t offset, uint64_t max_bytes, size_t
 	r->str = xmalloc(r->str_size);
 }
 
+/* Read a text that is in memory, of which a copy is made. */
+void
+json_reader_open_text(JsonReader *r, const char *text, size_t len, size_t max_text)
+{
+	json_reader_open(r, -1, -1, 0, max_text);
+	if (len > BUFFER_SIZE)
+		r->buffer = xrealloc(r->buffer, len);
+	if (len > 0)
+		memcpy(r->buffer, text, len);
+	r->len = len;
+}
+
 /* Free its memory, which may have held a secret.  The descriptor stays open. */
 void
 json_reader_close(JsonReader *r)
@@ -58,6 +70,11 @@ refill(JsonReader *r)
 {
 	ssize_t		got;
 
+	if (r->fd < 0)
+	{
+		r->pos = r->len = 0;
+		return false;
+	}
 	do
 		got = r->offset < 0 ? read(r->fd, r->buffer, BUFFER_SIZE) :
 			pread(r->fd, r->buffer, BUFFER_SIZE, r->offset);

@@ -3,6 +3,7 @@
  *		Options and the table of commands.
  */
 #include "agent.h"
+#include "report.h"
 #include "sandbox.h"
 
 #include <errno.h>
@@ -15,6 +16,7 @@ static const Command *const commands[] = {
 	&verify_dump_command,
 	&fetch_command,
 	&post_command,
+	&list_command,
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -68,7 +70,7 @@ usage(FILE *out)
 		  "  --rate N                 verify-...: read at most N kB a second\n"
 		  "  --progress               verify-...: tell on standard error how far it is\n"
 		  "  --parent PID             end when this process, the parent, ends\n\n"
-		  "fetch and post read a JSON object from standard input: url or url_file, body, content_type,\n"
+		  "fetch, post and list read a JSON object from standard input: url or url_file, body, content_type,\n"
 		  "headers, timeout_ms, connect_timeout_ms, max_bytes, ca_file, allow_http.\n\n"
 		  "Exit status: 0 success or warning, 1 failure, 2 wrong usage, 3 the checks could not run.\n",
 		  out);
@@ -242,5 +244,7 @@ main(int argc, char **argv)
 		return status;
 	if (!sandbox_prepare(options.parent))
 		return EXIT_NOT_RUN;
+	if (takes_option(command, "level"))
+		report_level(options.level);
 	return command->run(&options);
 }

@@ -12,6 +12,9 @@
 #include <string.h>
 #include <time.h>
 
+/* What the command was asked for, NULL if it has no levels */
+static const char *asked_level = NULL;
+
 static const char *const result_names[] = {"passed", "skipped", "warning", "failed"};
 
 /*
@@ -114,6 +117,25 @@ format_lsn(uint64_t lsn)
 	return format("%X/%X", (unsigned int) (lsn >> 32), (unsigned int) lsn);
 }
 
+/* State the level that the run was asked for; it is part of the document. */
+void
+report_level(const char *level)
+{
+	asked_level = level;
+}
+
+/* When a run ended and at which level, so that its document stands for itself elsewhere. */
+static void
+print_circumstances(JsonWriter *w)
+{
+	char	   *now = iso_time((int64_t) time(NULL));
+
+	if (asked_level != NULL)
+		json_text(w, "level", asked_level);
+	json_text(w, "at", now);
+	free(now);
+}
+
 /* The worst of all checks, in the words of the protocol. */
 static const char *
 result_of(const Report *report, ExitStatus *status)
@@ -163,6 +185,7 @@ print_json(const Report *report, const char *result)
 	json_text(&w, "version", VOXANNE_VERSION);
 	json_text(&w, "command", report->command);
 	json_text(&w, "result", result);
+	print_circumstances(&w);
 	if (report->error_code != NULL)
 	{
 		json_open(&w, "error", '{');

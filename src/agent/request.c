@@ -1,6 +1,6 @@
 /*
  * src/agent/request.c
- *		Reading the request of fetch and post from standard input.
+ *		Reading the request of fetch, post and list from standard input.
  *
  * A request may hold secrets, or name the file that holds one.  So it does not
  * travel in arguments or environment, which other users can see; no message
@@ -21,8 +21,10 @@
 #define MAX_TEXT ((size_t) 4 << 20)
 #define MAX_URL 8192
 
-#define TEXT_MEMBER(name) {#name, read_text, offsetof(Request, name), 0, 0}
-#define NUMBER_MEMBER(name, min, max) {#name, read_number, offsetof(Request, name), min, max}
+#define TEXT_MEMBER(name) {#name, read_text, offsetof(Request, name), 0, 0, false}
+#define NUMBER_MEMBER(name, min, max) {#name, read_number, offsetof(Request, name), min, max, false}
+#define LIST_MEMBER(name) {#name, read_text, offsetof(Request, name), 0, 0, true}
+#define PREVIOUS_MEMBER(name) {"previous_" #name, read_text, offsetof(Request, previous.name), 0, 0, true}
 
 typedef struct Member
 {
@@ -31,6 +33,7 @@ typedef struct Member
 	size_t		offset;
 	uint64_t	min;
 	uint64_t	max;
+	bool		list;			/* of list only */
 } Member;
 
 static bool
@@ -135,18 +138,28 @@ static const Member members[] = {
 	TEXT_MEMBER(url_file),
 	TEXT_MEMBER(body),
 	TEXT_MEMBER(content_type),
-	{"headers", read_headers, 0, 0, 0},
-	NUMBER_MEMBER(timeout_ms, 1, 3600000),
+	{"headers", read_headers, 0, 0, 0, false},
+	NUMBER_MEMBER(timeout_ms, 1, 24 * 3600000),
 	NUMBER_MEMBER(connect_timeout_ms, 1, 3600000),
 	NUMBER_MEMBER(max_bytes, 0, 4 << 20),
 	TEXT_MEMBER(ca_file),
-	{"allow_http", read_flag, offsetof(Request, allow_http), 0, 0},
+	{"allow_http", read_flag, offsetof(Request, allow_http), 0, 0, false},
+	LIST_MEMBER(provider),
+	LIST_MEMBER(level),
+	LIST_MEMBER(secret_file),
+	LIST_MEMBER(region),
+	{"window_seconds", read_number, offsetof(Request, window_seconds), 0, UINT32_MAX, true},
+	PREVIOUS_MEMBER(id),
+	PREVIOUS_MEMBER(finished_at),
+	PREVIOUS_MEMBER(etag),
+	PREVIOUS_MEMBER(sha256),
+	{"previous_size_bytes", read_number, offsetof(Request, previous.size_bytes), 0, INT64_MAX, true},
 };
 
 #define N_MEMBERS (sizeof(members) / sizeof(members[0]))
 
 static void
-read_members(JsonReader *r, Request *request)
+read_members(JsonReader *r, Request *request, bool list)
 {
 	unsigned int seen = 0;
 	bool		first = true;
@@ -157,7 +170,7 @@ read_members(JsonReader *r, Request *request)
 	{
 		size_t		i = 0;
 
-		while (i < N_MEMBERS && strcmp(r->str, members[i].name) != 0)
+		while (i < N_MEMBERS && (strcmp(r->str, members[i].name) != 0 || (members[i].list && !list)))
 			i++;
 		if (i == N_MEMBERS)
 			json_fail(r, "it has an unknown member");
@@ -174,12 +187,12 @@ read_members(JsonReader *r, Request *request)
 	(void) json_expect(r, JSON_END, "something follows its end");
 }
 
-/* The one line of a secret file, or NULL with "problem" set. */
+/* The text of a secret file without the white space at its end, or NULL with "problem" set. */
 static char *
-read_secret_line(int fd, const char **problem)
+read_secret(int fd, const char **problem)
 {
 	char		str[MAX_URL + 2];
-	char	   *line = NULL;
+	char	   *text = NULL;
 	ssize_t		got = read(fd, str, sizeof(str));
 	size_t		len = got > 0 ? (size_t) got : 0;
 
@@ -191,28 +204,31 @@ read_secret_line(int fd, const char **problem)
 		*problem = "it is empty";
 	else if (len > MAX_URL)
 		*problem = "it is too long";
-	else if (memchr(str, '\n', len) != NULL || memchr(str, '\0', len) != NULL)
-		*problem = "it holds more than one line";
+	else if (memchr(str, '\0', len) != NULL)
+		*problem = "it holds a zero byte";
 	else
 	{
-		line = xmalloc(len + 1);
-		memcpy(line, str, len);
-		line[len] = '\0';
+		text = xmalloc(len + 1);
+
+		memcpy(text, str, len);
+		text[		len] = '\0';
 	}
 	explicit_bzero(str, sizeof(str));
-	return line;
+	return text;
 }
 
 /*
- * Read request->url from the file that is named instead of it.  That file is
- * the secret's only place, so it must be ours alone.
+ * The text in a file that holds a secret, to be overwritten by the caller; NULL
+ * with the report's error set.  That file is the secret's only place, so it
+ * must be ours alone.
  */
-static bool
-read_url_file(Report *report, Request *request)
+char *
+read_secret_file(Report *report, const char *path, const char *what, const char *code)
 {
 	const char *problem = NULL;
+	char	   *secret = NULL;
 	struct stat st;
-	int			fd = open(request->url_file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int			fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
 	if (fd < 0 || fstat(fd, &st) != 0)
 		problem = describe_errno(errno);
@@ -223,19 +239,30 @@ read_url_file(Report *report, Request *request)
 	else if (st.st_mode & 077)
 		problem = "others than its owner have rights on it";
 	else
-		request->url = read_secret_line(fd, &problem);
+		secret = read_secret(fd, &problem);
 	if (fd >= 0)
 		close(fd);
 	if (problem != NULL)
-		report_error(report, "url_file", format("The file with the URL, \"%s\", cannot be used: %s.",
-												request->url_file, problem),
-					 "It must hold the URL on one line, belong to the operating system user of the server and have mode 0600.");
-	return problem == NULL;
+		report_error(report, code, format("The file with %s, \"%s\", cannot be used: %s.", what, path, problem),
+					 "It must belong to the operating system user of the server and have mode 0600.");
+	return secret;
+}
+
+/* Read request->url from the file that is named instead of it. */
+static bool
+read_url_file(Report *report, Request *request)
+{
+	request->url = read_secret_file(report, request->url_file, "the URL", "url_file");
+	if (request->url != NULL && strchr(request->url, '\n') != NULL)
+		report_error(report, "url_file", format("The file with the URL, \"%s\", cannot be used: it holds more than one line.",
+												request->url_file),
+					 "It must hold the URL and nothing else.");
+	return report->error_code == NULL;
 }
 
 /* Read a request; false with the report's error set.  Nothing has been done yet. */
 bool
-read_request(Report *report, Request *request, int fd)
+read_request(Report *report, Request *request, int fd, bool list)
 {
 	JsonReader	r;
 
@@ -244,7 +271,7 @@ read_request(Report *report, Request *request, int fd)
 	request->connect_timeout_ms = 10000;
 	request->max_bytes = 1 << 20;
 	json_reader_open(&r, fd, -1, MAX_REQUEST, MAX_TEXT);
-	read_members(&r, request);
+	read_members(&r, request, list);
 	if (r.error != NULL)
 		report_error(report, "bad_request", format("The request on standard input is not valid: line %lu: %s.",
 												   r.line, r.error), NULL);
@@ -269,6 +296,14 @@ forget_request(Request *request)
 	forget_text(request->body);
 	forget_text(request->content_type);
 	forget_text(request->ca_file);
+	forget_text(request->provider);
+	forget_text(request->level);
+	forget_text(request->secret_file);
+	forget_text(request->region);
+	forget_text(request->previous.id);
+	forget_text(request->previous.finished_at);
+	forget_text(request->previous.etag);
+	forget_text(request->previous.sha256);
 	for (int i = 0; i < request->n_headers; i++)
 		forget_text(request->headers[i]);
 	memset(request, 0, sizeof(*request));

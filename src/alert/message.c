@@ -10,7 +10,7 @@
 #include "postgres.h"
 
 #include "alert/alert.h"
-#include "backup/statement.h"
+#include "backup/usable.h"
 #include "backup/verdict.h"
 #include "commands/dbcommands.h"
 #include "core/settings.h"
@@ -22,14 +22,6 @@
 
 /* A cause longer than this is cut; bytes. */
 #define MAX_CAUSE 1000
-
-/* The newest backup that was shown to be intact. */
-typedef struct Usable
-{
-	char	   *backup_id;		/* or NULL */
-	TimestampTz finished_at;	/* DT_NOBEGIN: there is none, or it is not
-								 * known */
-} Usable;
 
 /* What is said where a usable backup that is too old does not say it all. */
 static const struct
@@ -51,12 +43,11 @@ static const char *const event_names[] = {
 	[VOX_ALERT_REMOVAL] = "removal",
 };
 
-static void find_usable(VoxStore *store, const char *target, TimestampTz now, Usable *usable);
-static char *body(const VoxAlert *alert, const Usable *usable);
-static char *headline(const VoxAlert *alert, const Usable *usable);
-static char *last_good(const Usable *usable);
+static char *body(const VoxAlert *alert, const VoxUsable *usable);
+static char *headline(const VoxAlert *alert, const VoxUsable *usable);
+static char *last_good(const VoxUsable *usable);
 static char *cut(const char *text);
-static char *details(const VoxAlert *alert, const Usable *usable, const char *text);
+static char *details(const VoxAlert *alert, const VoxUsable *usable, const char *text);
 
 /* Word for an event, as alert_outbox has it; a constant. */
 const char *
@@ -69,11 +60,11 @@ voxanne_alert_event_name(VoxAlertEvent event)
 void
 voxanne_alert_compose(VoxStore *store, VoxAlert *alert)
 {
-	Usable		usable = {.finished_at = DT_NOBEGIN};
+	VoxUsable	usable = {.finished_at = DT_NOBEGIN};
 	char	   *text;
 
 	if (alert->target != NULL)
-		find_usable(store, alert->subject, alert->now, &usable);
+		voxanne_find_usable(store, alert->subject, NULL, NULL, NULL, alert->now, &usable);
 	text = body(alert, &usable);
 
 	alert->message = psprintf("%s%s%s%s",
@@ -98,33 +89,9 @@ voxanne_alert_prefix(const char *severity, const char *subject, const char *data
 	return prefix.data;
 }
 
-/* What is found to be damaged once is not usable because all its files are still there. */
-static void
-find_usable(VoxStore *store, const char *target, TimestampTz now, Usable *usable)
-{
-	VoxStatement query;
-
-	voxanne_statement_start(&query, psprintf(
-											 "SELECT l.backup_id, l.verification_details #>> '{backup,finished_at}' FROM %1$s l"
-											 " WHERE l.target = $1 AND l.proof IN ('present', 'checksummed', 'restored') AND l.verified_at <= $2"
-											 " AND NOT EXISTS (SELECT FROM %1$s bad WHERE bad.target = l.target AND bad.backup_id = l.backup_id"
-											 "  AND bad.level <> 'status' AND bad.status = 'failure' AND bad.proof = 'listed' AND bad.verified_at <= $2"
-											 "  AND NOT EXISTS (SELECT FROM %1$s good WHERE good.target = l.target AND good.backup_id = l.backup_id"
-											 "   AND good.level = bad.level AND good.proof <> 'listed'"
-											 "   AND good.verified_at > bad.verified_at AND good.verified_at <= $2))"
-											 " ORDER BY l.verified_at DESC LIMIT 1", store->log));
-	voxanne_bind_text(&query, target);
-	voxanne_bind_time(&query, now + VOX_CLOCK_SLACK);
-	if (voxanne_statement_run(&query) == 0)
-		return;
-	usable->backup_id = voxanne_field_text(0, 1);
-	if (!voxanne_parse_utc(voxanne_field_text(0, 2), &usable->finished_at))
-		usable->finished_at = DT_NOBEGIN;
-}
-
 /* What there is to say between "nightly: " and " Next: ". */
 static char *
-body(const VoxAlert *alert, const Usable *usable)
+body(const VoxAlert *alert, const VoxUsable *usable)
 {
 	if (alert->event == VOX_ALERT_REMOVAL)
 		return pstrdup("the backup target was removed, so nothing is verified for it any more.");
@@ -138,7 +105,7 @@ body(const VoxAlert *alert, const Usable *usable)
 }
 
 static char *
-headline(const VoxAlert *alert, const Usable *usable)
+headline(const VoxAlert *alert, const VoxUsable *usable)
 {
 	if (!TIMESTAMP_IS_NOBEGIN(usable->finished_at) && alert->now - usable->finished_at > alert->target->max_age)
 		return psprintf("no usable backup for %s (limit %s)", voxanne_ago(alert->now - usable->finished_at),
@@ -151,7 +118,7 @@ headline(const VoxAlert *alert, const Usable *usable)
 
 /* "Last good: base, 2026-01-27 20:00 UTC." */
 static char *
-last_good(const Usable *usable)
+last_good(const VoxUsable *usable)
 {
 	char	   *time;
 
@@ -176,7 +143,7 @@ cut(const char *text)
 
 /* The same for programs. */
 static char *
-details(const VoxAlert *alert, const Usable *usable, const char *text)
+details(const VoxAlert *alert, const VoxUsable *usable, const char *text)
 {
 	bool		known = !TIMESTAMP_IS_NOBEGIN(usable->finished_at);
 	VoxJson		json;

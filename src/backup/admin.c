@@ -24,16 +24,18 @@
 
 static char *text_argument(FunctionCallInfo fcinfo, int i, const char *name);
 static void check_name(const char *name);
-static void check_kind(const char *kind);
-static void check_location(const char *location);
+static const VoxKind *check_kind(const char *kind);
+static void check_location(const VoxKind *kind, const char *location);
 static void insert_target(VoxStore *store, const char *name, const char *kind,
 						  const char *location, const VoxTargetOptions *options);
+static void update_target(VoxStore *store, const char *name, const VoxTargetOptions *options);
 static void change_target(FunctionCallInfo fcinfo, const char *function, const char *verb,
 						  const char *rest, const char *value);
 static int	queue(VoxStore *store, const char *name, const char *level);
 static void check_may_queue(const VoxTarget *target);
 
 VOXANNE_FUNCTION(voxanne_add_backup_target);
+VOXANNE_FUNCTION(voxanne_alter_backup_target);
 VOXANNE_FUNCTION(voxanne_pause_backup_target);
 VOXANNE_FUNCTION(voxanne_resume_backup_target);
 VOXANNE_FUNCTION(voxanne_remove_backup_target);
@@ -46,19 +48,21 @@ Datum
 voxanne_add_backup_target(PG_FUNCTION_ARGS)
 {
 	char	   *name = text_argument(fcinfo, 0, "name");
-	char	   *kind = text_argument(fcinfo, 1, "kind");
+	char	   *kind_name = text_argument(fcinfo, 1, "kind");
 	char	   *location = text_argument(fcinfo, 2, "location");
+	const VoxKind *kind;
 	VoxTargetOptions options;
 	VoxStore	store;
 
 	PreventCommandIfReadOnly("add_backup_target()");
 	check_name(name);
-	check_kind(kind);
-	check_location(location);
-	voxanne_read_options(PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3), &options);
+	kind = check_kind(kind_name);
+	voxanne_read_options(PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3), kind, &options);
+	if (!voxanne_option_is_true(&options, "external"))
+		check_location(kind, location);
 
 	voxanne_store_open(&store, RowExclusiveLock);
-	insert_target(&store, name, kind, location, &options);
+	insert_target(&store, name, kind_name, location, &options);
 	voxanne_store_close(&store);
 	PG_RETURN_VOID();
 }
@@ -96,21 +100,24 @@ check_name(const char *name)
 				 errhint("A name is a short label, as in add_backup_target('nightly', ...).")));
 }
 
-static void
-check_kind(const char *kind)
+static const VoxKind *
+check_kind(const char *name)
 {
-	if (voxanne_kind(kind) == NULL)
+	const VoxKind *kind = voxanne_kind(name);
+
+	if (kind == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unknown kind of backup \"%s\"", kind),
+				 errmsg("unknown kind of backup \"%s\"", name),
 				 errhint("Known kinds: %s.", voxanne_kind_list())));
+	return kind;
 }
 
 static void
-check_location(const char *location)
+check_location(const VoxKind *kind, const char *location)
 {
 	const char *hint;
-	char	   *problem = voxanne_location_problem(location, &hint);
+	char	   *problem = kind->location_problem(location, &hint);
 
 	if (problem != NULL)
 		ereport(ERROR,
@@ -124,26 +131,87 @@ static void
 insert_target(VoxStore *store, const char *name, const char *kind,
 			  const char *location, const VoxTargetOptions *options)
 {
+	StringInfoData columns;
+	StringInfoData values;
 	VoxStatement query;
 
-	voxanne_statement_start(&query, psprintf(
-											 "INSERT INTO %s (name, kind, location, status_interval, verify_interval, max_age,"
-											 " time_limit, verify_time_limit, system_identifier)"
-											 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (name) DO NOTHING", store->targets));
+	initStringInfo(&columns);
+	initStringInfo(&values);
+	voxanne_statement_start(&query, NULL);
 	voxanne_bind_text(&query, name);
 	voxanne_bind_text(&query, kind);
 	voxanne_bind_text(&query, location);
-	voxanne_bind(&query, INTERVALOID, IntervalPGetDatum(&options->status_interval), false);
-	voxanne_bind(&query, INTERVALOID, IntervalPGetDatum(&options->verify_interval), false);
-	voxanne_bind(&query, INTERVALOID, IntervalPGetDatum(&options->max_age), false);
-	voxanne_bind(&query, INTERVALOID, IntervalPGetDatum(&options->time_limit), false);
-	voxanne_bind(&query, INTERVALOID, IntervalPGetDatum(&options->verify_time_limit), false);
 	voxanne_bind_int64(&query, (int64) GetSystemIdentifier());
+	for (int i = 0; i < options->count; i++)
+	{
+		const VoxTargetOption *option = &options->items[i];
+
+		voxanne_bind(&query, option->type, option->value, option->isnull);
+		appendStringInfo(&columns, ", %s", option->name);
+		appendStringInfo(&values, ", $%d", query.nargs);
+	}
+	query.text = psprintf("INSERT INTO %s (name, kind, location, system_identifier%s)"
+						  " VALUES ($1, $2, $3, $4%s) ON CONFLICT (name) DO NOTHING",
+						  store->targets, columns.data, values.data);
 	if (voxanne_statement_run(&query) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("backup target \"%s\" already exists", name),
-				 errhint("Choose another name, or first: SELECT remove_backup_target(%s);", quote_literal_cstr(name))));
+				 errhint("Choose another name, change its options with alter_backup_target(), or first: SELECT remove_backup_target(%s);",
+						 quote_literal_cstr(name))));
+}
+
+/*
+ * alter_backup_target(name text, options jsonb)
+ *
+ * The options that are given, and no others; null is the standard value.
+ */
+Datum
+voxanne_alter_backup_target(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_argument(fcinfo, 0, "name");
+	VoxStore	store;
+	List	   *targets;
+	VoxTarget  *target;
+	VoxTargetOptions options;
+
+	PreventCommandIfReadOnly("alter_backup_target()");
+	voxanne_store_open(&store, RowExclusiveLock);
+	targets = voxanne_targets(&store, GetCurrentTimestamp());
+	target = voxanne_find_target(targets, name);
+	if (target == NULL)
+		voxanne_unknown_target(targets, name);
+	voxanne_read_options(PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1), voxanne_kind(target->kind), &options);
+	update_target(&store, name, &options);
+	voxanne_store_close(&store);
+	PG_RETURN_VOID();
+}
+
+static void
+update_target(VoxStore *store, const char *name, const VoxTargetOptions *options)
+{
+	StringInfoData changes;
+	VoxStatement query;
+
+	initStringInfo(&changes);
+	voxanne_statement_start(&query, NULL);
+	voxanne_bind_text(&query, name);
+	for (int i = 0; i < options->count; i++)
+	{
+		const VoxTargetOption *option = &options->items[i];
+
+		if (!option->given)
+			continue;
+		voxanne_bind(&query, option->type, option->value, option->isnull);
+		appendStringInfo(&changes, "%s%s = $%d", changes.len > 0 ? ", " : "", option->name, query.nargs);
+	}
+	if (changes.len == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("no option of backup target \"%s\" is given", name),
+				 errhint("For example: SELECT alter_backup_target(%s, '{\"max_age\": \"26 hours\"}');", quote_literal_cstr(name))));
+	query.text = psprintf("UPDATE %s SET %s WHERE name = $1", store->targets, changes.data);
+	(void) voxanne_statement_run(&query);
 }
 
 /*
@@ -240,7 +308,9 @@ static int
 queue(VoxStore *store, const char *name, const char *level)
 {
 	List	   *targets = voxanne_targets(store, GetCurrentTimestamp());
+	List	   *wanted;
 	VoxStatement query;
+	int			count = 0;
 	ListCell   *lc;
 
 	if (name != NULL)
@@ -250,23 +320,24 @@ queue(VoxStore *store, const char *name, const char *level)
 		if (target == NULL)
 			voxanne_unknown_target(targets, name);
 		check_may_queue(target);
+		voxanne_check_level(target, level);
+		wanted = list_make1(target);
 	}
-	foreach(lc, targets)
+	else
+		wanted = voxanne_targets_at(targets, level);
+	foreach(lc, wanted)
 	{
-		VoxTarget  *target = lfirst(lc);
-
-		if (name == NULL || strcmp(target->name, name) == 0)
-			voxanne_check_level(target, level);
+		voxanne_statement_start(&query, psprintf(
+												 "UPDATE %s SET requested_at = clock_timestamp(),"
+												 " requested_level = CASE WHEN requested_level = $3 THEN $3 ELSE $4 END"
+												 " WHERE name = $1 AND paused_at IS NULL AND system_identifier = $2", store->targets));
+		voxanne_bind_text(&query, ((VoxTarget *) lfirst(lc))->name);
+		voxanne_bind_int64(&query, (int64) GetSystemIdentifier());
+		voxanne_bind_text(&query, VOX_LEVEL_VERIFY);
+		voxanne_bind_text(&query, level);
+		count += voxanne_statement_run(&query);
 	}
-	voxanne_statement_start(&query, psprintf(
-											 "UPDATE %s SET requested_at = clock_timestamp(),"
-											 " requested_level = CASE WHEN requested_level = $3 THEN $3 ELSE $4 END"
-											 " WHERE name = coalesce($1, name) AND paused_at IS NULL AND system_identifier = $2", store->targets));
-	voxanne_bind_text(&query, name);
-	voxanne_bind_int64(&query, (int64) GetSystemIdentifier());
-	voxanne_bind_text(&query, VOX_LEVEL_VERIFY);
-	voxanne_bind_text(&query, level);
-	return voxanne_statement_run(&query);
+	return count;
 }
 
 /* ERROR 55000 for a target that is paused or suspended. */

@@ -152,6 +152,8 @@ rule_overdue(const VoxTarget *target, TimestampTz now, VoxTargetState *state)
 
 	if (!state->active || TIMESTAMP_IS_NOBEGIN(target->verified_at))
 		return;
+	if (target->external && voxanne_target_has_level(target, VOX_LEVEL_VERIFY))
+		return;
 	due = target->verified_at + target->status_interval;
 	if (target->failures > 0)
 		due = Max(due, target->verified_at + USECS_PER_HOUR);
@@ -169,10 +171,12 @@ rule_deep_overdue(const VoxTarget *target, TimestampTz now, VoxTargetState *stat
 	bool		never = TIMESTAMP_IS_NOBEGIN(target->verify.verified_at);
 	TimestampTz due = (never ? target->created_at : target->verify.verified_at) + target->verify_interval;
 
-	if (!state->active || TIMESTAMP_IS_NOBEGIN(target->verified_at))
+	if (!state->active || TIMESTAMP_IS_NOBEGIN(target->verified_at) ||
+		!voxanne_target_has_level(target, VOX_LEVEL_VERIFY))
 		return;
 	if (target->verify.failures > 0)
 		due += USECS_PER_HOUR;
+	due = voxanne_window_next(&target->verify_window, due);
 	if (now > due + Max(target->verify_interval, LEAST_LATENESS))
 		note(state, VOX_WARNING, "backup_overdue",
 			 never ? psprintf("Its contents were never verified, although that is due every %s.",

@@ -2,12 +2,15 @@
  * src/backup/cycle.h
  *		One verification cycle, in steps that hold different things.
  *
- * plan, record and settle need a transaction in the watched database; run and
- * alert may take an hour and must hold none: no transaction, no snapshot, and in
- * a worker not even a connection.  So they are five functions with text between
- * them, which CALL verify_backup() strings together in one backend and the
- * workers in several processes.  The texts are JSON and private to this room and
- * to the room alert, in which alert and settle are.
+ * plan, record, claim and settle need a transaction in the watched database; run
+ * and alert may take an hour and must hold none: no transaction, no snapshot,
+ * and in a worker not even a connection.  So they are functions with text
+ * between them, which CALL verify_backup() strings together in one backend and
+ * the workers in several processes.  The texts are JSON and private to this room
+ * and to the room alert, in which alert is.
+ *
+ * A plan is taken apart and each target run and recorded by itself, so that what
+ * is known of one does not wait for the others.
  *
  * A plan is in the database's encoding.  Results, what is to be told and what
  * became of it are in UTF-8, as the agent speaks it; record and settle, which
@@ -17,15 +20,23 @@
 #define VOXANNE_CYCLE_H
 
 #include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+
+/* What comes next; DT_NOEND: nothing, unless something changes. */
+typedef struct VoxCycleDue
+{
+	TimestampTz verify;			/* when to plan again */
+	TimestampTz tell;			/* when to claim again: "now" or earlier if
+								 * there is something to tell */
+} VoxCycleDue;
 
 /*
  * What is due at "now" in this database: the targets to verify, with all that
  * run needs to know, as JSON; NULL if nothing is.  "only" restricts it to one
- * target, due or not (ERROR 42704 if there is none of that name); "next_due" receives when to
- * plan again if nothing else happens, DT_NOEND without any target.  Needs a transaction; writes
- * nothing.
+ * target, due or not (ERROR 42704 if there is none of that name).  Needs a
+ * transaction; writes nothing.
  */
-extern char *voxanne_cycle_plan(TimestampTz now, const char *only, TimestampTz *next_due);
+extern char *voxanne_cycle_plan(TimestampTz now, const char *only, VoxCycleDue *due);
 
 /*
  * The same for what a user asks for: one target, or for NULL all that are not
@@ -34,6 +45,10 @@ extern char *voxanne_cycle_plan(TimestampTz now, const char *only, TimestampTz *
  * level that a target's kind does not have.
  */
 extern char *voxanne_cycle_plan_now(const char *only, const char *level);
+
+/* A plan (char *) for each target of a plan, in the same order, and whether such a plan is for level verify. */
+extern List *voxanne_cycle_parts(const char *plan);
+extern bool voxanne_cycle_is_deep(const char *plan);
 
 /*
  * Verify what a plan names, target by target, and return the results as JSON.
@@ -45,12 +60,16 @@ extern char *voxanne_cycle_run(const char *plan);
 /*
  * Write a plan's results into backup_verification_log, one row a target and
  * the row "*", and pg_notify(), and what is to be told into alert_outbox, all
- * in the caller's transaction; prune both.  Returns what is to be told to the
- * world once that has committed, or NULL.  "next_due" as in
- * voxanne_cycle_plan(), computed after the results, and for alerts as well.
+ * in the caller's transaction; prune both.  Returns whether all targets are
+ * good now.  "due" is computed after the results.
  */
-extern char *voxanne_cycle_record(const char *plan, const char *results, TimestampTz now,
-								  TimestampTz *next_due);
+extern bool voxanne_cycle_record(const char *plan, const char *results, TimestampTz now, VoxCycleDue *due);
+
+/*
+ * Take what is to be told to the world once the caller's transaction has
+ * committed, with a ping if that is wanted; NULL if there is neither.
+ */
+extern char *voxanne_cycle_claim(bool ping, TimestampTz now, VoxCycleDue *due);
 
 /*
  * Tell it: post alerts and fetch the heartbeat's URL.  No transaction, no
@@ -67,15 +86,6 @@ extern bool voxanne_cycle_ping(const char *tell, char **problem);
  * Note in alert_outbox what became of the alerts, in the caller's transaction.
  * If this never happens they count as not delivered after a while.
  */
-extern void voxanne_cycle_settle(const char *outcomes, TimestampTz now, TimestampTz *next_due);
-
-/*
- * When there is next something to tell if nothing is verified: "now" or
- * earlier, DT_NOEND for never.  Needs a transaction; writes nothing.
- */
-extern TimestampTz voxanne_cycle_alerts_due(TimestampTz now);
-
-/* The plan of a cycle in which there is only something to tell. */
-#define VOX_ALERTS_ONLY "{\"targets\":[]}"
+extern void voxanne_cycle_settle(const char *outcomes, TimestampTz now, VoxCycleDue *due);
 
 #endif							/* VOXANNE_CYCLE_H */

@@ -11,6 +11,9 @@
 
 static const VoxKind *const kinds[] = {
 	&voxanne_kind_basebackup,
+	&voxanne_kind_http,
+	&voxanne_kind_s3,
+	&voxanne_kind_supabase,
 };
 
 /* The kind of this name, or NULL. */
@@ -43,6 +46,16 @@ voxanne_kind_proof(const VoxKind *kind, const char *level)
 		if (strcmp(kind->levels[i], level) == 0)
 			return kind->proofs[i];
 	return NULL;
+}
+
+/* Has the kind this one of the options that not all have?  False for NULL, a kind that is not known. */
+bool
+voxanne_kind_takes(const VoxKind *kind, const char *option)
+{
+	for (int i = 0; kind != NULL && kind->options[i] != NULL; i++)
+		if (strcmp(kind->options[i], option) == 0)
+			return true;
+	return false;
 }
 
 /* The kind's levels, for a hint. */

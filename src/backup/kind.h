@@ -6,6 +6,7 @@
 #define VOXANNE_KIND_H
 
 #include "nodes/pg_list.h"
+#include "utils/jsonb.h"
 
 /* What a kind needs to know for one verification; no catalog at hand. */
 typedef struct VoxVerification
@@ -14,6 +15,13 @@ typedef struct VoxVerification
 	const char *level;
 	const char *system_identifier;	/* of the cluster whose backup it must be */
 	List	   *directories;	/* char *: where it may lie */
+	List	   *critical_tables;	/* char *, quoted as in SQL, with a schema
+									 * or without; NIL: none are named */
+	int64		pitr_window;	/* microseconds */
+	int64		time_limit;		/* microseconds, after which the agent is
+								 * ended */
+	JsonbContainer *previous;	/* what the agent last said of the target's
+								 * backup at level verify, or NULL */
 } VoxVerification;
 
 typedef struct VoxKind
@@ -22,21 +30,34 @@ typedef struct VoxKind
 	const char *summary;		/* completes "basebackup: ..." in a hint */
 	const char *const *levels;	/* that it can be verified at, cheap first;
 								 * NULL-terminated */
-	const char *const *proofs;	/* what each of them shows */
+	const char *const *proofs;	/* what each of them shows, at most */
+	const char *command;		/* of voxanne_agent, as its documents name it */
+	const char *const *options; /* of the options that not all kinds have,
+								 * those that it has; NULL-terminated */
+
+	/* Why a backup of this kind may not lie there; see location.c. */
+	char	   *(*location_problem) (const char *location, const char **hint);
 
 	/*
 	 * Arguments for voxanne_agent besides those of every call,
 	 * NULL-terminated.
 	 */
 	const char *const *(*arguments) (const VoxVerification *verification);
+
+	/* What the agent is to read on its standard input; NULL: nothing. */
+	char	   *(*input) (const VoxVerification *verification);
 } VoxKind;
 
 extern const VoxKind voxanne_kind_basebackup;
+extern const VoxKind voxanne_kind_http;
+extern const VoxKind voxanne_kind_s3;
+extern const VoxKind voxanne_kind_supabase;
 
 extern const VoxKind *voxanne_kind(const char *name);
 extern char *voxanne_kind_list(void);
 extern const char *voxanne_kind_proof(const VoxKind *kind, const char *level);
 extern char *voxanne_kind_levels(const VoxKind *kind);
+extern bool voxanne_kind_takes(const VoxKind *kind, const char *option);
 
 struct VoxTarget;
 
@@ -46,5 +67,11 @@ extern void voxanne_check_level(const struct VoxTarget *target, const char *leve
 /* in location.c */
 extern List *voxanne_backup_directory_list(void);
 extern char *voxanne_location_problem(const char *location, const char **hint);
+extern char *voxanne_url_problem(const char *url, const char **hint);
+
+/* in list_request.c */
+extern const char *const *voxanne_list_arguments(const VoxVerification *verification);
+extern char *voxanne_list_request(const VoxVerification *verification, const char *provider,
+								  const char *secret_file, const char *region);
 
 #endif							/* VOXANNE_KIND_H */

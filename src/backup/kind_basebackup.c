@@ -12,12 +12,16 @@ static const char *const *basebackup_arguments(const VoxVerification *verificati
 
 static const char *const levels[] = {"status", "verify", NULL};
 static const char *const proofs[] = {"present", "checksummed"};
+static const char *const options[] = {"min_size", "max_size_change", "pitr_window", NULL};
 
 const VoxKind voxanne_kind_basebackup = {
 	.name = "basebackup",
 	.summary = "a directory written by pg_basebackup --format=plain",
 	.levels = levels,
 	.proofs = proofs,
+	.command = "verify-backup",
+	.options = options,
+	.location_problem = voxanne_location_problem,
 	.arguments = basebackup_arguments,
 };
 

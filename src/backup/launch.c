@@ -1,14 +1,16 @@
 /*
  * src/backup/launch.c
- *		Starting verifiers for the slots that need one, and missing those that never came.
+ *		Starting verifiers and messengers for the slots that need one, and missing those that never came.
  *
  * A verifier needs a second process for its plan, and if all were started
  * together they could take each other's: so it is one at a time until each has
- * its plan.
+ * its plan.  Messengers are few: one at a time for all databases, which post to
+ * the same endpoint.
  */
 #include "postgres.h"
 
 #include "backup/launch.h"
+#include "backup/messenger.h"
 #include "backup/verifier.h"
 #include "backup/worker.h"
 #include "utils/builtins.h"
@@ -17,10 +19,14 @@
 
 static int	choose(const VoxLauncher *launcher, TimestampTz now, VoxVerifierOrder *order, NameData *name);
 
-/* Forget verifiers that are gone.  One that never came, as when fork() failed, is a cycle that failed. */
+static int	choose_to_tell(TimestampTz now, VoxMessengerOrder *order, NameData *name);
+static void reap_messenger(VoxLauncher *launcher);
+
+/* Forget verifiers and messengers that are gone.  One that never came, as when fork() failed, is a cycle that failed. */
 void
 voxanne_launcher_reap(VoxLauncher *launcher)
 {
+	reap_messenger(launcher);
 	for (int i = 0; i < VOX_SLOT_COUNT; i++)
 	{
 		VoxSlot    *slot = &voxanne_slots->slots[i];
@@ -42,6 +48,111 @@ voxanne_launcher_reap(VoxLauncher *launcher)
 		LWLockRelease(&voxanne_slots->lock);
 		ConditionVariableBroadcast(&voxanne_slots->changed);
 	}
+}
+
+/* A messenger that never came, as when fork() failed, is no more. */
+static void
+reap_messenger(VoxLauncher *launcher)
+{
+	VoxSlot    *slot = &voxanne_slots->slots[launcher->messenger_slot];
+	pid_t		pid;
+
+	if (launcher->messenger == NULL || GetBackgroundWorkerPid(launcher->messenger, &pid) != BGWH_STOPPED)
+		return;
+	pfree(launcher->messenger);
+	launcher->messenger = NULL;
+	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
+	if (slot->telling && slot->messenger_pid == 0)
+	{
+		slot->telling = false;
+		launcher->messenger_hold = TimestampTzPlusMilliseconds(voxanne_worker_now(), VOX_BACKOFF_MIN);
+	}
+	LWLockRelease(&voxanne_slots->lock);
+}
+
+/*
+ * Start a messenger for the slot that has had something to tell for longest, if
+ * there is one and no messenger is at work.
+ */
+void
+voxanne_launcher_tell(VoxLauncher *launcher, TimestampTz now)
+{
+	BackgroundWorker worker;
+	VoxMessengerOrder order;
+	NameData	name;
+	MemoryContext old;
+	int			index;
+
+	if (now < launcher->messenger_hold || launcher->messenger != NULL)
+		return;
+	index = choose_to_tell(now, &order, &name);
+	if (index < 0)
+		return;
+
+	voxanne_worker_describe(&worker, VOX_MESSENGER_TYPE, "voxanne_messenger_main");
+	memcpy(worker.bgw_extra, &order, sizeof(order));
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	launcher->messenger = voxanne_worker_start(&worker, NameStr(name));
+	MemoryContextSwitchTo(old);
+	launcher->messenger_slot = index;
+	if (launcher->messenger != NULL)
+		return;
+
+	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
+	voxanne_slots->slots[index].telling = false;
+	LWLockRelease(&voxanne_slots->lock);
+	launcher->messenger_hold = TimestampTzPlusMilliseconds(now, VOX_BACKOFF_MIN);
+}
+
+/* When to start a messenger; DT_NOEND: not before something changes. */
+TimestampTz
+voxanne_launcher_tell_due(const VoxLauncher *launcher)
+{
+	TimestampTz due = DT_NOEND;
+	bool		telling = launcher->messenger != NULL;
+
+	LWLockAcquire(&voxanne_slots->lock, LW_SHARED);
+	for (int i = 0; i < VOX_SLOT_COUNT; i++)
+	{
+		telling |= voxanne_slots->slots[i].telling;
+		due = Min(due, voxanne_slot_tell_due(&voxanne_slots->slots[i]));
+	}
+	LWLockRelease(&voxanne_slots->lock);
+	return telling || due == DT_NOEND ? DT_NOEND : Max(due, launcher->messenger_hold);
+}
+
+/* Pick the slot and mark it; -1 if there is none or somebody is telling. */
+static int
+choose_to_tell(TimestampTz now, VoxMessengerOrder *order, NameData *name)
+{
+	TimestampTz first = DT_NOEND;
+	int			chosen = -1;
+	bool		telling = false;
+
+	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < VOX_SLOT_COUNT; i++)
+	{
+		TimestampTz due = voxanne_slot_tell_due(&voxanne_slots->slots[i]);
+
+		telling |= voxanne_slots->slots[i].telling;
+		if (due > now || due >= first)
+			continue;
+		first = due;
+		chosen = i;
+	}
+	if (telling)
+		chosen = -1;
+	if (chosen >= 0)
+	{
+		VoxSlot    *slot = &voxanne_slots->slots[chosen];
+
+		slot->telling = true;
+		order->slot = chosen;
+		order->launch = ++slot->tell_launch;
+		*name = slot->name;
+	}
+	LWLockRelease(&voxanne_slots->lock);
+	return chosen;
 }
 
 /*

@@ -1,6 +1,6 @@
 /*
  * src/backup/launch.h
- *		Starting verifiers for the slots that need one, and missing those that never came.
+ *		Starting verifiers and messengers for the slots that need one, and missing those that never came.
  */
 #ifndef VOXANNE_LAUNCH_H
 #define VOXANNE_LAUNCH_H
@@ -16,10 +16,15 @@ typedef struct VoxLauncher
 	int			starvations;	/* starts in a row for which no process was
 								 * free */
 	TimestampTz hold_until;		/* no verifier is started before, unless woken */
+	BackgroundWorkerHandle *messenger;	/* not yet gone, or NULL */
+	int			messenger_slot; /* of that */
+	TimestampTz messenger_hold; /* no messenger is started before */
 } VoxLauncher;
 
 extern void voxanne_launcher_reap(VoxLauncher *launcher);
 extern void voxanne_launcher_start(VoxLauncher *launcher, TimestampTz now);
+extern void voxanne_launcher_tell(VoxLauncher *launcher, TimestampTz now);
+extern TimestampTz voxanne_launcher_tell_due(const VoxLauncher *launcher);
 extern bool voxanne_launcher_busy(const VoxLauncher *launcher, int index);
 
 #endif							/* VOXANNE_LAUNCH_H */

@@ -14,6 +14,8 @@
 #include "utils/varlena.h"
 
 static bool has_parent_reference(const char *path);
+static bool is_below(const char *url, const char *beginning);
+static bool has_dot_segment(const char *path);
 
 /*
  * The directories of voxanne_ops.backup_directories (char *), canonical.  NIL
@@ -68,5 +70,73 @@ has_parent_reference(const char *path)
 	for (const char *at = strstr(path, ".."); at != NULL; at = strstr(at + 1, ".."))
 		if ((at == path || at[-1] == '/') && (at[2] == '/' || at[2] == '\0'))
 			return true;
+	return false;
+}
+
+/*
+ * Why a backup may not lie at that URL, as a sentence, or NULL if it may; "hint"
+ * says what to do about it.  A query might hold a secret, and what a server
+ * makes of "..", is not ours to guess.
+ */
+char *
+voxanne_url_problem(const char *url, const char **hint)
+{
+	List	   *beginnings = NIL;
+	ListCell   *lc;
+	const char *host = strncmp(url, "https://", 8) == 0 ? url + 8 :
+		strncmp(url, "http://", 7) == 0 && voxanne_allow_http ? url + 7 : NULL;
+	const char *path = host == NULL ? NULL : strchr(host, '/');
+
+	*hint = "Give a URL like https://host/path, with %XX for all but ASCII letters, digits and punctuation.";
+	if (host == NULL)
+		return psprintf("\"%s\" does not begin with https://.", url);
+	if (strlen(url) >= MAXPGPATH)
+		return psprintf("The URL is longer than %d bytes.", MAXPGPATH - 1);
+	for (const char *at = url; *at != '\0'; at++)
+		if (*at <= ' ' || *at >= 0x7f || strchr("\"<>\\^`{|}", *at) != NULL)
+			return psprintf("\"%s\" holds a character that cannot be in a URL.", url);
+	if (path == NULL || path == host)
+		return psprintf("\"%s\" has no host or no path.", url);
+	if (memchr(host, '@', path - host) != NULL)
+		return pstrdup("The URL holds a user name or password.");
+	if (strpbrk(path, "?#") != NULL)
+		return pstrdup("The URL has a query or a fragment.");
+	if (has_dot_segment(path))
+		return psprintf("\"%s\" contains \"..\".", url);
+
+	*hint = "A superuser allows URLs with the setting voxanne_ops.backup_urls.";
+	(void) SplitGUCList(pstrdup(voxanne_backup_urls), ',', &beginnings);
+	foreach(lc, beginnings)
+		if (is_below(url, lfirst(lc)))
+		return NULL;
+	return beginnings == NIL ?
+		psprintf("\"%s\" is not allowed, because voxanne_ops.backup_urls names no URL.", url) :
+		psprintf("\"%s\" begins with none of voxanne_ops.backup_urls (%s).", url, voxanne_backup_urls);
+}
+
+/* Does the URL begin so, up to the end of a part of its path? */
+static bool
+is_below(const char *url, const char *beginning)
+{
+	size_t		len = strlen(beginning);
+
+	return strncmp(url, beginning, len) == 0 &&
+		(beginning[len - 1] == '/' || url[len] == '/' || url[len] == '\0');
+}
+
+/* Is a part of the path "." or "..", its dots written out or as %2e? */
+static bool
+has_dot_segment(const char *path)
+{
+	while (*path == '/')
+	{
+		int			dots = 0;
+
+		for (path++; *path == '.' || pg_strncasecmp(path, "%2e", 3) == 0; path += *path == '.' ? 1 : 3)
+			dots++;
+		if ((dots == 1 || dots == 2) && (*path == '/' || *path == '\0'))
+			return true;
+		path += strcspn(path, "/");
+	}
 	return false;
 }

@@ -117,21 +117,22 @@ payload(const VoxLogRow *row, const char *message)
 }
 
 /*
- * Delete rows older than voxanne_ops.log_retention, but the latest of no
- * target at any level: it is what is known of it.
+ * Delete rows older than the target's retention, or voxanne_ops.log_retention,
+ * but the latest of no target at any level: it is what is known of it.
  */
 void
 voxanne_log_prune(VoxStore *store, TimestampTz now)
 {
 	VoxStatement query;
 
-	if (voxanne_log_retention == 0)
-		return;
 	voxanne_statement_start(&query, psprintf(
-											 "DELETE FROM %1$s l WHERE l.verified_at < $1 AND EXISTS"
+											 "DELETE FROM %1$s l WHERE l.verified_at <"
+											 " coalesce((SELECT $2 - t.retention FROM %2$s t WHERE t.name = l.target), $1) AND EXISTS"
 											 " (SELECT FROM %1$s n WHERE n.target IS NOT DISTINCT FROM l.target"
 											 "  AND n.level IS NOT DISTINCT FROM l.level AND n.verified_at > l.verified_at)",
-											 store->log));
-	voxanne_bind_time(&query, now - (int64) voxanne_log_retention * USECS_PER_MINUTE);
+											 store->log, store->targets));
+	voxanne_bind_time(&query, voxanne_log_retention == 0 ? DT_NOBEGIN :
+					  now - (int64) voxanne_log_retention * USECS_PER_MINUTE);
+	voxanne_bind_time(&query, now);
 	voxanne_statement_run(&query);
 }

@@ -3,14 +3,14 @@
  *		The steps of a cycle that need the database, each in a process.
  *
  * A process cannot leave a database other than by ending.  So the verifier,
- * which may work for hours, never enters one: a process of its own reads the
- * plan, another writes the results, a third what became of alerts, and each is
- * gone within moments.  The latter two are started before there is something to
- * write and wait, not yet connected, for their request: once there is, a process
- * to do so must not be found lacking.
+ * which may work for hours, and the messenger never enter one: a process of its
+ * own reads the plan, another writes a result, others which alerts there are and
+ * what became of them, and each is gone within moments.  Those that write are
+ * started before there is something to write and wait, not yet connected, for
+ * their request: once there is, a process to do so must not be found lacking.
  *
  * Request and reply travel through two queues in a dynamic shared memory
- * segment of the verifier's.  When either side ends, however it does, the other
+ * segment of the verifier's or messenger's.  When either side ends, however it does, the other
  * finds its queue detached.
  */
 #include "postgres.h"
@@ -47,7 +47,7 @@ typedef struct PhaseOrder
 
 StaticAssertDecl(sizeof(PhaseOrder) <= BGW_EXTRALEN, "PhaseOrder must fit into bgw_extra");
 
-/* The verifier's end. */
+/* The end of whoever started it. */
 struct VoxPhaseProcess
 {
 	BackgroundWorkerHandle *handle;
@@ -62,19 +62,22 @@ typedef struct ReplyHeader
 {
 	VoxPhaseEnd end;
 	int			encoding;
-	TimestampTz next_due;
+	VoxCycleDue due;
+	bool		good;
 	bool		has_text;
 } ReplyHeader;
 
 static const char *const phase_types[] = {
 	[VOX_PHASE_PLAN] = VOX_PLANNER_TYPE,
 	[VOX_PHASE_RECORD] = VOX_RECORDER_TYPE,
+	[VOX_PHASE_CLAIM] = VOX_RECORDER_TYPE,
 	[VOX_PHASE_SETTLE] = VOX_RECORDER_TYPE,
 };
 
 static const char *const phase_activities[] = {
 	[VOX_PHASE_PLAN] = "read which backups are to be verified",
 	[VOX_PHASE_RECORD] = "record the verification of backups",
+	[VOX_PHASE_CLAIM] = "read which alerts are to be delivered",
 	[VOX_PHASE_SETTLE] = "record the delivery of alerts",
 };
 
@@ -85,7 +88,7 @@ static void end_current(int code, Datum argument);
 static void release(VoxPhaseProcess *process);
 static void perform(const PhaseOrder *order, const char *request, VoxPhaseReply *reply);
 static void perform_safely(const PhaseOrder *order, const char *request, VoxPhaseReply *reply);
-static char *plan(TimestampTz now, TimestampTz *next_due);
+static char *perform_in(VoxPhase phase, const char *request, TimestampTz now, VoxPhaseReply *reply);
 static void send_reply(shm_mq_handle *queue, const VoxPhaseReply *reply);
 static void describe_phase(void *argument);
 
@@ -142,8 +145,8 @@ voxanne_phase_start(VoxPhase phase, Oid database, const char *name)
 }
 
 /*
- * Give the recorder what it waits for: plan and results, or the outcomes of
- * alerts and "".  If it is gone, voxanne_phase_finish() will say so.
+ * Give the process what it waits for: plan and results; "ping" if one is wanted
+ * and ""; or the outcomes of alerts and "".  If it is gone, voxanne_phase_finish() will say so.
  */
 void
 voxanne_phase_request(VoxPhaseProcess *process, const char *first, const char *second)
@@ -176,7 +179,8 @@ voxanne_phase_finish(VoxPhaseProcess *process, VoxPhaseReply *reply)
 		memcpy(&header, data, sizeof(header));
 		reply->end = header.end;
 		reply->encoding = header.encoding;
-		reply->next_due = header.next_due;
+		reply->due = header.due;
+		reply->good = header.good;
 		if (header.has_text)
 			reply->text = pstrdup((char *) data + sizeof(header));
 	}
@@ -307,14 +311,9 @@ perform(const PhaseOrder *order, const char *request, VoxPhaseReply *reply)
 	voxanne_wake_suppress();
 	if (voxanne_hold_extension(true) != VOX_LOCKED)
 		reply->end = VOX_PHASE_NO_EXTENSION;
-	else if (order->phase == VOX_PHASE_PLAN)
-		text = plan(now, &reply->next_due);
-
-	else if (order->phase == VOX_PHASE_RECORD)
-		text = voxanne_cycle_record(request, request + strlen(request) + 1, now, &reply->next_due);
-
 	else
-		voxanne_cycle_settle(request, now, &reply->next_due);
+		text = perform_in(order->phase, request, now, reply);
+
 	if (text !=NULL)
 		reply->text = MemoryContextStrdup(context, text);
 
@@ -323,15 +322,24 @@ perform(const PhaseOrder *order, const char *request, VoxPhaseReply *reply)
 	MemoryContextSwitchTo(context);
 }
 
-/* What is due in this database, be it only something to tell; NULL if nothing is. */
+/* Within the transaction; returns what the reply's text is to be. */
 static char *
-plan(TimestampTz now, TimestampTz *next_due)
+perform_in(VoxPhase phase, const char *request, TimestampTz now, VoxPhaseReply *reply)
 {
-	char	   *text = voxanne_cycle_plan(now, NULL, next_due);
-	TimestampTz alerts_due = voxanne_cycle_alerts_due(now);
-
-	*next_due = Min(*next_due, alerts_due);
-	return text == NULL && alerts_due <= now ? pstrdup(VOX_ALERTS_ONLY) : text;
+	switch (phase)
+	{
+		case VOX_PHASE_PLAN:
+			return voxanne_cycle_plan(now, NULL, &reply->due);
+		case VOX_PHASE_RECORD:
+			reply->good = voxanne_cycle_record(request, request + strlen(request) + 1, now, &reply->due);
+			break;
+		case VOX_PHASE_CLAIM:
+			return voxanne_cycle_claim(request[0] != '\0', now, &reply->due);
+		case VOX_PHASE_SETTLE:
+			voxanne_cycle_settle(request, now, &reply->due);
+			break;
+	}
+	return NULL;
 }
 
 /* Blocks until the verifier has read it; if that is gone there is nobody to tell. */
@@ -344,7 +352,8 @@ send_reply(shm_mq_handle *queue, const VoxPhaseReply *reply)
 	memset(&header, 0, sizeof(header));
 	header.end = reply->end;
 	header.encoding = reply->encoding;
-	header.next_due = reply->next_due;
+	header.due = reply->due;
+	header.good = reply->good;
 	header.has_text = reply->text !=NULL;
 	initStringInfo(&message);
 	appendBinaryStringInfo(&message, (char *) &header, sizeof(header));

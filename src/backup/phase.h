@@ -5,6 +5,7 @@
 #ifndef VOXANNE_PHASE_H
 #define VOXANNE_PHASE_H
 
+#include "backup/cycle.h"
 #include "datatype/timestamp.h"
 #include "fmgr.h"
 
@@ -12,6 +13,7 @@ typedef enum VoxPhase
 {
 	VOX_PHASE_PLAN,				/* voxanne_cycle_plan() */
 	VOX_PHASE_RECORD,			/* voxanne_cycle_record() and COMMIT */
+	VOX_PHASE_CLAIM,			/* voxanne_cycle_claim() and COMMIT */
 	VOX_PHASE_SETTLE			/* voxanne_cycle_settle() and COMMIT */
 } VoxPhase;
 
@@ -28,7 +30,8 @@ typedef struct VoxPhaseReply
 {
 	VoxPhaseEnd end;
 	int			encoding;		/* of the database and so of the texts */
-	TimestampTz next_due;
+	VoxCycleDue due;
+	bool		good;			/* of what was recorded */
 	char	   *text;			/* the plan, or what is to be told, or a
 								 * message; or NULL */
 } VoxPhaseReply;

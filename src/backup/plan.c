@@ -4,13 +4,14 @@
  */
 #include "postgres.h"
 
+#include "backup/alerts.h"
 #include "backup/cycle.h"
 #include "backup/kind.h"
 #include "backup/target.h"
 #include "core/json.h"
 #include "utils/timestamp.h"
 
-static List *read_targets(TimestampTz now);
+static List *read_targets(TimestampTz now, VoxCycleDue *due);
 static VoxTarget *named_target(List *targets, const char *name);
 static void start_plan(VoxJson *json);
 static void add_target(VoxJson *json, const VoxTarget *target, const char *level);
@@ -18,14 +19,14 @@ static char *end_plan(VoxJson *json);
 static void add_due(VoxJson *json, List *targets, const char *level, TimestampTz now);
 
 char *
-voxanne_cycle_plan(TimestampTz now, const char *only, TimestampTz *next_due)
+voxanne_cycle_plan(TimestampTz now, const char *only, VoxCycleDue *due)
 {
-	List	   *targets = read_targets(now);
+	List	   *targets = read_targets(now, due);
 	VoxJson		json;
 	bool		any = only != NULL;
 	ListCell   *lc;
 
-	*next_due = DT_NOEND;
+	due->verify = DT_NOEND;
 	foreach(lc, targets)
 	{
 		VoxTarget  *target = lfirst(lc);
@@ -36,7 +37,7 @@ voxanne_cycle_plan(TimestampTz now, const char *only, TimestampTz *next_due)
 			any = true;
 			at = now + Min(target->status_interval, target->verify_interval);
 		}
-		*next_due = Min(*next_due, at);
+		due->verify = Min(due->verify, at);
 	}
 	if (!any)
 		return NULL;
@@ -76,8 +77,8 @@ add_due(VoxJson *json, List *targets, const char *level, TimestampTz now)
 char *
 voxanne_cycle_plan_now(const char *only, const char *level)
 {
-	List	   *targets = read_targets(GetCurrentTimestamp());
-	List	   *wanted = NIL;
+	List	   *targets = read_targets(GetCurrentTimestamp(), NULL);
+	List	   *wanted;
 	VoxJson		json;
 	ListCell   *lc;
 
@@ -86,43 +87,103 @@ voxanne_cycle_plan_now(const char *only, const char *level)
 		VoxTarget  *target = named_target(targets, only);
 
 		voxanne_check_not_suspended(target);
+		voxanne_check_level(target, level);
 		wanted = list_make1(target);
 	}
 	else
-		foreach(lc, targets)
-	{
-		VoxTarget  *target = lfirst(lc);
-
-		if (TIMESTAMP_IS_NOBEGIN(target->paused_at) && !voxanne_target_suspended(target))
-			wanted = lappend(wanted, target);
-	}
+		wanted = voxanne_targets_at(targets, level);
 	if (wanted == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("there is no backup target to verify"),
 				 targets == NIL ?
 				 errdetail("No target has been added in this database.") :
-				 errdetail("All targets are paused or suspended."),
+				 errdetail("All targets are paused, suspended or verified elsewhere."),
 				 targets == NIL ?
 				 errhint("Add one: SELECT add_backup_target('nightly', 'basebackup', '/path/to/backup');") :
 				 errhint("Name one, or resume it: SELECT resume_backup_target(name);")));
 	start_plan(&json);
 	foreach(lc, wanted)
-	{
-		voxanne_check_level(lfirst(lc), level);
 		add_target(&json, lfirst(lc), level);
-	}
 	return end_plan(&json);
 }
 
+/*
+ * Those of the targets that "all" means at a level: verified by us, and of a
+ * kind that has it.  ERROR 0A000 if there are such, but the level suits none.
+ */
+List *
+voxanne_targets_at(List *targets, const char *level)
+{
+	List	   *wanted = NIL;
+	VoxTarget  *other = NULL;
+	ListCell   *lc;
+
+	foreach(lc, targets)
+	{
+		VoxTarget  *target = lfirst(lc);
+
+		if (!TIMESTAMP_IS_NOBEGIN(target->paused_at) || voxanne_target_suspended(target) || target->external)
+			continue;
+		if (voxanne_target_has_level(target, level))
+			wanted = lappend(wanted, target);
+		else
+			other = target;
+	}
+	if (wanted == NIL && other != NULL)
+		voxanne_check_level(other, level);
+	return wanted;
+}
+
+/* A plan for one target at one level. */
+char *
+voxanne_cycle_plan_target(const VoxTarget *target, const char *level)
+{
+	VoxJson		json;
+
+	start_plan(&json);
+	add_target(&json, target, level);
+	return end_plan(&json);
+}
+
+/* The parts are as the plan has them, without looking at what that is. */
+List *
+voxanne_cycle_parts(const char *plan)
+{
+	JsonbContainer *targets = voxanne_json_child(voxanne_json_parse(plan), "targets");
+	List	   *parts = NIL;
+
+	for (int i = 0; i < voxanne_json_length(targets); i++)
+	{
+		VoxJson		json;
+
+		start_plan(&json);
+		voxanne_json_put_container(&json, NULL, voxanne_json_element(targets, i));
+		parts = lappend(parts, end_plan(&json));
+	}
+	return parts;
+}
+
+bool
+voxanne_cycle_is_deep(const char *plan)
+{
+	JsonbContainer *targets = voxanne_json_child(voxanne_json_parse(plan), "targets");
+	char	   *level = voxanne_json_length(targets) == 0 ? NULL : voxanne_json_text(voxanne_json_element(targets, 0), "level");
+
+	return level != NULL && strcmp(level, VOX_LEVEL_VERIFY) == 0;
+}
+
+/* All targets; "due" receives, unless it is NULL, when there is something to tell. */
 static List *
-read_targets(TimestampTz now)
+read_targets(TimestampTz now, VoxCycleDue *due)
 {
 	VoxStore	store;
 	List	   *targets;
 
 	voxanne_store_open(&store, AccessShareLock);
 	targets = voxanne_targets(&store, now);
+	if (due != NULL)
+		due->tell = voxanne_alerts_due(&store, targets, now);
 	voxanne_store_close(&store);
 	return targets;
 }
@@ -177,6 +238,9 @@ add_target(VoxJson *json, const VoxTarget *target, const char *level)
 	voxanne_json_put_text(json, "kind", target->kind);
 	voxanne_json_put_text(json, "location", target->location);
 	voxanne_json_put_text(json, "level", level);
+	voxanne_json_put_raw(json, "critical_tables", target->critical_tables);
+	voxanne_json_put_int64(json, "pitr_window", target->pitr_window);
+	voxanne_json_put_raw(json, "previous", target->verify.backup);
 	voxanne_json_put_int64(json, "time_limit", deep ? target->verify_time_limit : target->time_limit);
 	if (!TIMESTAMP_IS_NOBEGIN(target->requested_at) &&
 		(deep || target->requested_level == NULL || strcmp(target->requested_level, level) == 0))

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "backup/slots.h"
+#include "backup/worker.h"
 #include "core/compat.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
@@ -52,12 +53,13 @@ put_slot(ReturnSetInfo *rsinfo, const VoxSlot *slot, pid_t scheduler, uint64 wak
 	bool		nulls[PROGRESS_COLS] = {false};
 	const char *end = voxanne_cycle_end_name(slot->end);
 	char	   *error = voxanne_slot_error(slot->error);
+	pid_t		pid = slot->pid != 0 ? slot->pid : slot->messenger_pid;
 	int			i = 0;
 
 	values[i++] = CStringGetTextDatum(NameStr(slot->name));
-	values[i++] = CStringGetTextDatum(voxanne_slot_phase_name(slot->phase));
-	nulls[i] = slot->pid == 0;
-	values[i++] = Int32GetDatum(slot->pid);
+	values[i++] = CStringGetTextDatum(voxanne_slot_activity(slot, voxanne_worker_now()));
+	nulls[i] = pid == 0;
+	values[i++] = Int32GetDatum(pid);
 	values[i] = time_datum(slot->last_start, 0, &nulls[i]);
 	i++;
 	values[i] = time_datum(slot->last_end, 0, &nulls[i]);

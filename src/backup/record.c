@@ -10,9 +10,11 @@
 
 #include "backup/alerts.h"
 #include "backup/cycle.h"
+#include "backup/kind.h"
 #include "backup/log.h"
 #include "backup/summary.h"
 #include "backup/target.h"
+#include "backup/usable.h"
 #include "backup/verdict.h"
 #include "catalog/pg_type.h"
 #include "core/encoding.h"
@@ -31,19 +33,19 @@ typedef struct Record
 } Record;
 
 static void record_target(Record *record, JsonbContainer *planned, JsonbContainer *result);
+static void ask_about(Record *record, const VoxTarget *target, JsonbContainer *result, VoxQuestion *question);
 static void clear_request(Record *record, const VoxTarget *target, JsonbContainer *planned);
 static VoxSeverity record_summary(Record *record, List *targets);
-static TimestampTz first_due(VoxStore *store, List *targets, TimestampTz now);
+static void compute_due(VoxStore *store, List *targets, TimestampTz now, VoxCycleDue *due);
 
-char *
-voxanne_cycle_record(const char *plan, const char *results, TimestampTz now, TimestampTz *next_due)
+bool
+voxanne_cycle_record(const char *plan, const char *results, TimestampTz now, VoxCycleDue *due)
 {
 	Record		record = {0};
 	JsonbContainer *planned = voxanne_json_child(voxanne_json_parse(plan), "targets");
 	JsonbContainer *found = voxanne_json_child(voxanne_json_parse(voxanne_from_utf8(results)), "results");
 	List	   *after;
-	char	   *tell;
-	bool		good = false;
+	VoxSeverity severity;
 
 	voxanne_store_open(&record.store, ShareUpdateExclusiveLock);
 	record.now = voxanne_log_time(&record.store, now);
@@ -53,38 +55,52 @@ voxanne_cycle_record(const char *plan, const char *results, TimestampTz now, Tim
 					  i < voxanne_json_length(found) ? voxanne_json_element(found, i) : NULL);
 
 	after = voxanne_targets(&record.store, record.now);
-	if (voxanne_json_length(planned) > 0)
-		good = record_summary(&record, after) < VOX_CRITICAL;
+	severity = record_summary(&record, after);
 	voxanne_log_prune(&record.store, record.now);
 	voxanne_alerts_raise(&record.store, after, record.now);
 	voxanne_alerts_prune(&record.store, record.now);
-	tell = voxanne_alerts_claim(&record.store, record.now, good);
-	*next_due = first_due(&record.store, after, record.now);
+	compute_due(&record.store, after, record.now, due);
 	voxanne_store_close(&record.store);
+	return severity < VOX_CRITICAL;
+}
+
+char *
+voxanne_cycle_claim(bool ping, TimestampTz now, VoxCycleDue *due)
+{
+	VoxStore	store;
+	List	   *targets;
+	char	   *tell;
+
+	voxanne_store_open(&store, ShareUpdateExclusiveLock);
+	now = voxanne_log_time(&store, now);
+	targets = voxanne_targets(&store, now);
+	voxanne_alerts_raise(&store, targets, now);
+	tell = voxanne_alerts_claim(&store, now, ping);
+	compute_due(&store, targets, now, due);
+	voxanne_store_close(&store);
 	return tell;
 }
 
 void
-voxanne_cycle_settle(const char *outcomes, TimestampTz now, TimestampTz *next_due)
+voxanne_cycle_settle(const char *outcomes, TimestampTz now, VoxCycleDue *due)
 {
 	VoxStore	store;
 
 	voxanne_store_open(&store, ShareUpdateExclusiveLock);
 	voxanne_alerts_settle(&store, voxanne_from_utf8(outcomes), now);
-	*next_due = first_due(&store, voxanne_targets(&store, now), now);
+	compute_due(&store, voxanne_targets(&store, now), now, due);
 	voxanne_store_close(&store);
 }
 
-TimestampTz
-voxanne_cycle_alerts_due(TimestampTz now)
+static void
+compute_due(VoxStore *store, List *targets, TimestampTz now, VoxCycleDue *due)
 {
-	VoxStore	store;
-	TimestampTz due;
+	ListCell   *lc;
 
-	voxanne_store_open(&store, AccessShareLock);
-	due = voxanne_alerts_due(&store, voxanne_targets(&store, now), now);
-	voxanne_store_close(&store);
-	return due;
+	due->tell = voxanne_alerts_due(store, targets, now);
+	due->verify = DT_NOEND;
+	foreach(lc, targets)
+		due->verify = Min(due->verify, voxanne_target_due(lfirst(lc), now));
 }
 
 /* Write the row of one target, if it still exists. */
@@ -104,7 +120,7 @@ record_target(Record *record, JsonbContainer *planned, JsonbContainer *result)
 	record->level = question.level;
 	if (target == NULL)
 		return;
-	question.max_age = target->max_age;
+	ask_about(record, target, result, &question);
 	voxanne_verdict_reach(&question, result, &verdict);
 
 	row.target = name;
@@ -126,6 +142,28 @@ record_target(Record *record, JsonbContainer *planned, JsonbContainer *result)
 	clear_request(record, target, planned);
 }
 
+/* What the target's options want to know. */
+static void
+ask_about(Record *record, const VoxTarget *target, JsonbContainer *result, VoxQuestion *question)
+{
+	const VoxKind *kind = voxanne_kind(question->kind);
+	JsonbContainer *backup = voxanne_json_child(voxanne_json_child(result, "answer"), "backup");
+	char	   *backup_id = voxanne_json_text(backup, "id");
+	VoxUsable	previous;
+
+	question->max_age = target->max_age;
+	question->min_size = voxanne_kind_takes(kind, "min_size") ? target->min_size : -1;
+	question->max_size_change = -1;
+	question->previous_size = -1;
+	if (backup_id == NULL || !voxanne_kind_takes(kind, "max_size_change"))
+		return;
+	voxanne_find_usable(&record->store, target->name, NULL, backup_id, voxanne_json_text(backup, "finished_at"),
+						record->now, &previous);
+	question->max_size_change = target->max_size_change;
+	question->previous_size = previous.size_bytes;
+	question->previous_id = previous.backup_id;
+}
+
 /* The request that this cycle answers is done; one made since then is not. */
 static void
 clear_request(Record *record, const VoxTarget *target, JsonbContainer *planned)
@@ -141,18 +179,6 @@ clear_request(Record *record, const VoxTarget *target, JsonbContainer *planned)
 	voxanne_bind_text(&query, target->name);
 	voxanne_bind_time(&query, requested_at);
 	voxanne_statement_run(&query);
-}
-
-/* When the next cycle is to begin: for a target, or to tell something. */
-static TimestampTz
-first_due(VoxStore *store, List *targets, TimestampTz now)
-{
-	TimestampTz first = voxanne_alerts_due(store, targets, now);
-	ListCell   *lc;
-
-	foreach(lc, targets)
-		first = Min(first, voxanne_target_due(lfirst(lc), now));
-	return first;
 }
 
 /* Write the row "*", later than the others, and return its severity. */

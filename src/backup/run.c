@@ -20,6 +20,7 @@
 
 static void run_target(VoxJson *json, JsonbContainer *target);
 static void verify_target(JsonbContainer *target, VoxAgentAnswer *answer);
+static List *text_list(JsonbContainer *array);
 
 char *
 voxanne_cycle_run(const char *plan)
@@ -76,18 +77,23 @@ verify_target(JsonbContainer *target, VoxAgentAnswer *answer)
 		.level = voxanne_json_text(target, "level"),
 		.system_identifier = psprintf(UINT64_FORMAT, GetSystemIdentifier()),
 		.directories = voxanne_backup_directory_list(),
+		.critical_tables = text_list(voxanne_json_child(target, "critical_tables")),
+		.previous = voxanne_json_child(target, "previous"),
 	};
 	int64		time_limit;
 	const VoxKind *kind;
-	const char *hint;
-	char	   *problem;
+	const char *hint = NULL;
+	char	   *problem = NULL;
 
+	(void) voxanne_json_int64(target, "pitr_window", &verification.pitr_window);
 	if (name == NULL || kind_name == NULL || verification.location == NULL ||
 		verification.level == NULL || !voxanne_json_int64(target, "time_limit", &time_limit))
 		elog(ERROR, "malformed plan");
 
 	kind = voxanne_kind(kind_name);
-	problem = voxanne_location_problem(verification.location, &hint);
+	verification.time_limit = time_limit;
+	if (kind != NULL)
+		problem = kind->location_problem(verification.location, &hint);
 	if (kind == NULL || voxanne_kind_proof(kind, verification.level) == NULL)
 	{
 		answer->problem = "unknown_kind";
@@ -100,6 +106,23 @@ verify_target(JsonbContainer *target, VoxAgentAnswer *answer)
 		answer->detail = psprintf("%s %s", problem, hint);
 	}
 	else
-		voxanne_agent_call(kind->arguments(&verification), psprintf("verify %s", name), NULL,
+		voxanne_agent_call(kind->arguments(&verification), psprintf("verify %s", name),
+						   kind->input == NULL ? NULL : kind->input(&verification),
 						   (int) Min(time_limit / 1000, INT_MAX), answer);
+}
+
+/* The strings of an array (char *). */
+static List *
+text_list(JsonbContainer *array)
+{
+	List	   *list = NIL;
+
+	for (int i = 0; i < voxanne_json_length(array); i++)
+	{
+		JsonbValue *value = getIthJsonbValueFromContainer(array, i);
+
+		if (value->type == jbvString)
+			list = lappend(list, pnstrdup(value->val.string.val, value->val.string.len));
+	}
+	return list;
 }

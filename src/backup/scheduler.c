@@ -129,6 +129,11 @@ attach(void)
 				slot->launch++;
 				voxanne_slot_idle(slot);
 			}
+			if (slot->telling && slot->messenger_pid == 0)
+			{
+				slot->tell_launch++;
+				slot->telling = false;
+			}
 		}
 	}
 	LWLockRelease(&voxanne_slots->lock);
@@ -198,6 +203,7 @@ tick(Scheduler *scheduler)
 		scheduler->stale = !voxanne_watch_databases();
 	}
 	voxanne_launcher_start(&scheduler->launcher, now);
+	voxanne_launcher_tell(&scheduler->launcher, now);
 	return sleep_time(scheduler, now);
 }
 
@@ -268,6 +274,7 @@ sleep_time(const Scheduler *scheduler, TimestampTz now)
 	if (next <= now && busy)
 		next = DT_NOEND;
 	next = Max(next, scheduler->launcher.hold_until);
+	next = Min(next, voxanne_launcher_tell_due(&scheduler->launcher));
 	if (next != DT_NOEND)
 	{
 		long		due = TimestampDifferenceMilliseconds(now, next);

@@ -22,13 +22,11 @@ static const char *const phase_names[] = {
 	[VOX_SLOT_PLANNING] = "planning",
 	[VOX_SLOT_RUNNING] = "running",
 	[VOX_SLOT_RECORDING] = "recording",
-	[VOX_SLOT_ALERTING] = "alerting",
 };
 
 static const char *const end_names[] = {
 	[VOX_CYCLE_NONE] = NULL,
 	[VOX_CYCLE_RECORDED] = "recorded",
-	[VOX_CYCLE_ALERTED] = "alerts only",
 	[VOX_CYCLE_NOTHING_DUE] = "nothing due",
 	[VOX_CYCLE_NO_DATABASE] = "no such database",
 	[VOX_CYCLE_NOT_CONNECTABLE] = "database allows no connections",
@@ -115,6 +113,28 @@ voxanne_wake_scheduler(void)
 }
 
 /*
+ * Note when there is next something to tell, and whether a heartbeat is wanted.
+ * The caller is the slot's verifier, holds the lock exclusively and wakes the
+ * scheduler afterwards.
+ */
+void
+voxanne_slot_tell(VoxSlot *slot, TimestampTz due, bool ping)
+{
+	slot->tell_due = due;
+	slot->tell_generation++;
+	slot->ping |= ping;
+}
+
+/* When a messenger is wanted; DT_NOEND while there is one.  The caller holds the lock. */
+TimestampTz
+voxanne_slot_tell_due(const VoxSlot *slot)
+{
+	if (!slot->used || !slot->watched || slot->telling || !OidIsValid(slot->database))
+		return DT_NOEND;
+	return slot->ping ? DT_NOBEGIN : slot->tell_due;
+}
+
+/*
  * Note that a heartbeat was sent for a database: "problem" is why it did not
  * arrive, or NULL.  Nothing is noted without preload or of a database that is
  * not watched.
@@ -169,7 +189,7 @@ voxanne_worker_status(Oid database, VoxWorkerStatus *status)
 static void
 copy_status(const VoxSlot *slot, VoxWorkerStatus *status)
 {
-	status->phase = voxanne_slot_phase_name(slot->phase);
+	status->phase = voxanne_slot_activity(slot, GetCurrentTimestamp());
 	status->end = voxanne_cycle_end_name(slot->end);
 	status->failed = slot->end == VOX_CYCLE_FAILED;
 	status->failures = slot->failures;
@@ -281,12 +301,14 @@ voxanne_slot_idle(VoxSlot *slot)
 	slot->phase = VOX_SLOT_IDLE;
 	slot->pid = 0;
 	slot->latch = NULL;
-	if (!slot->watched)
+	if (!slot->watched && !slot->telling)
 	{
 		uint64		launch = slot->launch;
+		uint64		tell_launch = slot->tell_launch;
 
 		memset(slot, 0, sizeof(VoxSlot));
 		slot->launch = launch;
+		slot->tell_launch = tell_launch;
 	}
 }
 
@@ -307,13 +329,16 @@ voxanne_slot_error(const char *error)
 }
 
 /*
- * A word for a phase; a constant.
+ * A word for what happens to a slot, a constant: its phase, or between two
+ * cycles whether something is told or about to be.
  */
 const char *
-voxanne_slot_phase_name(VoxSlotPhase phase)
+voxanne_slot_activity(const VoxSlot *slot, TimestampTz now)
 {
-	Assert((int) phase >= 0 && phase < lengthof(phase_names));
-	return phase_names[phase];
+	Assert((int) slot->phase >= 0 && slot->phase < lengthof(phase_names));
+	if (slot->phase == VOX_SLOT_IDLE && (slot->telling || voxanne_slot_tell_due(slot) <= now))
+		return "alerting";
+	return phase_names[slot->phase];
 }
 
 /*

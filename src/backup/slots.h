@@ -20,8 +20,7 @@ typedef enum VoxSlotPhase
 								 * yet */
 	VOX_SLOT_PLANNING,			/* connected, reading what is due */
 	VOX_SLOT_RUNNING,			/* verifying; nobody is connected */
-	VOX_SLOT_RECORDING,			/* connected, writing the results */
-	VOX_SLOT_ALERTING			/* recorded; telling the world */
+	VOX_SLOT_RECORDING			/* connected, writing a result */
 } VoxSlotPhase;
 
 /* How the last cycle ended. */
@@ -29,7 +28,6 @@ typedef enum VoxCycleEnd
 {
 	VOX_CYCLE_NONE,				/* there was none since the server started */
 	VOX_CYCLE_RECORDED,			/* targets were verified, the log has it */
-	VOX_CYCLE_ALERTED,			/* nothing was due but alerts */
 	VOX_CYCLE_NOTHING_DUE,
 	VOX_CYCLE_NO_DATABASE,		/* no database of that name */
 	VOX_CYCLE_NOT_CONNECTABLE,	/* the database allows no connections */
@@ -43,12 +41,18 @@ typedef enum VoxCycleEnd
  * A slot belongs to the scheduler while it is idle or starting, and to the
  * verifier whose pid it has in all other phases: only its owner changes it,
  * but for "generation", which anybody may raise, "pinged" and "ping_error",
- * which whoever sent a heartbeat sets, and "watched", "name" and "database",
- * which are always the scheduler's.
+ * which whoever sent a heartbeat sets, "watched", "name" and "database", which
+ * are always the scheduler's, and what is about telling.
  *
  * "generation" counts reasons to look anew; "done" is the generation that the
  * last cycle saw when it began.  If they differ a cycle is wanted at once, so a
  * change that comes while a cycle runs is not lost.
+ *
+ * Telling goes on beside verifying, so that an endpoint that does not answer
+ * holds nobody up.  "tell_due", "tell_generation" and "ping" are raised by the
+ * verifier; "telling" belongs to the scheduler until the messenger has taken
+ * over and put its pid there, then to that one, which lowers them.  A slot is
+ * not freed while somebody tells.
  */
 typedef struct VoxSlot
 {
@@ -65,6 +69,13 @@ typedef struct VoxSlot
 								 * one that comes late */
 	pid_t		pid;			/* the verifier, or 0 */
 	Latch	   *latch;			/* of the verifier, or NULL */
+	TimestampTz tell_due;		/* when there is something to tell; DT_NOEND:
+								 * never */
+	uint64		tell_generation;	/* counts changes of tell_due by verifiers */
+	bool		ping;			/* a heartbeat is to be sent */
+	bool		telling;		/* a messenger was asked for or is at work */
+	uint64		tell_launch;	/* as launch, for messengers */
+	pid_t		messenger_pid;	/* or 0 */
 
 	/* history, for people */
 	VoxCycleEnd end;			/* of the last cycle */
@@ -137,6 +148,8 @@ typedef struct VoxWorkerStatus
 extern void voxanne_slots_define(void);
 extern void voxanne_slots_wake(Oid database);
 extern uint64 voxanne_slots_ask(Oid database);
+extern void voxanne_slot_tell(VoxSlot *slot, TimestampTz due, bool ping);
+extern TimestampTz voxanne_slot_tell_due(const VoxSlot *slot);
 extern void voxanne_slots_pinged(Oid database, const char *problem);
 extern bool voxanne_worker_status(Oid database, VoxWorkerStatus *status);
 extern VoxSlot *voxanne_slot_of(Oid database);
@@ -146,7 +159,7 @@ extern bool voxanne_slot_end(VoxSlot *slot, uint64 generation, VoxCycleEnd end,
 extern char *voxanne_slot_error(const char *error);
 extern void voxanne_slot_idle(VoxSlot *slot);
 extern void voxanne_wake_scheduler(void);
-extern const char *voxanne_slot_phase_name(VoxSlotPhase phase);
+extern const char *voxanne_slot_activity(const VoxSlot *slot, TimestampTz now);
 extern const char *voxanne_cycle_end_name(VoxCycleEnd end);
 extern List *voxanne_watched_names(void);
 extern int	voxanne_backoff(int failures);

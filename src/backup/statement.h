@@ -17,7 +17,7 @@
 
 #include "datatype/timestamp.h"
 
-#define VOX_STATEMENT_MAX_ARGS 20
+#define VOX_STATEMENT_MAX_ARGS 32
 
 typedef struct VoxStatement
 {

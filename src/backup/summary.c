@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
+
 #include "backup/assess.h"
 #include "backup/summary.h"
 #include "backup/verdict.h"
@@ -23,15 +25,11 @@ typedef struct Summary
 	StringInfoData bad;			/* "nightly: ...; weekly: ..." */
 	int			active;
 	int			good;
-	int			proof;			/* least proof so far, index into proofs; -1:
-								 * nothing */
+	int			proof;			/* rank of the least proof so far; -1: nothing */
 } Summary;
 
 static void add_target(Summary *summary, const VoxTarget *target);
 static void put_state(VoxJson *json, const VoxTarget *target, const VoxTargetState *state);
-static int	proof_rank(const char *proof);
-
-static const char *const proofs[] = {"listed", "present", "checksummed", "restored"};
 
 /*
  * Fill a row whose verified_at is set.  Paused and suspended targets are shown
@@ -40,7 +38,7 @@ static const char *const proofs[] = {"listed", "present", "checksummed", "restor
 void
 voxanne_summarize(List *targets, VoxLogRow *row)
 {
-	Summary		summary = {.row = row,.proof = lengthof(proofs) - 1};
+	Summary		summary = {.row = row,.proof = INT_MAX};
 	ListCell   *lc;
 
 	row->target = "*";
@@ -67,7 +65,7 @@ voxanne_summarize(List *targets, VoxLogRow *row)
 	}
 	if (row->severity > VOX_INFO)
 		row->errors = summary.errors.text.data;
-	row->proof = summary.proof < 0 ? NULL : proofs[summary.proof];
+	row->proof = voxanne_proof_name(summary.proof);
 	row->message = psprintf("%d of %d backup targets are good%s%s", summary.good, summary.active,
 							summary.bad.len > 0 ? "; " : ".", summary.bad.data);
 }
@@ -84,7 +82,7 @@ add_target(Summary *summary, const VoxTarget *target)
 		return;
 
 	summary->active++;
-	summary->proof = Min(summary->proof, proof_rank(target->proof));
+	summary->proof = Min(summary->proof, voxanne_proof_rank(target->proof));
 	row->severity = Max(row->severity, state.severity);
 	row->passed += target->passed;
 	row->failed += target->failed;
@@ -111,13 +109,4 @@ put_state(VoxJson *json, const VoxTarget *target, const VoxTargetState *state)
 	voxanne_json_put_text(json, "verified_at", TIMESTAMP_IS_NOBEGIN(target->verified_at) ? NULL :
 						  voxanne_utc(target->verified_at));
 	voxanne_json_close(json, '}');
-}
-
-static int
-proof_rank(const char *proof)
-{
-	for (int i = 0; proof != NULL && i < (int) lengthof(proofs); i++)
-		if (strcmp(proofs[i], proof) == 0)
-			return i;
-	return -1;
 }

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
+#include "backup/kind.h"
 #include "backup/target.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -33,6 +34,7 @@
 
 static Oid	table_owner(Oid relid);
 static VoxTarget *read_target(int row);
+static void read_options(VoxTarget *target, int row);
 static void read_deep_result(VoxTarget *target, int row);
 static int64 retry_delay(int failures);
 
@@ -122,9 +124,15 @@ voxanne_targets(VoxStore *store, TimestampTz now)
 											 " (extract(epoch FROM t.time_limit) * 1000000)::bigint,"
 											 " (extract(epoch FROM t.verify_time_limit) * 1000000)::bigint,"
 											 " t.paused_at, t.paused_reason, t.requested_at, t.requested_level, t.system_identifier, t.created_at,"
-											 " l.verified_at, l.level, l.backup_id, l.status, l.proof, l.verification_details #>> '{backup,finished_at}',"
+											 " l.verified_at, l.level, l.backup_id, l.status, l.proof, coalesce(l.verification_details #>> '{backup,finished_at}', (SELECT k.verification_details #>> '{backup,finished_at}'"
+											 "  FROM %2$s k WHERE k.target = t.name AND k.verified_at <= $1 AND k.verification_details #>> '{backup,finished_at}' IS NOT NULL"
+											 "  ORDER BY k.verified_at DESC LIMIT 1)),"
 											 " l.error_details #>> '{0,check}', l.error_details #>> '{0,detail}',"
-											 " l.checks_passed::bigint, l.checks_failed::bigint, f.failures"
+											 " l.checks_passed::bigint, l.checks_failed::bigint, f.failures,"
+											 " t.verify_window, t.min_size, (t.max_size_change * 1000000)::bigint,"
+											 " array_to_json(t.critical_tables)::text, (extract(epoch FROM t.pitr_window) * 1000000)::bigint,"
+											 " CASE WHEN jsonb_typeof(l.verification_details -> 'backup') = 'object' THEN l.verification_details ->> 'backup' END,"
+											 " t.external::int::bigint"
 											 " FROM %1$s t CROSS JOIN (VALUES (1, NULL), (2, $2)) v (number, level)"
 											 " LEFT JOIN LATERAL (SELECT * FROM %2$s l WHERE l.target = t.name AND l.verified_at <= $1"
 											 "  AND (v.level IS NULL OR l.level = v.level) ORDER BY l.verified_at DESC LIMIT 1) l ON true"
@@ -184,7 +192,22 @@ read_target(int row)
 	target->passed = (int) voxanne_field_int64(row, 23, 0);
 	target->failed = (int) voxanne_field_int64(row, 24, 0);
 	target->failures = (int) voxanne_field_int64(row, 25, 0);
+	read_options(target, row);
 	return target;
+}
+
+static void
+read_options(VoxTarget *target, int row)
+{
+	char	   *window = voxanne_field_text(row, 26);
+
+	if (window == NULL || !voxanne_window_parse(window, &target->verify_window))
+		target->verify_window.from = -1;
+	target->min_size = voxanne_field_int64(row, 27, -1);
+	target->max_size_change = voxanne_field_int64(row, 28, 0);
+	target->critical_tables = voxanne_field_text(row, 29);
+	target->pitr_window = voxanne_field_int64(row, 30, 0);
+	target->external = voxanne_field_int64(row, 32, 0) != 0;
 }
 
 /*
@@ -202,6 +225,7 @@ read_deep_result(VoxTarget *target, int row)
 	verify->problem = voxanne_field_text(row, 21);
 	verify->problem_detail = voxanne_field_text(row, 22);
 	verify->failures = (int) voxanne_field_int64(row, 25, 0);
+	verify->backup = voxanne_field_text(row, 31);
 	if (backup_id != NULL && target->backup_id != NULL && strcmp(backup_id, target->backup_id) == 0 &&
 		strcmp(target->status, "failure") != 0 && strcmp(verify->status, "failure") != 0)
 		target->proof = voxanne_field_text(row, 19);
@@ -230,13 +254,45 @@ voxanne_target_suspended(const VoxTarget *target)
 	return (uint64) target->system_identifier != GetSystemIdentifier();
 }
 
-/* When level verify is due, if the target is active */
-static TimestampTz
-deep_due(const VoxTarget *target)
+/* Can it be verified at this level?  Of a kind that is not known that is found out when it is tried. */
+bool
+voxanne_target_has_level(const VoxTarget *target, const char *level)
 {
-	if (TIMESTAMP_IS_NOBEGIN(target->verify.verified_at))
+	const VoxKind *kind = voxanne_kind(target->kind);
+
+	return kind == NULL || voxanne_kind_proof(kind, level) != NULL;
+}
+
+static TimestampTz
+status_due(const VoxTarget *target)
+{
+	if (TIMESTAMP_IS_NOBEGIN(target->verified_at))
 		return DT_NOBEGIN;
-	return target->verify.verified_at + Max(target->verify_interval, retry_delay(target->verify.failures));
+	return target->verified_at + Max(target->status_interval, retry_delay(target->failures));
+}
+
+/*
+ * When level verify is due, if the target is active.  With a window whole days
+ * count from its beginning: a verification that ends an hour after it began
+ * would otherwise be due an hour later every day, and one day miss the window.
+ */
+static TimestampTz
+deep_due(const VoxTarget *target, TimestampTz now)
+{
+	const VoxWindow *window = &target->verify_window;
+	TimestampTz last = target->verify.verified_at;
+	int64		pause = Max(target->verify_interval, retry_delay(target->verify.failures));
+	TimestampTz due = DT_NOBEGIN;
+
+	if (!voxanne_target_has_level(target, VOX_LEVEL_VERIFY))
+		return DT_NOEND;
+	if (!TIMESTAMP_IS_NOBEGIN(last))
+	{
+		TimestampTz opened = voxanne_window_before(window, last);
+
+		due = (pause >= USECS_PER_DAY && last - opened <= pause / 2 ? opened : last) + pause;
+	}
+	return window->from < 0 ? due : voxanne_window_next(window, Max(due, now));
 }
 
 /*
@@ -246,19 +302,32 @@ deep_due(const VoxTarget *target)
 TimestampTz
 voxanne_target_due(const VoxTarget *target, TimestampTz now)
 {
+	TimestampTz due;
+
 	if (!TIMESTAMP_IS_NOBEGIN(target->paused_at) || voxanne_target_suspended(target))
 		return DT_NOEND;
-	if (!TIMESTAMP_IS_NOBEGIN(target->requested_at) || TIMESTAMP_IS_NOBEGIN(target->verify.verified_at))
+	if (!TIMESTAMP_IS_NOBEGIN(target->requested_at))
 		return now;
-	return Min(target->verified_at + Max(target->status_interval, retry_delay(target->failures)),
-			   deep_due(target));
+	due = voxanne_level_due(target, VOX_LEVEL_STATUS, now);
+	return Min(due, voxanne_level_due(target, VOX_LEVEL_VERIFY, now));
+}
+
+/* When the worker verifies an active target at a level, if nobody asks before: likewise; DT_NOEND for one that others verify. */
+TimestampTz
+voxanne_level_due(const VoxTarget *target, const char *level, TimestampTz now)
+{
+	TimestampTz due = strcmp(level, VOX_LEVEL_STATUS) == 0 ? status_due(target) : deep_due(target, now);
+
+	if (target->external)
+		return DT_NOEND;
+	return TIMESTAMP_IS_NOBEGIN(due) ? now : due;
 }
 
 /* At which level to verify a target that is due: the deepest that is. */
 const char *
 voxanne_target_due_level(const VoxTarget *target, TimestampTz now)
 {
-	if (deep_due(target) <= now ||
+	if (voxanne_level_due(target, VOX_LEVEL_VERIFY, now) <= now ||
 		(target->requested_level != NULL && strcmp(target->requested_level, VOX_LEVEL_VERIFY) == 0))
 		return VOX_LEVEL_VERIFY;
 	return VOX_LEVEL_STATUS;

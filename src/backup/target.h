@@ -5,6 +5,7 @@
 #ifndef VOXANNE_TARGET_H
 #define VOXANNE_TARGET_H
 
+#include "backup/window.h"
 #include "core/compat.h"
 #include "core/privileges.h"
 #include "datatype/timestamp.h"
@@ -34,6 +35,8 @@ typedef struct VoxDeepResult
 	char	   *problem;
 	char	   *problem_detail;
 	int			failures;		/* in a row, counted to 16 */
+	char	   *backup;			/* what the agent said of the backup, a JSON
+								 * object, or NULL */
 } VoxDeepResult;
 
 /* A row of backup_target and the latest verification of it. */
@@ -47,6 +50,12 @@ typedef struct VoxTarget
 	int64		max_age;
 	int64		time_limit;		/* of level status */
 	int64		verify_time_limit;
+	VoxWindow	verify_window;
+	int64		min_size;		/* bytes; -1: any */
+	int64		max_size_change;	/* millionths */
+	char	   *critical_tables;	/* JSON array, or NULL */
+	int64		pitr_window;
+	bool		external;		/* verified by others, the worker keeps off */
 	TimestampTz paused_at;		/* DT_NOBEGIN: not paused */
 	char	   *paused_reason;
 	TimestampTz requested_at;	/* DT_NOBEGIN: not queued */
@@ -63,7 +72,8 @@ typedef struct VoxTarget
 	char	   *backup_id;
 	char	   *status;
 	char	   *proof;			/* what was ever shown of that backup */
-	TimestampTz finished_at;	/* the backup's end; DT_NOBEGIN: unknown */
+	TimestampTz finished_at;	/* the end of the backup, or of the last that
+								 * was seen; DT_NOBEGIN: unknown */
 	char	   *problem;		/* check that failed or warned first, or NULL */
 	char	   *problem_detail;
 	int			passed;
@@ -78,11 +88,17 @@ extern void voxanne_store_open(VoxStore *store, LOCKMODE lockmode);
 extern void voxanne_store_close(VoxStore *store);
 extern List *voxanne_targets(VoxStore *store, TimestampTz now);
 extern VoxTarget *voxanne_find_target(List *targets, const char *name);
+extern bool voxanne_target_has_level(const VoxTarget *target, const char *level);
 extern bool voxanne_target_suspended(const VoxTarget *target);
 extern TimestampTz voxanne_target_due(const VoxTarget *target, TimestampTz now);
+extern TimestampTz voxanne_level_due(const VoxTarget *target, const char *level, TimestampTz now);
 extern const char *voxanne_target_due_level(const VoxTarget *target, TimestampTz now);
 extern void voxanne_check_not_suspended(const VoxTarget *target);
 VOXANNE_NORETURN extern void voxanne_unknown_target(List *targets, const char *name);
+
+/* in plan.c */
+extern List *voxanne_targets_at(List *targets, const char *level);
+extern char *voxanne_cycle_plan_target(const VoxTarget *target, const char *level);
 
 /* The levels.  Each does what those before it do. */
 #define VOX_LEVEL_STATUS "status"

@@ -8,6 +8,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "backup/kind.h"
 #include "backup/verdict.h"
 #include "core/utc.h"
@@ -26,6 +28,9 @@ typedef struct Judgement
 static void judge_document(Judgement *judgement, const VoxQuestion *question, JsonbContainer *document);
 static void judge_checks(Judgement *judgement, JsonbContainer *checks);
 static void judge_backup_age(Judgement *judgement, const VoxQuestion *question);
+static void judge_min_size(Judgement *judgement, const VoxQuestion *question);
+static void judge_size_change(Judgement *judgement, const VoxQuestion *question);
+static const char *claimed_proof(JsonbContainer *document, const char *most);
 static void read_backup(VoxVerdict *verdict, JsonbContainer *backup);
 static void take_check(Judgement *judgement, const char *name, const char *result,
 					   const char *detail, const char *hint, JsonbContainer *check);
@@ -40,9 +45,13 @@ static const char *const statuses[VOX_SEVERITY_COUNT] = {
 	[VOX_CRITICAL] = "failure",
 };
 
+static const char *const proofs[] = {"listed", "present", "checksummed", "restored"};
+
 /* Problems of the verification itself, which say nothing about the backup. */
 static const char *const verifier_problems[] = {
 	"verifier_error", "verifier_timeout", "verifier_busy", "version_mismatch", "unknown_kind",
+	"unreachable", "auth", "entitlement", "redirected", "bad_response", "bad_request", "secret_file",
+	"tls", "too_large", "address_refused", "http_not_allowed", "bad_url", "user_info",
 };
 
 /*
@@ -77,6 +86,13 @@ voxanne_verdict_reach(const VoxQuestion *question, JsonbContainer *result, VoxVe
 	voxanne_json_open(&details, NULL, '{');
 	voxanne_json_put_container(&details, "backup", voxanne_json_child(document, "backup"));
 	voxanne_json_put_raw(&details, "checks", judgement.checks.text.data);
+	if (voxanne_json_text(result, "origin") != NULL)
+	{
+		voxanne_json_put_text(&details, "origin", voxanne_json_text(result, "origin"));
+		voxanne_json_put_text(&details, "at", voxanne_json_text(document, "at"));
+	}
+	if (voxanne_json_child(document, "recovery_window") != NULL)
+		voxanne_json_put_container(&details, "recovery_window", voxanne_json_child(document, "recovery_window"));
 	voxanne_json_put_text(&details, "agent_version", voxanne_json_text(document, "version"));
 	voxanne_json_close(&details, '}');
 
@@ -98,6 +114,7 @@ judge_document(Judgement *judgement, const VoxQuestion *question, JsonbContainer
 
 	read_backup(verdict, voxanne_json_child(document, "backup"));
 	judge_checks(judgement, voxanne_json_child(document, "checks"));
+	judge_min_size(judgement, question);
 	if (error != NULL)
 	{
 		char	   *code = voxanne_json_text(error, "code");
@@ -112,10 +129,21 @@ judge_document(Judgement *judgement, const VoxQuestion *question, JsonbContainer
 
 	/* an old backup is intact all the same */
 	if (verdict->severity < VOX_CRITICAL && kind != NULL)
-		verdict->proof = voxanne_kind_proof(kind, question->level);
+		verdict->proof = claimed_proof(document, voxanne_kind_proof(kind, question->level));
 	else if (verdict->backup_id != NULL)
 		verdict->proof = "listed";
 	judge_backup_age(judgement, question);
+	judge_size_change(judgement, question);
+}
+
+/* The agent may say that it has shown less than a level shows at most. */
+static const char *
+claimed_proof(JsonbContainer *document, const char *most)
+{
+	char	   *claimed = voxanne_json_text(document, "proof");
+	int			rank = voxanne_proof_rank(claimed);
+
+	return rank < 0 || most == NULL || rank >= voxanne_proof_rank(most) ? most : voxanne_proof_name(rank);
 }
 
 static void
@@ -150,6 +178,47 @@ judge_backup_age(Judgement *judgement, const VoxQuestion *question)
 			   psprintf("The backup is %s old, %s the %s allowed.", voxanne_ago(age),
 						severity == VOX_INFO ? "within" : "past", voxanne_ago(question->max_age)),
 			   severity == VOX_INFO ? NULL : "Find out why no newer backup was taken.", NULL);
+}
+
+/* Check min_size, ours as well: whatever is intact in a backup that is too small, not all is there. */
+static void
+judge_min_size(Judgement *judgement, const VoxQuestion *question)
+{
+	int64		size = judgement->verdict->size_bytes;
+
+	if (question->min_size < 0 || judgement->verdict->backup_id == NULL)
+		return;
+	if (size < 0)
+		take_check(judgement, VOX_MIN_SIZE_CHECK, "skipped", "The size of the backup is not known.", NULL, NULL);
+	else if (size >= question->min_size)
+		take_check(judgement, VOX_MIN_SIZE_CHECK, "passed",
+				   psprintf("The backup has %s, at least %s are wanted.", voxanne_megabytes(size),
+							voxanne_megabytes(question->min_size)), NULL, NULL);
+	else
+		take_check(judgement, VOX_MIN_SIZE_CHECK, "failed",
+				   psprintf("The backup has %s, less than the %s wanted.", voxanne_megabytes(size),
+							voxanne_megabytes(question->min_size)),
+				   "Find out what is missing in it; if so little is right, change the target's option min_size.", NULL);
+}
+
+/* Check size_change: a backup half as large as the one before may be one of half the data. */
+static void
+judge_size_change(Judgement *judgement, const VoxQuestion *question)
+{
+	double		size = (double) judgement->verdict->size_bytes;
+	double		before = (double) question->previous_size;
+	double		change = before > 0 ? size / before - 1 : 0;
+	bool		within = fabs(change) * 1e6 <= (double) question->max_size_change;
+	char	   *detail;
+
+	if (size < 0 || before <= 0 || question->max_size_change < 0)
+		return;
+	detail = psprintf("The backup has %s, %.1f %% %s than the good one before%s%s, which had %s.",
+					  voxanne_megabytes((int64) size), fabs(change) * 100, change < 0 ? "less" : "more",
+					  question->previous_id == NULL ? "" : ", ", question->previous_id == NULL ? "" : question->previous_id,
+					  voxanne_megabytes((int64) before));
+	take_check(judgement, VOX_SIZE_CHANGE_CHECK, within ? "passed" : "warning", detail,
+			   within ? NULL : "Find out why; if such changes are usual, change the target's option max_size_change.", NULL);
 }
 
 /* A backup past its maximum age is a warning; past twice that one was missed for certain. */
@@ -245,6 +314,23 @@ good_message(const VoxVerdict *verdict, const VoxQuestion *question)
 					verdict->size_bytes < 0 ? "" : psprintf(", %s", voxanne_megabytes(verdict->size_bytes)),
 					TIMESTAMP_IS_NOBEGIN(verdict->finished_at) ? "" :
 					psprintf(", %s old", voxanne_ago(question->now - verdict->finished_at)));
+}
+
+/* Place of a proof among those there are, the least first; -1 for NULL and for anything else. */
+int
+voxanne_proof_rank(const char *proof)
+{
+	for (int i = 0; proof != NULL && i < (int) lengthof(proofs); i++)
+		if (strcmp(proofs[i], proof) == 0)
+			return i;
+	return -1;
+}
+
+/* The proof at that place, a constant; NULL for -1. */
+const char *
+voxanne_proof_name(int rank)
+{
+	return rank < 0 ? NULL : proofs[Min(rank, (int) lengthof(proofs) - 1)];
 }
 
 /* The log's status for a severity; a constant. */

@@ -15,6 +15,11 @@ typedef struct VoxQuestion
 	const char *kind;
 	const char *level;
 	int64		max_age;		/* microseconds */
+	int64		min_size;		/* bytes; -1: any */
+	int64		max_size_change;	/* millionths; -1: any */
+	int64		previous_size;	/* of the good backup before this one; -1:
+								 * none is known */
+	const char *previous_id;	/* its name, or NULL */
 	TimestampTz now;
 } VoxQuestion;
 
@@ -38,6 +43,13 @@ extern void voxanne_verdict_reach(const VoxQuestion *question, JsonbContainer *r
 
 /* Name of the check of a backup's age, which is ours and not the agent's. */
 #define VOX_AGE_CHECK "backup_age"
+
+/* And those of its size. */
+#define VOX_MIN_SIZE_CHECK "min_size"
+#define VOX_SIZE_CHANGE_CHECK "size_change"
+
+extern int	voxanne_proof_rank(const char *proof);
+extern const char *voxanne_proof_name(int rank);
 
 extern const char *voxanne_severity_status(VoxSeverity severity);
 extern VoxSeverity voxanne_status_severity(const char *status);

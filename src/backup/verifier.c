@@ -2,9 +2,9 @@
  * src/backup/verifier.c
  *		The worker that sees one database through one cycle.
  *
- * plan, run, record, alert, settle: the first, the third and the last in
- * processes of their own (phase.c), the others here, connected to no database,
- * so that nothing in the database waits for a verification to end.
+ * plan, then run and record for each target: plan and record in processes of
+ * their own (phase.c), run here, connected to no database, so that nothing in
+ * the database waits for a verification to end.
  */
 #include "postgres.h"
 
@@ -31,6 +31,7 @@ typedef struct Verifier
 	Oid			database;
 	NameData	name;
 	uint64		generation;		/* of the slot when the cycle began */
+	uint64		done;			/* the slot's when the cycle began */
 	bool		ended;			/* the end of the cycle is published */
 } Verifier;
 
@@ -43,14 +44,13 @@ static void end_cycle(VoxCycleEnd end, TimestampTz next_due, const char *error);
 static void fail(const char *error);
 static void cycle(void);
 static char *plan(void);
+static bool verify(const char *part, VoxPhaseReply *reply);
 static VoxPhaseProcess *start(VoxPhase phase);
 static bool record(VoxPhaseProcess *recorder, const char *plan_text, const char *results,
 				   VoxPhaseReply *reply);
-static void alert(const char *tell);
-static void ping(const char *tell);
+static void tell(const VoxCycleDue *due, bool ping);
 static void pause_for(int milliseconds);
 static uint64 generation(void);
-static VoxCycleEnd database_state(void);
 static void describe_cycle(void *argument);
 
 /*
@@ -111,6 +111,7 @@ attach(void)
 		verifier.database = slot->database;
 		verifier.name = slot->name;
 		verifier.generation = slot->generation;
+		verifier.done = slot->done;
 	}
 	LWLockRelease(&voxanne_slots->lock);
 	if (wanted)
@@ -164,39 +165,40 @@ fail(const char *error)
 	end_cycle(VOX_CYCLE_FAILED, DT_NOEND, error);
 }
 
-/* One cycle.  ERROR only for cancel, shutdown and what nobody foresaw. */
+/*
+ * One cycle.  ERROR only for cancel, shutdown and what nobody foresaw.
+ *
+ * What takes an hour is done once in a cycle: what has become due meanwhile,
+ * and takes seconds, goes before the next of that sort.
+ */
 static void
 cycle(void)
 {
 	VoxPhaseReply reply;
-	VoxPhaseProcess *recorder;
 	char	   *plan_text;
-	char	   *results;
+	bool		deep = false;
+	ListCell   *lc;
 
 	pgstat_report_activity(STATE_RUNNING, "verify backups");
 	plan_text = plan();
 	if (plan_text == NULL)
 		return;
-	recorder = start(VOX_PHASE_RECORD);
-	if (recorder == NULL)
+	foreach(lc, voxanne_cycle_parts(plan_text))
 	{
-		fail("no background worker was free to record the results");
-		return;
-	}
-	voxanne_worker_fed();
+		char	   *part = lfirst(lc);
 
-	enter(VOX_SLOT_RUNNING);
-	results = voxanne_cycle_run(plan_text);
-
-	enter(VOX_SLOT_RECORDING);
-	if (!record(recorder, plan_text, results, &reply))
-		return;
-	if (reply.text !=NULL)
-	{
-		enter(VOX_SLOT_ALERTING);
-		alert(reply.text);
-		ping(reply.text);
+		if (deep && voxanne_cycle_is_deep(part))
+		{
+			verifier.generation = verifier.done;
+			break;
+		}
+		deep |= voxanne_cycle_is_deep(part);
+		if (!verify(part, &reply))
+			return;
+		tell(&reply.due, false);
 	}
+	tell(&reply.due, reply.good);
+	end_cycle(VOX_CYCLE_RECORDED, reply.due.verify, NULL);
 }
 
 /* What is due; NULL, with the cycle's end published, if there is nothing to run. */
@@ -215,6 +217,7 @@ plan(void)
 	switch (reply.end)
 	{
 		case VOX_PHASE_DONE:
+			tell(&reply.due, false);
 			if (reply.text !=NULL)
 			{
 				/*
@@ -225,7 +228,7 @@ plan(void)
 				return reply.text;
 			}
 			voxanne_worker_fed();
-			end_cycle(VOX_CYCLE_NOTHING_DUE, reply.next_due, NULL);
+			end_cycle(VOX_CYCLE_NOTHING_DUE, reply.due.verify, NULL);
 			break;
 		case VOX_PHASE_NO_EXTENSION:
 			voxanne_worker_fed();
@@ -239,6 +242,37 @@ plan(void)
 			break;
 	}
 	return NULL;
+}
+
+/* Verify one target and have that recorded; false, with the cycle's end published, if it was not. */
+static bool
+verify(const char *part, VoxPhaseReply *reply)
+{
+	VoxPhaseProcess *recorder = start(VOX_PHASE_RECORD);
+	char	   *results;
+
+	if (recorder == NULL)
+	{
+		fail("no background worker was free to record the results");
+		return false;
+	}
+	voxanne_worker_fed();
+
+	enter(VOX_SLOT_RUNNING);
+	results = voxanne_cycle_run(part);
+
+	enter(VOX_SLOT_RECORDING);
+	return record(recorder, part, results, reply);
+}
+
+/* Publish when there is something to tell.  A messenger tells it, while we go on. */
+static void
+tell(const VoxCycleDue *due, bool ping)
+{
+	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
+	voxanne_slot_tell(verifier.slot, due->tell, ping);
+	LWLockRelease(&voxanne_slots->lock);
+	voxanne_wake_scheduler();
 }
 
 static VoxPhaseProcess *
@@ -259,7 +293,7 @@ record(VoxPhaseProcess *recorder, const char *plan_text, const char *results,
 
 	for (int attempt = 1;; attempt++)
 	{
-		VoxCycleEnd gone = database_state();
+		VoxCycleEnd gone = voxanne_worker_database_state(verifier.database);
 
 		if (gone != VOX_CYCLE_NONE)
 		{
@@ -273,11 +307,7 @@ record(VoxPhaseProcess *recorder, const char *plan_text, const char *results,
 			voxanne_phase_request(recorder, plan_text, results);
 			voxanne_phase_finish(recorder, reply);
 			if (reply->end == VOX_PHASE_DONE)
-			{
-				end_cycle(strcmp(plan_text, VOX_ALERTS_ONLY) == 0 ? VOX_CYCLE_ALERTED : VOX_CYCLE_RECORDED,
-						  reply->next_due, NULL);
 				return true;
-			}
 			if (reply->end == VOX_PHASE_NO_EXTENSION)
 			{
 				end_cycle(VOX_CYCLE_NO_EXTENSION, DT_NOEND, NULL);
@@ -298,46 +328,6 @@ record(VoxPhaseProcess *recorder, const char *plan_text, const char *results,
 					   RECORD_ATTEMPTS, error)));
 	fail(error);
 	return false;
-}
-
-/*
- * Post alerts and have noted what came of it.  What is not noted is posted
- * again, so nothing is begun that could not be noted.
- */
-static void
-alert(const char *tell)
-{
-	VoxPhaseProcess *recorder;
-	VoxPhaseReply reply;
-	char	   *outcomes;
-
-	if (!voxanne_cycle_has_alerts(tell))
-		return;
-	recorder = start(VOX_PHASE_SETTLE);
-	if (recorder == NULL)
-		return;
-	outcomes = voxanne_cycle_alert(tell);
-	if (database_state() != VOX_CYCLE_NONE)
-	{
-		voxanne_phase_dismiss(recorder);
-		return;
-	}
-	voxanne_phase_request(recorder, outcomes, "");
-	voxanne_phase_finish(recorder, &reply);
-	if (reply.end != VOX_PHASE_DONE)
-		return;
-	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
-	verifier.slot->next_due = Max(reply.next_due, TimestampTzPlusMilliseconds(voxanne_worker_now(), 1000));
-	LWLockRelease(&voxanne_slots->lock);
-}
-
-static void
-ping(const char *tell)
-{
-	char	   *problem;
-
-	if (voxanne_cycle_ping(tell, &problem))
-		voxanne_slots_pinged(verifier.database, problem);
 }
 
 /* Sleep, or until somebody wants this database looked at. */
@@ -368,22 +358,6 @@ generation(void)
 	result = verifier.slot->generation;
 	LWLockRelease(&voxanne_slots->lock);
 	return result;
-}
-
-/* VOX_CYCLE_NONE if our database can be connected to, else the end of this cycle. */
-static VoxCycleEnd
-database_state(void)
-{
-	ListCell   *lc;
-
-	foreach(lc, voxanne_worker_databases())
-	{
-		VoxDatabase *database = lfirst(lc);
-
-		if (database->oid == verifier.database)
-			return database->connectable ? VOX_CYCLE_NONE : VOX_CYCLE_NOT_CONNECTABLE;
-	}
-	return VOX_CYCLE_NO_DATABASE;
 }
 
 static void

@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 
 static void check_can_commit(FunctionCallInfo fcinfo);
+static char *verify(const char *plan);
 static void report(const char *plan);
 static void tell(const char *text);
 
@@ -28,10 +29,10 @@ VOXANNE_FUNCTION(voxanne_verify_backup);
 /*
  * verify_backup(target text, level text)
  *
- * Four transactions: plan, record, report, and settle where there was something
- * to tell; while the agent runs, the one that SPI_commit() has begun holds no
- * snapshot, no transaction number and no lock, so that neither vacuum nor DDL
- * has to wait for it.
+ * Transactions of their own: plan, one for each target's record, report, and
+ * settle where there was something to tell; while the agent runs, the one that
+ * SPI_commit() has begun holds no snapshot, no transaction number and no lock, so
+ * that neither vacuum nor DDL has to wait for it.
  */
 Datum
 voxanne_verify_backup(PG_FUNCTION_ARGS)
@@ -39,24 +40,41 @@ voxanne_verify_backup(PG_FUNCTION_ARGS)
 	char	   *only = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
 	char	   *level = PG_ARGISNULL(1) ? pstrdup("status") : text_to_cstring(PG_GETARG_TEXT_PP(1));
 	char	   *plan;
-	char	   *results;
 	char	   *told;
-	TimestampTz next_due;
 
 	check_can_commit(fcinfo);
 	plan = voxanne_cycle_plan_now(only, level);
 
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	SPI_commit();
-	results = voxanne_cycle_run(plan);
-	told = voxanne_cycle_record(plan, results, GetCurrentTimestamp(), &next_due);
-	SPI_commit();
+	told = verify(plan);
 	report(plan);
 	SPI_commit();
 	if (told != NULL)
 		tell(told);
 	SPI_finish();
 	PG_RETURN_VOID();
+}
+
+/* Run and record target by target, and return what is to be told, claimed with the last. */
+static char *
+verify(const char *plan)
+{
+	List	   *parts = voxanne_cycle_parts(plan);
+	char	   *told = NULL;
+	ListCell   *lc;
+
+	foreach(lc, parts)
+	{
+		char	   *results = voxanne_cycle_run(lfirst(lc));
+		VoxCycleDue due;
+		bool		good = voxanne_cycle_record(lfirst(lc), results, GetCurrentTimestamp(), &due);
+
+		if (lnext(parts, lc) == NULL)
+			told = voxanne_cycle_claim(good, GetCurrentTimestamp(), &due);
+		SPI_commit();
+	}
+	return told;
 }
 
 /* ERROR unless called by a CALL of its own, in a session that may write. */
@@ -105,12 +123,12 @@ static void
 tell(const char *text)
 {
 	char	   *outcomes = voxanne_cycle_alert(text);
-	TimestampTz next_due;
+	VoxCycleDue due;
 	char	   *problem;
 
 	if (outcomes != NULL)
 	{
-		voxanne_cycle_settle(outcomes, GetCurrentTimestamp(), &next_due);
+		voxanne_cycle_settle(outcomes, GetCurrentTimestamp(), &due);
 		SPI_commit();
 	}
 	if (voxanne_cycle_ping(text, &problem))

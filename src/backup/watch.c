@@ -114,6 +114,7 @@ slot_named(const char *name)
 	namestrcpy(&unused->name, name);
 	unused->generation = 1;
 	unused->next_due = DT_NOEND;
+	unused->tell_due = DT_NOEND;
 	return unused;
 }
 

@@ -213,6 +213,25 @@ voxanne_worker_databases(void)
 }
 
 /*
+ * VOX_CYCLE_NONE if the database can be connected to, else the end of a cycle
+ * that finds that it cannot.  Runs a transaction of its own.
+ */
+VoxCycleEnd
+voxanne_worker_database_state(Oid database)
+{
+	ListCell   *lc;
+
+	foreach(lc, voxanne_worker_databases())
+	{
+		VoxDatabase *candidate = lfirst(lc);
+
+		if (candidate->oid == database)
+			return candidate->connectable ? VOX_CYCLE_NONE : VOX_CYCLE_NOT_CONNECTABLE;
+	}
+	return VOX_CYCLE_NO_DATABASE;
+}
+
+/*
  * In PG_CATCH(): write the error to the server log, leave the transaction and
  * return the error's message in "context", which becomes current.
  */

@@ -20,6 +20,7 @@ typedef struct VoxDatabase
 
 #define VOX_SCHEDULER_TYPE "voxanne_ops scheduler"
 #define VOX_VERIFIER_TYPE "voxanne_ops verifier"
+#define VOX_MESSENGER_TYPE "voxanne_ops messenger"
 #define VOX_PLANNER_TYPE "voxanne_ops planner"
 #define VOX_RECORDER_TYPE "voxanne_ops recorder"
 
@@ -33,6 +34,7 @@ extern BackgroundWorkerHandle *voxanne_worker_start(BackgroundWorker *worker,
 extern void voxanne_worker_fed(void);
 extern void voxanne_worker_report(const char *database, VoxCycleEnd end);
 extern List *voxanne_worker_databases(void);
+extern VoxCycleEnd voxanne_worker_database_state(Oid database);
 extern char *voxanne_worker_caught(MemoryContext context);
 
 #endif							/* VOXANNE_WORKER_H */

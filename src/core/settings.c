@@ -20,17 +20,22 @@ int			voxanne_alert_repeat_warning = 0;
 int			voxanne_alert_retention = 0;
 bool		voxanne_allow_http = false;
 char	   *voxanne_backup_directories = NULL;
+char	   *voxanne_backup_urls = NULL;
 char	   *voxanne_ca_file = NULL;
 int			voxanne_clock_offset = 0;
 char	   *voxanne_databases = NULL;
 int			voxanne_executor = VOX_EXECUTOR_AUTO;
 int			voxanne_hash_bits = 0;
 char	   *voxanne_heartbeat_url_file = NULL;
+char	   *voxanne_http_authorization_file = NULL;
 char	   *voxanne_instance_name = NULL;
 int			voxanne_lock_wait_critical = 0;
 int			voxanne_lock_wait_warning = 0;
 int			voxanne_log_retention = 0;
 int			voxanne_rescan_interval = 0;
+char	   *voxanne_s3_credentials_file = NULL;
+char	   *voxanne_s3_region = NULL;
+char	   *voxanne_supabase_token_file = NULL;
 int			voxanne_time_budget = 0;
 int			voxanne_verify_jobs = 0;
 int			voxanne_verify_rate = 0;
@@ -46,6 +51,7 @@ static const struct config_enum_entry executors[] = {
 static bool check_absolute(char **newval, void **extra, GucSource source);
 static bool check_databases(char **newval, void **extra, GucSource source);
 static bool check_directories(char **newval, void **extra, GucSource source);
+static bool check_urls(char **newval, void **extra, GucSource source);
 
 /* Every text setting: what it is, what else to know of it, its default, who sets it, what is refused. */
 static const struct
@@ -68,6 +74,10 @@ static const struct
 		"Directories below which backup targets may lie, separated by commas.",
 		"Empty: none.",
 	&voxanne_backup_directories, "", PGC_SUSET, GUC_LIST_INPUT, check_directories},
+	{"voxanne_ops.backup_urls",
+		"Beginnings of the URLs at which backup targets may lie, separated by commas.",
+		"Where credentials are set, they are sent to these. Empty: none.",
+	&voxanne_backup_urls, "", PGC_SUSET, GUC_LIST_INPUT, check_urls},
 	{"voxanne_ops.ca_file",
 		"File with the CA certificates that servers of HTTPS URLs must present.",
 		"Empty: those of the operating system.",
@@ -80,10 +90,26 @@ static const struct
 		"File that holds the URL to be fetched after each good cycle of verifications.",
 		"Readable for the server's user only, as the URL is a secret. Empty: none is fetched.",
 	&voxanne_heartbeat_url_file, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_absolute},
+	{"voxanne_ops.http_authorization_file",
+		"File that holds the value of the header Authorization for backup targets of kind http.",
+		"Readable for the server's user only. Empty: the header is not sent.",
+	&voxanne_http_authorization_file, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_absolute},
 	{"voxanne_ops.instance_name",
 		"What alerts call this server.",
 		"Empty: alerts name the database only.",
 	&voxanne_instance_name, "", PGC_SIGHUP, 0, NULL},
+	{"voxanne_ops.s3_credentials_file",
+		"File that holds aws_access_key_id and aws_secret_access_key for backup targets of kind s3.",
+		"Readable for the server's user only; in the format of ~/.aws/credentials.",
+	&voxanne_s3_credentials_file, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_absolute},
+	{"voxanne_ops.s3_region",
+		"Region for which requests of backup targets of kind s3 are signed.",
+		NULL,
+	&voxanne_s3_region, "us-east-1", PGC_SIGHUP, 0, NULL},
+	{"voxanne_ops.supabase_token_file",
+		"File that holds the access token for backup targets of kind supabase.",
+		"Readable for the server's user only.",
+	&voxanne_supabase_token_file, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_absolute},
 	{"voxanne_ops.webhook_url_file",
 		"File that holds the URL to which alerts are posted.",
 		"Readable for the server's user only, as the URL is a secret. Empty: no alerts are posted.",
@@ -134,7 +160,7 @@ static const struct
 	&voxanne_lock_wait_warning, 30 * 1000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS},
 	{"voxanne_ops.log_retention",
 		"Age at which rows of backup_verification_log are deleted.",
-		"The latest row of a target at each level is kept. 0: nothing is deleted.",
+		"The latest row of a target at each level is kept; a target may have a retention of its own. 0: nothing is deleted.",
 	&voxanne_log_retention, 90 * 24 * 60, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MIN},
 	{"voxanne_ops.rescan_interval",
 		"Time after which the background worker looks for changes of which nothing told it.",
@@ -244,6 +270,33 @@ check_directories(char **newval, void **extra, GucSource source)
 		}
 	}
 	list_free_deep(directories);
+	pfree(copy);
+	return valid;
+}
+
+/* A list of beginnings of URLs, each with a whole host. */
+static bool
+check_urls(char **newval, void **extra, GucSource source)
+{
+	char	   *copy = pstrdup(*newval);
+	List	   *urls = NIL;
+	ListCell   *lc;
+	bool		valid = SplitGUCList(copy, ',', &urls);
+
+	if (!valid)
+		GUC_check_errdetail("It must be a list of URLs separated by commas; quote a URL with commas.");
+	foreach(lc, urls)
+	{
+		const char *url = lfirst(lc);
+		const char *host = strncmp(url, "https://", 8) == 0 ? url + 8 : strncmp(url, "http://", 7) == 0 ? url + 7 : NULL;
+
+		if (valid && (host == NULL || host[strcspn(host, "/")] != '/' || host[0] == '/' || strpbrk(host, "?#@") != NULL))
+		{
+			GUC_check_errdetail("\"%s\" is not of the form https://host/ or https://host/path.", url);
+			valid = false;
+		}
+	}
+	list_free(urls);
 	pfree(copy);
 	return valid;
 }

@@ -22,17 +22,22 @@ extern int	voxanne_alert_repeat_warning;	/* seconds */
 extern int	voxanne_alert_retention;	/* minutes */
 extern bool voxanne_allow_http;
 extern char *voxanne_backup_directories;
+extern char *voxanne_backup_urls;
 extern char *voxanne_ca_file;
 extern int	voxanne_clock_offset;
 extern char *voxanne_databases;
 extern int	voxanne_executor;	/* VoxExecutor */
 extern int	voxanne_hash_bits;
 extern char *voxanne_heartbeat_url_file;
+extern char *voxanne_http_authorization_file;
 extern char *voxanne_instance_name;
 extern int	voxanne_lock_wait_critical;
 extern int	voxanne_lock_wait_warning;
 extern int	voxanne_log_retention;	/* minutes */
 extern int	voxanne_rescan_interval;
+extern char *voxanne_s3_credentials_file;
+extern char *voxanne_s3_region;
+extern char *voxanne_supabase_token_file;
 extern int	voxanne_time_budget;	/* milliseconds */
 extern int	voxanne_verify_jobs;
 extern int	voxanne_verify_rate;	/* kB a second, 0: no limit */

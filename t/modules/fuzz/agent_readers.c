@@ -1,6 +1,6 @@
 /*
  * t/modules/fuzz/agent_readers.c
- *		libFuzzer harness for what the agent reads of strangers: manifests, requests, WAL and pages.
+ *		libFuzzer harness for what the agent reads of strangers: manifests, requests, answers of stores, WAL and pages.
  *
  * Built and run by tools/fuzz.
  */
@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../../../src/agent/list.h"
 #include "../../../src/agent/manifest.h"
 #include "../../../src/agent/page.h"
 #include "../../../src/agent/request.h"
@@ -49,11 +50,32 @@ fuzz_request(int fd)
 	Request		request;
 
 	memset(&report, 0, sizeof(report));
-	if (lseek(fd, 0, SEEK_SET) == 0 && read_request(&report, &request, fd) && request.url == NULL)
+	if (lseek(fd, 0, SEEK_SET) == 0 && read_request(&report, &request, fd, true) && request.url == NULL)
 		abort();
 	forget_request(&request);
 	free(report.error_message);
 	free(report.error_hint);
+}
+
+/* The answers of stores: whatever they are, a backup that is found has a name. */
+static void
+fuzz_answers(const uint8_t *data, size_t size)
+{
+	char	   *text = malloc(size + 1);
+	S3Page		page = {0};
+	ProjectBackups backups;
+
+	memcpy(text, data, size);
+	text[		size] = '\0';
+
+	if (s3_read_page(text, size, &page) == NULL && page.newest.key != NULL && page.newest.key[0] == '\0')
+		abort();
+	free(page.newest.key);
+	free(page.newest.storage_class);
+	free(page.token);
+	if (supabase_read_answer(text, size, &backups) == NULL && (backups.completed_at >= 0) != (backups.completed_id != NULL))
+		abort();
+	free(text);
 }
 
 static bool
@@ -129,6 +151,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	fuzz_manifest(fd);
 	fuzz_request(fd);
+	fuzz_answers(data, size);
 	fuzz_wal(fd, data, size);
 	fuzz_page(data, size);
 	return 0;
