@@ -347,10 +347,10 @@ rmdir "$dir/many/zz";
 # Nothing to verify.
 mkdir "$dir/empty";
 ($status, $document) = agent('verify-backup', "$dir/empty");
-is("$status " . check($document, 'backup_found')->{detail}, "1 No complete plain-format backup lies in \"$dir/empty\".", 'an empty directory');
+is("$status " . check($document, 'backup_found')->{detail}, "1 No complete backup lies in \"$dir/empty\".", 'an empty directory');
 write_file("$dir/empty/base.tar.gz", '');
 ($status, $document) = agent('verify-backup', "$dir/empty");
-is(check($document, 'backup_found')->{detail}, "\"$dir/empty\" holds a backup in tar format (base.tar.gz); only plain format can be verified.", 'tar format');
+is(with($document, 'failed') . ' ' . items($document, 'archives_readable'), 'archives_readable manifest_present pg_control_readable base.tar.gz: is empty', 'tar format, of which there is nothing');
 $path = copy();
 unlink "$path/backup_manifest";
 ($status, $document) = agent('verify-backup', $path);

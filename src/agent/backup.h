@@ -35,12 +35,15 @@ typedef struct Backup
 	char	   *path;
 	const char *id;				/* last part of path */
 	int			dir;
+	bool		is_tar;			/* its files are in archives */
 
 	/* set by read_control_file() */
 	bool		control_read;
 	uint64_t	system_identifier;
 	char	   *server_version; /* contents of PG_VERSION, or NULL */
 	Layout		layout;
+	bool		odd_layout;		/* another one than was assumed when pages
+								 * were looked at */
 
 	/* set by read_tree() */
 	Tablespace *tablespaces;
@@ -60,6 +63,11 @@ extern bool locate_backup(Report *report, Backup *backup, int location, const ch
 
 /* in control_file.c */
 extern void read_control_file(Report *report, Backup *backup, uint64_t expected);
+extern void take_version(Backup *backup, char *str);
+extern void take_control_file(Report *report, Backup *backup, uint64_t expected, const unsigned char *data, ssize_t len,
+							  const char *problem);
+
+#define CONTROL_FILE_SIZE 8192
 
 /* The directory in which a file was opened last; zeroed: none */
 typedef struct LastDirectory
@@ -78,6 +86,8 @@ extern int	open_file(const Backup *backup, const Options *options, LastDirectory
 extern void close_last_directory(LastDirectory *last);
 
 /* in tree.c */
+extern bool is_compared(const char *path);
+extern void check_presence(Report *report, const Manifest *manifest, char *const *closed, size_t n_closed);
 extern void read_tree(Report *report, Backup *backup, const Options *options);
 
 #endif							/* VOXANNE_AGENT_BACKUP_H */

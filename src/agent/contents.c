@@ -189,11 +189,11 @@ read_units(void *argument)
 	return NULL;
 }
 
-/* The sentence of check file_checksums. */
-static void
-conclude_checksums(const Contents *contents, Check *check)
+/* The sentence of check file_checksums; "matching" files have the checksum that they should. */
+void
+conclude_checksums(Check *check, const Manifest *manifest, uint32_t matching)
 {
-	const Manifest *manifest = &contents->backup->manifest;
+	bool		any = false;
 	uint32_t	counts[N_DIGESTS] = {0};
 	char	   *kinds = xstrdup("");
 
@@ -207,6 +207,7 @@ conclude_checksums(const Contents *contents, Check *check)
 	{
 		if (manifest_file (manifest, i)->wanted)
 			counts[manifest_file (manifest, i)->digest_kind]++;
+		any |= manifest_file (manifest, i)->wanted;
 	}
 	for (int i = DIGEST_NONE + 1; i < N_DIGESTS; i++)
 	{
@@ -214,17 +215,19 @@ conclude_checksums(const Contents *contents, Check *check)
 			kinds = format("%s%s%s", kinds, *kinds == '\0' ? "" : ", ", digest_name((DigestKind) i));
 	}
 	if (*kinds == '\0')
-		check_set(check, CHECK_SKIPPED, "%s", contents->work.n_units == 0 ? "There is no file to read." :
+		check_set(check, CHECK_SKIPPED, "%s", !any ? "There is no file to read." :
 				  "The manifest states no checksums.");
 	else
 		check_set(check, CHECK_PASSED, "%s the checksum that the manifest states (%s)%s.",
-				  count_of(contents->matching, "file has", "files have"), kinds,
+				  count_of(matching, "file has", "files have"), kinds,
 				  counts[DIGEST_NONE] == 0 ? "" : format("; it states none of %" PRIu32, counts[DIGEST_NONE]));
 }
 
 const char *
 why_no_pages(const Backup *backup)
 {
+	if (backup->odd_layout)
+		return "The cluster's pages or files have an unusual size, which a tar archive tells only at its end.";
 	if (!backup->control_read || !backup->layout.known)
 		return "How the cluster's files are laid out is not known.";
 	if (backup->layout.checksum_version == 0)
@@ -260,7 +263,7 @@ verify_contents(Report *report, Backup *backup, const Options *options, Check *r
 	run_jobs(options, &contents.pace, contents.work.n_units, read_units, &contents);
 	work_free(&contents.work);
 
-	conclude_checksums(&contents, contents.checksums);
+	conclude_checksums(contents.checksums, &backup->manifest, contents.matching);
 	if (changed->n_problems > 0)
 		check_set(changed, CHECK_FAILED, "%s changed while the backup was verified.",
 				  count_of(changed->n_problems, "file was", "files were"));

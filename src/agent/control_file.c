@@ -9,11 +9,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CONTROL_FILE_SIZE 8192
 
 /* The fields that we use stand where they stood in 13. */
 static const struct
@@ -111,37 +111,27 @@ read_small(int dir, const char *name, void *data, size_t size, char **problem)
 	return got;
 }
 
-/* PG_VERSION's number, or NULL. */
-static char *
-server_version(int dir)
+/* The contents of PG_VERSION, to be cut behind its number. */
+void
+take_version(Backup *backup, char *str)
 {
-	char		str[16];
-	char	   *problem;
-	ssize_t		got = read_small(dir, "PG_VERSION", str, sizeof(str) - 1, &problem);
-	size_t		len;
+	size_t		len = strspn(str, "0123456789");
 
-	if (got <= 0)
-		return NULL;
-	str[got] = '\0';
-	len = strspn(str, "0123456789");
 	if (len == 0 || len > 3 || str[len] != '\n')
-		return NULL;
+		return;
 	str[len] = '\0';
-	return xstrdup(str);
+	backup->server_version = xstrdup(str);
 }
 
-/* Check pg_control_readable. */
+/* Check pg_control_readable: of "len" bytes, -1: none, for which there may be a reason. */
 static void
-check_control_file(Report *report, Backup *backup)
+check_control_file(Report *report, Backup *backup, const unsigned char *data, ssize_t len, const char *problem)
 {
 	Check	   *check = report_check(report, "pg_control_readable");
-	unsigned char data[CONTROL_FILE_SIZE + 1];
 	const char *versions = NULL;
 	uint32_t	number;
-	char	   *problem;
-	ssize_t		got = read_small(backup->dir, "global/pg_control", data, sizeof(data), &problem);
 
-	if (got != CONTROL_FILE_SIZE)
+	if (len != CONTROL_FILE_SIZE)
 	{
 		check_set(check, CHECK_FAILED, "global/pg_control cannot be read: %s.",
 				  problem != NULL ? problem : format("it does not have %d bytes", CONTROL_FILE_SIZE));
@@ -193,11 +183,34 @@ check_system_identifier(Report *report, const Backup *backup, uint64_t expected)
 		check_set(check, CHECK_PASSED, "This is a backup of cluster %" PRIu64 ".", backup->system_identifier);
 }
 
-/* Checks pg_control_readable and system_identifier; "expected" is 0 where unknown. */
+/*
+ * Checks pg_control_readable and system_identifier, of the contents of
+ * global/pg_control; "expected" is 0 where unknown.
+ */
+void
+take_control_file(Report *report, Backup *backup, uint64_t expected, const unsigned char *data, ssize_t len,
+				  const char *problem)
+{
+	check_control_file(report, backup, data, len, problem);
+	check_system_identifier(report, backup, expected);
+}
+
+/* The same, of a plain backup. */
 void
 read_control_file(Report *report, Backup *backup, uint64_t expected)
 {
-	backup->server_version = server_version(backup->dir);
-	check_control_file(report, backup);
-	check_system_identifier(report, backup, expected);
+	unsigned char data[CONTROL_FILE_SIZE + 1];
+	char		version[16];
+	char	   *problem;
+	ssize_t		got = read_small(backup->dir, "PG_VERSION", version, sizeof(version) - 1, &problem);
+
+	if (got > 0)
+	{
+		version[got] = '\0';
+		take_version(backup, version);
+	}
+	free(problem);
+	got = read_small(backup->dir, "global/pg_control", data, sizeof(data), &problem);
+	take_control_file(report, backup, expected, data, got, problem);
+	free(problem);
 }

@@ -186,6 +186,20 @@ exists(int dir, const char *name)
 	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* Does the directory hold a backup in tar format? */
+static bool
+holds_tar(int dir)
+{
+	static const char *const tars[] = {"base.tar", "base.tar.gz", "base.tar.lz4", "base.tar.zst"};
+
+	for (size_t i = 0; i < sizeof(tars) / sizeof(tars[0]); i++)
+	{
+		if (exists(dir, tars[i]))
+			return true;
+	}
+	return false;
+}
+
 /* When the backup in "dir" was made, from the end of its manifest; NO_TIME without one. */
 static int64_t
 time_of_backup(int dir)
@@ -235,7 +249,7 @@ consider(Choice *choice, Check *found, int location, const char *name)
 		return;
 	}
 	time = time_of_backup(dir);
-	if (time == NO_TIME && (exists(dir, "PG_VERSION") || exists(dir, "backup_manifest.tmp")))
+	if (time == NO_TIME && (exists(dir, "PG_VERSION") || exists(dir, "backup_manifest.tmp") || holds_tar(dir)))
 		check_problem(found, name, "passed over, has no manifest: in progress, broken off, or made without one");
 	if (time != NO_TIME)
 	{
@@ -266,7 +280,7 @@ choose_newest(Check *found, Backup *backup, const char *path)
 	{
 		if (stream != NULL)
 			closedir(stream);
-		check_set(found, CHECK_FAILED, "No complete plain-format backup lies in \"%s\".", path);
+		check_set(found, CHECK_FAILED, "No complete backup lies in \"%s\".", path);
 		return false;
 	}
 	closedir(stream);
@@ -288,20 +302,6 @@ choose_newest(Check *found, Backup *backup, const char *path)
 	return true;
 }
 
-/* What a directory holds that is no backup of the kind we read, or NULL. */
-static const char *
-other_format(int dir)
-{
-	static const char *const tars[] = {"base.tar", "base.tar.gz", "base.tar.lz4", "base.tar.zst"};
-
-	for (size_t i = 0; i < sizeof(tars) / sizeof(tars[0]); i++)
-	{
-		if (exists(dir, tars[i]))
-			return tars[i];
-	}
-	return NULL;
-}
-
 /*
  * Find the backup: check backup_found.  "location" is open on "path"; false if
  * there is none.
@@ -310,20 +310,14 @@ bool
 locate_backup(Report *report, Backup *backup, int location, const char *path)
 {
 	Check	   *found = report_check(report, "backup_found");
-	const char *tar;
 
 	backup->dir = location;
 	backup->path = xstrdup(path);
-	if (exists(location, "backup_manifest") || exists(location, "PG_VERSION"))
+	if (exists(location, "backup_manifest") || exists(location, "PG_VERSION") || holds_tar(location))
 		check_set(found, CHECK_PASSED, "\"%s\" is a backup.", path);
-	else if ((tar = other_format(location)) != NULL)
-	{
-		check_set(found, CHECK_FAILED, "\"%s\" holds a backup in tar format (%s); only plain format can be verified.",
-				  path, tar);
-		return false;
-	}
 	else if (!choose_newest(found, backup, path))
 		return false;
+	backup->is_tar = holds_tar(backup->dir) && !exists(backup->dir, "PG_VERSION");
 
 	/* the last part of the path, a trailing slash aside */
 	for (size_t len = strlen(backup->path); len > 1 && backup->path[len - 1] == '/'; len--)

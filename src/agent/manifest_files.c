@@ -59,6 +59,13 @@ manifest_find(const Manifest *manifest, const char *path)
 	return number == 0 ? NULL : manifest_file (manifest, number - 1);
 }
 
+/* The number of a file of the manifest */
+uint32_t
+manifest_number(const Manifest *manifest, const ManifestFile *file)
+{
+	return *find_slot(manifest, file->path) - 1;
+}
+
 static void
 grow_slots(Manifest *manifest)
 {

@@ -70,8 +70,8 @@ read_file(int fd, unsigned char *buffer, size_t want, uint64_t at, bool *cold)
 }
 
 /* Look at the whole pages in the buffer, which came from "at"; what is behind the last is none. */
-static void
-check_pages(Reader *reader, const ReadOrder *order, const RelationFile *relation, uint64_t at, size_t len)
+void
+reader_check_pages(Reader *reader, const ReadOrder *order, const RelationFile *relation, uint64_t at, size_t len)
 {
 	const Layout *layout = &reader->backup->layout;
 	uint64_t	end_lsn = manifest_end_lsn(&reader->backup->manifest);
@@ -131,7 +131,7 @@ read_part(Reader *reader, int fd, const ReadOrder *order)
 		result.complete = got == (ssize_t) want && digest_add(&reader->digest, reader->buffer, want);
 		result.changed = got >= 0 && got < (ssize_t) want;
 		if (is_relation && result.complete)
-			check_pages(reader, order, &relation, at, want);
+			reader_check_pages(reader, order, &relation, at, want);
 		at += want;
 	}
 	if (cold)

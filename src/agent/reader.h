@@ -49,6 +49,8 @@ typedef struct ReadOrder
 extern ssize_t read_file(int fd, unsigned char *buffer, size_t want, uint64_t at, bool *cold);
 extern void reader_open(Reader *reader);
 extern void reader_close(Reader *reader);
+extern void reader_check_pages(Reader *reader, const ReadOrder *order, const RelationFile *relation, uint64_t at,
+							   size_t len);
 extern ReadResult reader_read(Reader *reader, const ReadOrder *order);
 
 #endif							/* VOXANNE_AGENT_READER_H */

@@ -91,6 +91,16 @@ check_problem(Check *check, const char *path, const char *fmt,...)
 	va_end(args);
 }
 
+/* The sentence of a check that check_problem() may have failed. */
+void
+check_conclude(Check *check, const char *passed, const char *one, const char *many, const char *failed)
+{
+	if (check->n_problems == 0)
+		check_set(check, CHECK_PASSED, "%s", passed);
+	else
+		check_set(check, CHECK_FAILED, "%s %s", count_of(check->n_problems, one, many), failed);
+}
+
 /* "1 file", "2 files" */
 char *
 count_of(uint64_t count, const char *one, const char *many)

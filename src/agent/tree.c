@@ -62,7 +62,8 @@ is_below(const char *path, const char *top)
 	return strncmp(path, top, len) == 0 && (path[len] == '\0' || path[len] == '/');
 }
 
-static bool
+/* Does the manifest list, or should it, what has this path? */
+bool
 is_compared(const char *path)
 {
 	for (size_t i = 0; i < sizeof(not_compared) / sizeof(not_compared[0]); i++)
@@ -248,21 +249,23 @@ walk_directory(Walk *walk, int dir)
 }
 
 static bool
-is_closed_off(const Walk *walk, const char *path)
+is_closed_off(char *const *closed, size_t n_closed, const char *path)
 {
-	for (size_t i = 0; i < walk->n_closed; i++)
+	for (size_t i = 0; i < n_closed; i++)
 	{
-		if (walk->closed[i][0] == '\0' || is_below(path, walk->closed[i]))
+		if (closed[i][0] == '\0' || is_below(path, closed[i]))
 			return true;
 	}
 	return false;
 }
 
-/* Checks files_present and backup_label_present, after the walk. */
-static void
-check_presence(Report *report, const Walk *walk)
+/*
+ * Checks files_present and backup_label_present, when everything has been met;
+ * of what lies in the places that are closed nothing is known.
+ */
+void
+check_presence(Report *report, const Manifest *manifest, char *const *closed, size_t n_closed)
 {
-	const Manifest *manifest = &walk->backup->manifest;
 	Check	   *present = report_check(report, "files_present");
 	Check	   *label = report_check(report, "backup_label_present");
 	const ManifestFile *label_file = manifest_find(manifest, "backup_label");
@@ -275,7 +278,7 @@ check_presence(Report *report, const Walk *walk)
 
 		if (file->found || !is_compared(file->path))
 			continue;
-		if (!is_closed_off(walk, file->path))
+		if (!is_closed_off(closed, n_closed, file->path))
 			check_problem(present, file->path, "missing");
 		else
 		{
@@ -294,27 +297,19 @@ check_presence(Report *report, const Walk *walk)
 
 	if (label_file != NULL && label_file->found)
 		check_set(label, CHECK_PASSED, "backup_label exists.");
+	else if (is_closed_off(closed, n_closed, "backup_label"))
+		check_set(label, CHECK_SKIPPED, "Whether backup_label exists is not known.");
 	else
 		check_set(label, CHECK_FAILED, "backup_label is missing: a server started on this backup "
 				  "would begin at a wrong checkpoint and be corrupt.");
-}
-
-/* The sentence of a check that check_problem() may have failed. */
-static void
-conclude(Check *check, const char *passed, const char *one, const char *many, const char *failed)
-{
-	if (check->n_problems == 0)
-		check_set(check, CHECK_PASSED, "%s", passed);
-	else
-		check_set(check, CHECK_FAILED, "%s %s", count_of(check->n_problems, one, many), failed);
 }
 
 /* The sentence of check files_readable */
 static void
 conclude_readable(Check *check, uint64_t bytes)
 {
-	conclude(check, "All files and directories may be read.", "file or directory", "files or directories",
-			 bytes == 0 ? "cannot be read." : format("cannot be read; the files among them have %" PRIu64 " bytes.", bytes));
+	check_conclude(check, "All files and directories may be read.", "file or directory", "files or directories",
+				   bytes == 0 ? "cannot be read." : format("cannot be read; the files among them have %" PRIu64 " bytes.", bytes));
 }
 
 /*
@@ -335,13 +330,13 @@ read_tree(Report *report, Backup *backup, const Options *options)
 	};
 
 	enter(&walk, dup(backup->dir), errno);
-	conclude(walk.sizes, "Every file has the size that the manifest states.",
-			 "file has", "files have", "a wrong size.");
-	conclude(walk.extra, "There is no file that the manifest does not list.",
-			 "file is", "files are", "not in the manifest.");
-	conclude(walk.types, "There are only files, directories and links to tablespaces.",
-			 "entry is", "entries are", "neither a file nor a directory nor a link that belongs here.");
-	check_presence(report, &walk);
+	check_conclude(walk.sizes, "Every file has the size that the manifest states.",
+				   "file has", "files have", "a wrong size.");
+	check_conclude(walk.extra, "There is no file that the manifest does not list.",
+				   "file is", "files are", "not in the manifest.");
+	check_conclude(walk.types, "There are only files, directories and links to tablespaces.",
+				   "entry is", "entries are", "neither a file nor a directory nor a link that belongs here.");
+	check_presence(report, &backup->manifest, walk.closed, walk.n_closed);
 	if (walk.incremental > 0)
 		check_set(report_check(report, "backup_complete"), CHECK_WARNING,
 				  "This is an incremental backup: it restores only together with those that it builds on, at which nobody has looked here.");

@@ -6,7 +6,7 @@
  * pg_control only: seconds, so that it can run every hour.  Level "verify"
  * reads everything.
  */
-#include "backup.h"
+#include "contents.h"
 #include "page.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@ static const char *const verify_backup_options[] = {
 const Command verify_backup_command = {
 	.name = "verify-backup",
 	.operand = "PATH",
-	.summary = "Verify a plain base backup, or the newest in a directory of them.",
+	.summary = "Verify a base backup, or the newest in a directory of them.",
 	.options = verify_backup_options,
 	.run = verify_backup,
 };
@@ -181,10 +181,16 @@ examine(Report *report, Backup *backup, int location, const Options *options)
 	if (!locate_backup(report, backup, location, options->path))
 		return;
 	read_manifest(report, backup);
-	read_control_file(report, backup, options->system_identifier);
+	if (backup->is_tar)
+		read_tar_backup(report, backup, options);
+	else
+	{
+		read_control_file(report, backup, options->system_identifier);
+		if (backup->manifest_read)
+			read_tree(report, backup, options);
+	}
 	if (!backup->manifest_read)
 		return;
-	read_tree(report, backup, options);
 	check_clock(report, backup);
 }
 

@@ -37,13 +37,13 @@ static const struct
 
 #define N_MAGICS (sizeof(magics) / sizeof(magics[0]))
 
-/* A backup's pg_wal */
-typedef struct BackupWal
+/* A backup's directory pg_wal */
+typedef struct PlainWal
 {
-	const Backup *backup;
+	BackupWal	base;
 	int			dir;			/* -1: none */
 	int			fd;				/* of the open segment */
-} BackupWal;
+} PlainWal;
 
 /* "name" has room for WAL_NAME_SIZE bytes. */
 void
@@ -90,38 +90,50 @@ wal_open_segment(Wal *wal, int range, uint64_t segment)
 }
 
 /*
- * Open a segment of a backup: of the range's timeline or, as recovery does,
- * rather of a later one that had begun by then.  If there is none, name is the
- * one of the range's own timeline.
+ * Names for a segment of a backup, in the order in which to try them: of later
+ * timelines that had begun by then, as recovery prefers them, and last of the
+ * range's own.  "choice" begins as 0; sets timeline and name, false if there
+ * is no other.
  */
-static bool
-backup_open(Wal *wal, int range, uint64_t segment)
+bool
+backup_wal_name(Wal *wal, int range, uint64_t segment, int *choice)
 {
-	BackupWal  *place = wal->place;
+	const BackupWal *place = wal->place;
 	const Manifest *manifest = &place->backup->manifest;
 
-	for (int i = 0; i <= range; i++)
+	while (*choice < range && manifest->ranges[*choice].start_lsn / wal->segment_size > segment)
+		++* choice;
+	if (*choice > range)
+		return false;
+	wal->timeline = manifest->ranges[*choice].timeline;
+	wal_segment_name(wal->name, wal->timeline, segment, wal->segment_size);
+	++*choice;
+	return true;
+}
+
+static bool
+plain_open(Wal *wal, int range, uint64_t segment)
+{
+	PlainWal   *place = wal->place;
+	int			choice = 0;
+
+	errno = ENOENT;
+	while (errno == ENOENT && backup_wal_name(wal, range, segment, &choice))
 	{
-		if (i < range && manifest->ranges[i].start_lsn / wal->segment_size > segment)
-			continue;
-		wal->timeline = manifest->ranges[i].timeline;
-		wal_segment_name(wal->name, wal->timeline, segment, wal->segment_size);
 		place->fd = openat(place->dir, wal->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 		if (place->fd >= 0)
 		{
 			posix_fadvise(place->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 			return true;
 		}
-		if (errno != ENOENT)
-			return false;
 	}
 	return false;
 }
 
 static ssize_t
-backup_fill(Wal *wal, uint64_t start)
+plain_fill(Wal *wal, uint64_t start)
 {
-	BackupWal  *place = wal->place;
+	PlainWal   *place = wal->place;
 	ssize_t		got;
 
 	do
@@ -131,17 +143,35 @@ backup_fill(Wal *wal, uint64_t start)
 }
 
 static void
-backup_close(Wal *wal)
+plain_close(Wal *wal)
 {
-	BackupWal  *place = wal->place;
+	PlainWal   *place = wal->place;
 
 	close(place->fd);
 }
 
-static const WalSource backup_source = {
-	.open = backup_open,
-	.fill = backup_fill,
-	.close = backup_close,
+/* Why a segment of this size is none, or NULL. */
+char *
+wal_size_problem(const Wal *wal, uint64_t size)
+{
+	return size == wal->segment_size ? NULL : format("has %" PRIu64 " bytes, not %" PRIu32, size, wal->segment_size);
+}
+
+static char *
+plain_problem(const Wal *wal)
+{
+	const PlainWal *place = wal->place;
+	struct stat st;
+
+	if (fstat(place->fd, &st) != 0)
+		return format("unreadable: %s", describe_errno(errno));
+	return S_ISREG(st.st_mode) ? wal_size_problem(wal, (uint64_t) st.st_size) : xstrdup("is not a regular file");
+}
+
+static const WalSource plain_source = {
+	.open = plain_open,
+	.fill = plain_fill,
+	.close = plain_close,
 };
 
 /* What lies at "at" of the open segment, at most to the buffer's end; false at an error or its end. */
@@ -223,19 +253,14 @@ wal_page_header(Wal *wal, uint64_t address, WalPageHeader *header, char **proble
 static void
 check_segment(Wal *wal, Check *check)
 {
-	struct stat st;
 	WalPageHeader header;
 	const BackupWal *place = wal->place;
 	char	   *path = format("pg_wal/%s", wal->name);
-	char	   *problem = NULL;
+	char	   *problem = place->segment_problem(wal);
 
-	if (fstat(place->fd, &st) != 0)
-		check_problem(check, path, "unreadable: %s", describe_errno(errno));
-	else if (!S_ISREG(st.st_mode))
-		check_problem(check, path, "is not a regular file");
-	else if ((uint64_t) st.st_size != wal->segment_size)
-		check_problem(check, path, "has %" PRIu64 " bytes, not %" PRIu32, (uint64_t) st.st_size, wal->segment_size);
-	else if (wal_page_header(wal, wal->segment * wal->segment_size, &header, &problem) == 0)
+	if (problem == NULL)
+		(void) wal_page_header(wal, wal->segment * wal->segment_size, &header, &problem);
+	if (problem != NULL)
 		check_problem(check, path, "%s", problem);
 	free(problem);
 	free(path);
@@ -285,11 +310,11 @@ check_segments(Wal *wal, Check *check, uint64_t *needed)
 	}
 }
 
-/* Does pg_wal hold any WAL? */
+/* Does pg_wal, open as "dir" or -1, hold any WAL? */
 static bool
-has_wal(const BackupWal *place)
+has_wal(int dir)
 {
-	DIR		   *stream = place->dir < 0 ? NULL : fdopendir(openat(place->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	DIR		   *stream = dir < 0 ? NULL : fdopendir(openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	struct dirent *entry;
 	bool		found = false;
 
@@ -303,19 +328,14 @@ has_wal(const BackupWal *place)
 
 /* Check wal_segments; true if the records can be read. */
 static bool
-verify_segments(Report *report, Wal *wal, const char *not_followed)
+verify_segments(Report *report, Wal *wal)
 {
 	Check	   *check = report_check(report, "wal_segments");
 	const BackupWal *place = wal->place;
 	const Manifest *manifest = &place->backup->manifest;
 	uint64_t	needed = 0;
 
-	if (not_followed != NULL)
-	{
-		check_set(check, CHECK_FAILED, "pg_wal cannot be read: %s.", not_followed);
-		return false;
-	}
-	if (!has_wal(place))
+	if (!place->any)
 	{
 		check_set(check, CHECK_WARNING, "pg_wal holds no WAL, of which the backup needs %X/%X to %X/%X: "
 				  "it can be restored only with an archive that does.",
@@ -374,21 +394,15 @@ verify_records(Report *report, Wal *wal, bool readable, PageFindings *findings)
 }
 
 /*
- * Checks wal_segments and wal_records; marks the findings that WAL repairs.
+ * Checks wal_segments and wal_records of a backup whose WAL is laid out as
+ * pg_control says; marks the findings that WAL repairs.  Of "wal", source and
+ * place are set.
  */
 void
-verify_wal(Report *report, const Backup *backup, const Options *options, PageFindings *findings)
+verify_backup_wal(Report *report, Wal *wal, PageFindings *findings)
 {
-	BackupWal	place = {.backup = backup,.dir = -1};
-	Wal			wal = {
-		.source = &backup_source,
-		.place = &place,
-		.system_identifier = backup->system_identifier,
-		.server_version = backup->server_version,
-		.segment_size = backup->layout.wal_segment_size,
-		.page_size = backup->layout.wal_page_size,
-	};
-	char	   *not_followed;
+	const BackupWal *place = wal->place;
+	const Backup *backup = place->backup;
 	bool		readable;
 
 	if (!backup->control_read || !backup->layout.known || backup->manifest.n_ranges == 0)
@@ -398,12 +412,34 @@ verify_wal(Report *report, const Backup *backup, const Options *options, PageFin
 				  "How the cluster's WAL is laid out is not known.");
 		return;
 	}
+	wal->system_identifier = backup->system_identifier;
+	wal->server_version = backup->server_version;
+	wal->segment_size = backup->layout.wal_segment_size;
+	wal->page_size = backup->layout.wal_page_size;
+	wal->buffer = xmalloc(WAL_BUFFER_SIZE);
+	readable = verify_segments(report, wal);
+	verify_records(report, wal, readable, findings);
+	wal_close_segment(wal);
+	free(wal->buffer);
+}
+
+/* The same of a plain backup. */
+void
+verify_wal(Report *report, const Backup *backup, const Options *options, PageFindings *findings)
+{
+	PlainWal	place = {.base = {.backup = backup,.segment_problem = plain_problem}};
+	Wal			wal = {.source = &plain_source,.place = &place};
+	char	   *not_followed;
+
 	place.dir = open_wal_directory(options, backup->dir, &not_followed);
-	wal.buffer = xmalloc(WAL_BUFFER_SIZE);
-	readable = verify_segments(report, &wal, not_followed);
-	verify_records(report, &wal, readable, findings);
-	wal_close_segment(&wal);
-	free(wal.buffer);
+	place.base.any = has_wal(place.dir);
+	if (not_followed != NULL)
+	{
+		check_set(report_check(report, "wal_segments"), CHECK_FAILED, "pg_wal cannot be read: %s.", not_followed);
+		check_set(report_check(report, "wal_records"), CHECK_SKIPPED, "Not all segments are there and in order.");
+	}
+	else
+		verify_backup_wal(report, &wal, findings);
 	free(not_followed);
 	if (place.dir >= 0)
 		close(place.dir);

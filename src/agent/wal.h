@@ -38,6 +38,16 @@ typedef struct WalPageHeader
 
 typedef struct Wal Wal;
 
+/* The WAL of a backup; what a WalSource of one has as its place begins with this. */
+typedef struct BackupWal
+{
+	const Backup *backup;
+	bool		any;			/* there is some WAL, not none */
+
+	/* Why the open segment is no file of the right size, or NULL. */
+	char	   *(*segment_problem) (const Wal *wal);
+} BackupWal;
+
 /* Where segments come from: a backup's pg_wal, an archive. */
 typedef struct WalSource
 {
@@ -81,6 +91,9 @@ struct Wal
 	size_t		buffer_len;
 };
 
+extern bool backup_wal_name(Wal *wal, int range, uint64_t segment, int *choice);
+extern void verify_backup_wal(Report *report, Wal *wal, PageFindings *findings);
+extern char *wal_size_problem(const Wal *wal, uint64_t size);
 extern void wal_segment_name(char *name, uint32_t timeline, uint64_t segment, uint32_t segment_size);
 extern const char *wal_version(uint16_t magic);
 extern bool wal_open_segment(Wal *wal, int range, uint64_t segment);
