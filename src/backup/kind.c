@@ -11,6 +11,7 @@
 
 static const VoxKind *const kinds[] = {
 	&voxanne_kind_basebackup,
+	&voxanne_kind_dump,
 	&voxanne_kind_http,
 	&voxanne_kind_s3,
 	&voxanne_kind_supabase,

@@ -49,6 +49,7 @@ typedef struct VoxKind
 } VoxKind;
 
 extern const VoxKind voxanne_kind_basebackup;
+extern const VoxKind voxanne_kind_dump;
 extern const VoxKind voxanne_kind_http;
 extern const VoxKind voxanne_kind_s3;
 extern const VoxKind voxanne_kind_supabase;

@@ -1,6 +1,6 @@
 /*
  * src/backup/kind_basebackup.c
- *		Directories written by pg_basebackup --format=plain.
+ *		Directories written by pg_basebackup, in plain or tar format.
  */
 #include "postgres.h"
 
@@ -16,7 +16,7 @@ static const char *const options[] = {"min_size", "max_size_change", "pitr_windo
 
 const VoxKind voxanne_kind_basebackup = {
 	.name = "basebackup",
-	.summary = "a directory written by pg_basebackup --format=plain",
+	.summary = "a directory written by pg_basebackup, plain or tar",
 	.levels = levels,
 	.proofs = proofs,
 	.command = "verify-backup",

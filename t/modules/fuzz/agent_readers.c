@@ -1,6 +1,6 @@
 /*
  * t/modules/fuzz/agent_readers.c
- *		libFuzzer harness for what the agent reads of strangers: manifests, requests, answers of stores, WAL and pages.
+ *		libFuzzer harness for what the agent reads of strangers: manifests, requests, answers of stores, WAL, pages and dumps.
  *
  * Built and run by tools/fuzz.
  */
@@ -9,10 +9,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../../../src/agent/dump.h"
+#include "../../../src/agent/dump_blobs.h"
 #include "../../../src/agent/list.h"
 #include "../../../src/agent/manifest.h"
 #include "../../../src/agent/page.h"
 #include "../../../src/agent/request.h"
+#include "../../../src/agent/tar.h"
 #include "../../../src/agent/wal.h"
 
 int			LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -136,9 +139,81 @@ fuzz_page(const uint8_t *data, size_t size)
 	(void) page_fault(page, &layout, 1, UINT64_MAX, &finding);
 }
 
+/* The input as a dump in a file of each format, whatever it begins with. */
+static void
+fuzz_dump(int fd, const DumpFormat *format, size_t size)
+{
+	static Report report;
+	static DumpRun run;
+	static Options options = {.level = "verify"};
+	WantedTable wanted = {.schema = "public",.name = "t",.label = "public.t"};
+	Dump		dump = {.fd = fd,.id = "input",.path = "input",.format = format,.size = size,.wanted = &wanted,.n_wanted = 1};
+
+	memset(&report, 0, sizeof(report));
+	memset(&run, 0, sizeof(run));
+	run.report = &report;
+	run.dump = &dump;
+	run.options = &options;
+	run.deep = true;
+	run.header = report_check(&report, "dump_header");
+	pace_start(&run.pace, &options, size);
+	file_source_open(&run.file, fd, NULL, false);
+	format->verify(&run);
+	conclude_tables(&run);
+	conclude_kinds_of_data(&run);
+	file_source_close(&run.file);
+	for (uint32_t i = 0; i < dump.n_entries; i++)
+	{
+		free(dump.entries[i].schema);
+		free(dump.entries[i].name);
+		free(dump.entries[i].file);
+	}
+	free(dump.entries);
+	free(dump.header.database);
+	free(dump.header.server_version);
+	free(dump.header.dump_version);
+	for (int i = 0; i < report.n_checks; i++)
+	{
+		free(report.checks[i].detail);
+		for (int j = 0; j < report.checks[i].n_items; j++)
+		{
+			free(report.checks[i].items[j].path);
+			free(report.checks[i].items[j].problem);
+		}
+	}
+}
+
+/* The input as a tar archive, of which a member has as many bytes as it says, or the archive is cut off. */
+static void
+fuzz_tar(int fd)
+{
+	unsigned char buffer[4096];
+	FileSource	file;
+	Stream		in;
+	Tar			tar;
+
+	file_source_open(&file, fd, NULL, false);
+	stream_open_file(&in, COMPRESSION_NONE, &file);
+	tar_open(&tar, &in);
+	while (tar_next(&tar))
+	{
+		uint64_t	size = tar.left;
+		ssize_t		got;
+
+		while ((got = tar_read(&tar, buffer, sizeof(buffer))) > 0)
+			size -= (uint64_t) got;
+		if (got == 0 && size != 0)
+			abort();
+	}
+	tar_close(&tar);
+	stream_close(&in);
+	file_source_close(&file);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const DumpFormat *const formats[] = {&custom_format, &tar_format, &plain_format};
 	static int	fd = -1;
 
 	if (fd < 0)
@@ -154,5 +229,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_answers(data, size);
 	fuzz_wal(fd, data, size);
 	fuzz_page(data, size);
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
+		fuzz_dump(fd, formats[i], size);
+	fuzz_tar(fd);
 	return 0;
 }
