@@ -136,7 +136,7 @@ for my $tool ('gzip', 'lz4', 'zstd')
 		$dumps{"$what by $tool"} = "$dir/$what.$tool";
 	}
 }
-my @wanted = map { ('--table', $_) } 'public.large', 'Public.Small', '"Odd ""Name"."T.x(1), y"', 'public.parted', 'public.part_1';
+my @wanted = map { ('--table', $_) } 'public.large', 'large', '"T.x(1), y"', 'Public.Small', '"Odd ""Name"."T.x(1), y"', 'public.parted', 'public.part_1';
 for my $name (sort keys %dumps)
 {
 	for my $level ('status', 'verify')
@@ -381,6 +381,8 @@ for my $dump ($custom, $directory, $plain)
 	is(check($document, 'unchanged')->{result}, 'passed', "the same dump has the same bytes: $dump");
 	($status, $document) = verify($dump, '--remembered', $memory =~ s/^(.)/$1 eq '0' ? '1' : '0'/er);
 	is("$status " . with($document, 'failed'), '1 unchanged', 'other bytes of the same dump are bit rot');
+	is(join(' ', sort { $a cmp $b } grep { /sha256/ } keys %{ $document->{backup} }), 'sha256 sha256_found', 'both digests are told');
+	isnt($document->{backup}{sha256}, $document->{backup}{sha256_found}, 'what was good stays remembered');
 	like(check($document, 'unchanged')->{detail}, qr/^Bit rot: .* Its SHA-256 is [0-9a-f]{64} and was [0-9a-f]{64}\.$/, 'said');
 	($status, $document) = verify($dump, '--remembered', $memory =~ s/^./x/r =~ s/ \d+ / 1 /r);
 	is("$status " . check($document, 'unchanged')->{result}, '0 ', 'another dump is another dump');
@@ -405,7 +407,7 @@ is(error_of('/dev/null'), '3 error path_type', 'a device');
 is(error_of("$dir/nowhere"), '3 error path_not_found', 'nothing');
 is(error_of($custom, '--within', "$dir/many"), '3 error path_outside', 'elsewhere');
 is(error_of($custom, '--within', $dir), '0 success ', 'within');
-is(error_of($custom, '--table', $_), '3 error table_name', "no table: $_") for 'small', 'a.b.c', '"a.b', '.b', 'a.', '';
+is(error_of($custom, '--table', $_), '3 error table_name', "no table: $_") for 'a.b.c', 'a b', '"a.b', '.b', 'a.', '';
 chmod 0, "$dir/half";
 is(error_of("$dir/half"), '3 error path_unreadable', 'unreadable');
 command_like([ $agent, 'verify-dump', $custom, '--level', 'verify' ], qr/^verify-dump: success\ncustom format, \d+ kB, made .*\nSHA-256 [0-9a-f]{64}\n/, 'as text');

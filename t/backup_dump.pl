@@ -45,6 +45,29 @@ is( $node->safe_psql('postgres', q{
 	FROM backup_verification_log WHERE target = 'custom' AND level = 'verify'}),
 	't', 'size, age and digest are in the log');
 
+# Bit rot: of the same size and time, but other bytes; told until there is another dump.
+my $tar = "$dir/backups/tar";
+my $time = (stat $tar)[9];
+my $before = slurp_file($tar);
+my $damaged = $before =~ s/\n500\n/\n501\n/r;
+isnt($damaged, $before, 'a row is changed');
+open my $file, '>:raw', $tar or die $!;
+print $file $damaged;
+close $file or die $!;
+utime $time, $time, $tar or die $!;
+is(verify('tar', 'verify'), 'failure listed tar unchanged', 'bit rot');
+is(verify('tar', 'verify'), 'failure listed tar unchanged', 'still bit rot');
+$node->command_ok([ 'pg_dump', '--format=tar', '-f', $tar, '-d', $node->connstr('postgres') ], 'another dump');
+is(verify('tar', 'verify'), 'success checksummed tar', 'another dump is good');
+
+# Tables that matter
+$node->safe_psql('postgres', q{CREATE TABLE empty (i int)});
+$node->command_ok([ 'pg_dump', '--format=custom', '-f', "$dir/backups/tables", '-d', $node->connstr('postgres') ], 'pg_dump: tables');
+$node->safe_psql('postgres', qq{SELECT add_backup_target('tables', 'dump', '$dir/backups/tables', '{"critical_tables": ["public.t", "t"]}'),
+	add_backup_target('lost', 'dump', '$dir/backups/tables', '{"critical_tables": ["public.t", "public.empty"]}')});
+is(verify('tables', 'verify'), 'success checksummed tables', 'the tables that matter are there');
+is(verify('lost', 'verify'), 'failure listed tables tables_present', 'one has no row');
+
 # Broken ones, and what nobody may read.
 truncate "$dir/backups/custom", 1000;
 is(verify('custom', 'status'), 'failure listed custom data_present', 'a dump cut off: status');

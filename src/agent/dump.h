@@ -12,7 +12,7 @@
 /* A table that must be in the dump, with rows */
 typedef struct WantedTable
 {
-	char	   *schema;
+	char	   *schema;			/* NULL: any */
 	char	   *name;
 	char	   *label;			/* as it is shown */
 	bool		present;		/* its definition, or its data */
@@ -101,6 +101,7 @@ typedef struct Dump
 	bool		uncounted;		/* there are others */
 	uint64_t	n_blobs;
 	char		sha256[2 * MAX_DIGEST_SIZE + 1];	/* empty: not computed */
+	char	   *good_sha256;	/* what it was when the dump was good, or NULL */
 	WantedTable *wanted;
 	int			n_wanted;
 } Dump;

@@ -59,13 +59,17 @@ take_table_name(const char **str, WantedTable *wanted)
 	return wanted->name != NULL;
 }
 
-/* "schema.table" and nothing else; false if it is not. */
+/* "schema.table" or, in any schema, "table", and nothing else; false if it is something else. */
 bool
 parse_table_name(const char *str, WantedTable *wanted)
 {
 	memset(wanted, 0, sizeof(*wanted));
 	wanted->label = xstrdup(str);
-	return take_table_name(&str, wanted) && *str == '\0';
+	if (take_table_name(&str, wanted))
+		return *str == '\0';
+	wanted->name = wanted->schema;
+	wanted->schema = NULL;
+	return wanted->name != NULL && *str == '\0';
 }
 
 /* The entry of a kind for a table, or NULL. */
@@ -109,22 +113,26 @@ count_partitions(Dump *dump, WantedTable *wanted, const DumpEntry *parent, int l
 	}
 }
 
-/* Count a table's rows, with those of its partitions. */
+/* Count a table's rows, with those of its partitions; without a schema those of all tables of that name. */
 static void
 count_table(Dump *dump, WantedTable *wanted, const char *schema, const char *name, int level)
 {
-	DumpEntry  *definition = find_table(dump, ENTRY_TABLE, schema, name);
-	DumpEntry  *data = find_table(dump, ENTRY_DATA, schema, name);
-
-	if (definition != NULL)
-		wanted->present = true;
-	if (data != NULL)
+	for (uint32_t i = 0; i < dump->n_entries; i++)
 	{
-		wanted->present = wanted->data = true;
-		wanted->rows += data->rows;
+		DumpEntry  *entry = &dump->entries[i];
+
+		if ((entry->kind != ENTRY_TABLE && entry->kind != ENTRY_DATA) || strcmp(entry->name, name) != 0 ||
+			(schema != NULL && strcmp(entry->schema, schema) != 0))
+			continue;
+		wanted->present = true;
+		if (entry->kind == ENTRY_DATA)
+		{
+			wanted->data = true;
+			wanted->rows += entry->rows;
+		}
+		else if (level < MAX_LEVELS)
+			count_partitions(dump, wanted, entry, level);
 	}
-	if (definition != NULL && level < MAX_LEVELS)
-		count_partitions(dump, wanted, definition, level);
 }
 
 /* Check tables_present, if any are wanted. */

@@ -146,6 +146,18 @@ print_circumstances(JsonWriter *w)
 	free(now);
 }
 
+/* Has any check failed so far? */
+bool
+report_failed(const Report *report)
+{
+	for (int i = 0; i < report->n_checks; i++)
+	{
+		if (report->checks[i].result == CHECK_FAILED)
+			return true;
+	}
+	return report->failed;
+}
+
 /* The worst of all checks, in the words of the protocol. */
 static const char *
 result_of(const Report *report, ExitStatus *status)

@@ -61,6 +61,7 @@ extern void check_set(Check *check, CheckResult result, const char *fmt,...) __a
 extern void check_problem(Check *check, const char *path, const char *fmt,...) __attribute__((format(printf, 3, 4)));
 extern void report_level(const char *level);
 extern void check_conclude(Check *check, const char *passed, const char *one, const char *many, const char *failed);
+extern bool report_failed(const Report *report);
 extern ExitStatus report_print(const Report *report, bool json);
 extern char *count_of(uint64_t count, const char *one, const char *many);
 extern char *iso_time(int64_t when);

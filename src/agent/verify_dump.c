@@ -62,8 +62,10 @@ print_members(JsonWriter *w, const void *subject)
 	json_text(w, "finished_at", iso_time(made_at(dump)));
 	json_integer(w, "age_seconds", age_of(dump));
 	json_integer(w, "size_bytes", (int64_t) dump->size);
-	if (dump->sha256[0] != '\0')
-		json_text(w, "sha256", dump->sha256);
+	if (dump->good_sha256 != NULL)
+		json_text(w, "sha256", dump->good_sha256);
+	if (dump->sha256[0] != '\0' && (dump->good_sha256 == NULL || strcmp(dump->good_sha256, dump->sha256) != 0))
+		json_text(w, "sha256_found", dump->sha256);
 	if (header->database != NULL)
 		json_text(w, "database", header->database);
 	if (header->server_version != NULL)
@@ -133,7 +135,7 @@ parse_tables(Report *report, Dump *dump, const Options *options)
 	{
 		if (!parse_table_name(options->tables[i], &dump->wanted[i]))
 		{
-			report_error(report, "table_name", format("\"%s\" is not the name of a table with its schema.", options->tables[i]),
+			report_error(report, "table_name", format("\"%s\" is not the name of a table.", options->tables[i]),
 						 "Write it as in SQL: public.appointments, or \"My Schema\".\"Table\".");
 			return false;
 		}
@@ -219,10 +221,11 @@ check_changed(Report *report, const Dump *dump, const struct stat *before)
 /*
  * Check unchanged: has the dump the digest that an earlier run found?  Only
  * where it is the same one: of the same name, size and time.  Then nobody has
- * written another one, and what differs was changed by the storage.
+ * written another one, and what differs was changed by the storage.  What was
+ * remembered stays the good one until there is another dump.
  */
 static void
-check_remembered(Report *report, const Dump *dump, const char *remembered)
+check_remembered(Report *report, Dump *dump, const char *remembered)
 {
 	char	   *same = format("%s %" PRIu64 " %s %s", dump->sha256, dump->size, iso_time(made_at(dump)), dump->id);
 	size_t		digest = strcspn(remembered, " ");
@@ -230,6 +233,7 @@ check_remembered(Report *report, const Dump *dump, const char *remembered)
 
 	if (dump->sha256[0] != '\0' && digest == strlen(dump->sha256) && strcmp(same + digest, remembered + digest) == 0)
 	{
+		dump->good_sha256 = format("%.*s", (int) digest, remembered);
 		check = report_check(report, "unchanged");
 		if (memcmp(same, remembered, digest) == 0)
 			check_set(check, CHECK_PASSED, "The dump has the SHA-256 that it had when it was verified before.");
@@ -287,6 +291,8 @@ examine(Report *report, Dump *dump, const Options *options)
 	if (options->remembered != NULL)
 		check_remembered(report, dump, options->remembered);
 	check_changed(report, dump, &before);
+	if (dump->good_sha256 == NULL && dump->sha256[0] != '\0' && !report_failed(report))
+		dump->good_sha256 = dump->sha256;
 }
 
 static ExitStatus
