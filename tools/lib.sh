@@ -40,6 +40,8 @@ libipc-run-perl       perl -MIPC::Run -e 1
 openssl               command -v openssl
 python3               command -v python3
 procps                command -v ps
+pgbackrest            command -v pgbackrest
+barman                command -v barman
 '
 
 # The packages of the rows given on standard input that are missing, one name a line.

@@ -48,6 +48,12 @@ typedef struct Options
 	int			n_tables;
 	const char *remembered;		/* digest, size, time and id of a dump that
 								 * was verified before, or NULL */
+	const char **backups;		/* that need an archive, as --backup takes
+								 * them */
+	int			n_backups;
+	const char *server_position;	/* up to where the server has written */
+	const char *server_wal;		/* its pg_wal, or NULL */
+	uint32_t	wal_segment_size;	/* 0: unknown */
 } Options;
 
 #define MAX_JOBS 64
@@ -65,6 +71,7 @@ typedef struct Command
 
 extern const Command verify_backup_command;
 extern const Command verify_dump_command;
+extern const Command verify_wal_command;
 extern const Command fetch_command;
 extern const Command post_command;
 extern const Command list_command;

@@ -57,6 +57,7 @@ typedef struct Backup
 /* in locate.c */
 extern void report_location(Report *report, const char *path, int error);
 extern int	open_location(Report *report, const char *path);
+extern char *real_path(int fd);
 extern bool is_within(const Options *options, int fd);
 extern void allow_links(SandboxPlan *plan, const Options *options, int location);
 extern bool locate_backup(Report *report, Backup *backup, int location, const char *path);

@@ -77,7 +77,7 @@ open_location(Report *report, const char *path)
 }
 
 /* The path of an open descriptor without any symbolic link; NULL if unknown. */
-static char *
+char *
 real_path(int fd)
 {
 	char		name[64];

@@ -5,6 +5,8 @@
 #include "agent.h"
 #include "report.h"
 #include "sandbox.h"
+#include "wal.h"
+#include "wal_archive.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -14,6 +16,7 @@
 static const Command *const commands[] = {
 	&verify_backup_command,
 	&verify_dump_command,
+	&verify_wal_command,
 	&fetch_command,
 	&post_command,
 	&list_command,
@@ -32,6 +35,10 @@ static const struct option long_options[] = {
 	{"progress", no_argument, NULL, 'P'},
 	{"table", required_argument, NULL, 't'},
 	{"remembered", required_argument, NULL, 'm'},
+	{"backup", required_argument, NULL, 'b'},
+	{"server-position", required_argument, NULL, 'S'},
+	{"server-wal", required_argument, NULL, 'W'},
+	{"wal-segment-size", required_argument, NULL, 'z'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0}
 };
@@ -62,11 +69,18 @@ usage(FILE *out)
 		  "  --format text|json       how to answer (default text)\n"
 		  "  --level status|verify    verify-backup, verify-dump: how deep (default status: presence\n"
 		  "                           and sizes; verify: also all contents, pages and WAL)\n"
-		  "  --system-identifier N    verify-backup: the cluster that it must be a backup of\n"
+		  "  --system-identifier N    verify-backup, verify-wal: the cluster that it must be of\n"
 		  "  --table SCHEMA.TABLE     verify-dump: must be there with data; may be repeated\n"
 		  "  --remembered TEXT        verify-dump: SHA-256, size, time and id that an earlier answer had\n"
+		  "  --backup LSN,TIMELINE[,END_LSN[,ID]]\n"
+		  "                           verify-wal: a backup that needs the archive; may be repeated\n"
+		  "  --server-position TIMELINE,LSN\n"
+		  "                           verify-wal: how far the server has written\n"
+		  "  --server-wal DIRECTORY   verify-wal: the server's pg_wal\n"
+		  "  --wal-segment-size N     verify-wal: bytes, where no segment can be read\n"
 		  "  --within DIRECTORY       verify-...: refuse what lies elsewhere; may be repeated\n"
-		  "  --jobs N                 verify-backup: threads that read (default: one a processor, at most 4)\n"
+		  "  --jobs N                 verify-backup, verify-wal: threads that read (default: one a\n"
+		  "                           processor, at most 4)\n"
 		  "  --rate N                 verify-...: read at most N kB a second\n"
 		  "  --progress               verify-...: tell on standard error how far it is\n"
 		  "  --parent PID             end when this process, the parent, ends\n\n"
@@ -113,6 +127,16 @@ takes_option(const Command *command, const char *name)
 			return true;
 	}
 	return false;
+}
+
+/* TIMELINE,LSN */
+static bool
+is_position(const char *str)
+{
+	uint32_t	timeline;
+	uint64_t	lsn;
+
+	return parse_position(str, NULL, &timeline, &lsn);
 }
 
 /*
@@ -166,6 +190,21 @@ store_option(Options *options, int which, const char *value)
 		case 'P':
 			options->progress = true;
 			return true;
+		case 'b':
+			options->backups = xrealloc(options->backups, (size_t) (options->n_backups + 1) * sizeof(char *));
+			options->backups[options->n_backups++] = value;
+			return true;
+		case 'S':
+			options->server_position = value;
+			return is_position(value);
+		case 'W':
+			options->server_wal = value;
+			return *value == '/';
+		case 'z':
+			if (!parse_number(value, MAX_WAL_SEGMENT, &number))
+				return false;
+			options->wal_segment_size = (uint32_t) number;
+			return number >= MIN_WAL_SEGMENT && (number & (number - 1)) == 0;
 		case 't':
 			options->tables = xrealloc(options->tables, (size_t) (options->n_tables + 1) * sizeof(char *));
 			options->tables[options->n_tables++] = value;

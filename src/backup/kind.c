@@ -7,6 +7,8 @@
 #include "postgres.h"
 
 #include "backup/kind.h"
+#include "core/compat.h"
+#include "core/settings.h"
 #include "lib/stringinfo.h"
 
 static const VoxKind *const kinds[] = {
@@ -15,6 +17,7 @@ static const VoxKind *const kinds[] = {
 	&voxanne_kind_http,
 	&voxanne_kind_s3,
 	&voxanne_kind_supabase,
+	&voxanne_kind_wal_archive,
 };
 
 /* The kind of this name, or NULL. */
@@ -69,4 +72,44 @@ voxanne_kind_levels(const VoxKind *kind)
 	for (int i = 0; kind->levels[i] != NULL; i++)
 		appendStringInfo(&list, "%s%s", i > 0 ? ", " : "", kind->levels[i]);
 	return list.data;
+}
+
+/*
+ * The agent's arguments for a location in our file system, those in "more"
+ * before it.  The agent resolves symbolic links and refuses what then lies
+ * outside of the directories.
+ */
+const char *const *
+voxanne_kind_arguments(const char *command, const VoxVerification *verification, List *more)
+{
+	int			room = 12 + 2 * list_length(verification->directories) + list_length(more);
+	const char **argv = palloc0_array(const char *, room);
+	int			n = 0;
+	ListCell   *lc;
+
+	argv[n++] = command;
+	argv[n++] = "--level";
+	argv[n++] = verification->level;
+	argv[n++] = "--system-identifier";
+	argv[n++] = verification->system_identifier;
+	if (strcmp(verification->level, "verify") == 0)
+	{
+		argv[n++] = "--jobs";
+		argv[n++] = psprintf("%d", voxanne_verify_jobs);
+		if (voxanne_verify_rate > 0)
+		{
+			argv[n++] = "--rate";
+			argv[n++] = psprintf("%d", voxanne_verify_rate);
+		}
+	}
+	foreach(lc, verification->directories)
+	{
+		argv[n++] = "--within";
+		argv[n++] = lfirst(lc);
+	}
+	foreach(lc, more)
+		argv[n++] = lfirst(lc);
+	argv[n++] = verification->location;
+	Assert(n < room);
+	return argv;
 }

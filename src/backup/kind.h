@@ -53,12 +53,14 @@ extern const VoxKind voxanne_kind_dump;
 extern const VoxKind voxanne_kind_http;
 extern const VoxKind voxanne_kind_s3;
 extern const VoxKind voxanne_kind_supabase;
+extern const VoxKind voxanne_kind_wal_archive;
 
 extern const VoxKind *voxanne_kind(const char *name);
 extern char *voxanne_kind_list(void);
 extern const char *voxanne_kind_proof(const VoxKind *kind, const char *level);
 extern char *voxanne_kind_levels(const VoxKind *kind);
 extern bool voxanne_kind_takes(const VoxKind *kind, const char *option);
+extern const char *const *voxanne_kind_arguments(const char *command, const VoxVerification *verification, List *more);
 
 struct VoxTarget;
 

@@ -1,6 +1,7 @@
 /*
  * t/modules/fuzz/agent_readers.c
- *		libFuzzer harness for what the agent reads of strangers: manifests, requests, answers of stores, WAL, pages and dumps.
+ *		libFuzzer harness for what the agent reads of strangers: manifests, requests, answers of stores, WAL, its archives, pages
+ *		and dumps.
  *
  * Built and run by tools/fuzz.
  */
@@ -16,6 +17,7 @@
 #include "../../../src/agent/page.h"
 #include "../../../src/agent/request.h"
 #include "../../../src/agent/tar.h"
+#include "../../../src/agent/archive_backups.h"
 #include "../../../src/agent/wal.h"
 
 int			LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -69,7 +71,7 @@ fuzz_answers(const uint8_t *data, size_t size)
 	ProjectBackups backups;
 
 	memcpy(text, data, size);
-	text[		size] = '\0';
+	text[size] = '\0';
 
 	if (s3_read_page(text, size, &page) == NULL && page.newest.key != NULL && page.newest.key[0] == '\0')
 		abort();
@@ -120,6 +122,50 @@ fuzz_wal(int fd, const uint8_t *data, size_t size)
 	wal.buffer = malloc(WAL_BUFFER_SIZE);
 	free(walk_records(&wal, &walk));
 	free(wal.buffer);
+}
+
+/* The input as the text of a history file: what is understood obeys the rules. */
+static void
+fuzz_history(const char *text)
+{
+	History		history;
+	char	   *problem;
+
+	if (history_parse(&history, 1000, text, &problem))
+	{
+		for (uint32_t i = 0; i < history.n; i++)
+		{
+			const HistoryEntry *entry = &history.entries[i];
+
+			if (entry->timeline >= 1000 || !history_contains(&history, entry->timeline, entry->end) ||
+				history_begin(&history, entry->timeline) > entry->end)
+				abort();
+		}
+		free(history.entries);
+	}
+	free(problem);
+}
+
+/* The input as the name of a file in an archive: what follows the digits is inside the name. */
+static void
+fuzz_wal_name(const char *text)
+{
+	WalName		name;
+
+	parse_wal_name(text, &name);
+	if (name.kind == NAME_SEGMENT && (name.tail > strlen(text) || name.timeline == 0))
+		abort();
+}
+
+/* The input as the history of a backup. */
+static void
+fuzz_backup_history(const char *text)
+{
+	static Archive archive;
+
+	if (read_backup_history(&archive, "000000010000000000000002.00000028.backup", text) &&
+		(archive.n_windows != 1 || archive.windows[0].end_lsn < archive.windows[0].start_lsn || archive.windows[0].timeline == 0))
+		abort();
 }
 
 /* The input as a path and a page. */
@@ -215,6 +261,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const DumpFormat *const formats[] = {&custom_format, &tar_format, &plain_format};
 	static int	fd = -1;
+	char	   *text;
 
 	if (fd < 0)
 	{
@@ -232,5 +279,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
 		fuzz_dump(fd, formats[i], size);
 	fuzz_tar(fd);
+	text = malloc(size + 1);
+
+	memcpy(text, data, size);
+	text[size] = '\0';
+
+	fuzz_history(text);
+	fuzz_wal_name(text);
+	fuzz_backup_history(text);
+	free(text);
 	return 0;
 }

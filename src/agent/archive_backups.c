@@ -1,0 +1,343 @@
+/*
+ * src/agent/archive_backups.c
+ *		What an archive says about the backups that need it.
+ *
+ * The server archives TTTTTTTTXXXXXXXXYYYYYYYY.ZZZZZZZZ.backup at the end of
+ * each base backup, which says what WAL it needs but not whether it still
+ * exists.  pgBackRest and Barman list those that do.
+ */
+#include "archive_backups.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAX_TEXT ((size_t) 16 << 20)
+#define MAX_VALUE 65536
+#define OPEN_FILE (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+
+static ssize_t
+read_descriptor(void *source, unsigned char *buffer, size_t size)
+{
+	return read(*(int *) source, buffer, size);
+}
+
+/* All of an open file, decompressed if it is compressed; NULL with "problem" set. */
+static char *
+read_text(int fd, char **problem)
+{
+	unsigned char start[ENCRYPTED_MAGIC_SIZE];
+	ssize_t		got = pread(fd, start, sizeof(start), 0);
+	Compression method = got < 0 ? COMPRESSION_NONE : compression_of_magic(start, (size_t) got);
+	Decompressor *d;
+	char	   *text;
+
+	if (got == (ssize_t) sizeof(start) && memcmp(start, ENCRYPTED_MAGIC, sizeof(start)) == 0)
+		*problem = xstrdup("it is encrypted");
+	else if (!compression_readable(method))
+		*problem = format("it is compressed with %s, which cannot be read here", compression_name(method));
+	if (*problem != NULL)
+		return NULL;
+	text = xmalloc(MAX_TEXT + 1);
+
+	d = decompress_open(method, read_descriptor, &fd);
+	got = decompress_read(d, (unsigned char *) text, MAX_TEXT + 1);
+	if (got < 0 || decompress_problem(d) != NULL)
+		*problem = xstrdup(decompress_problem(d));
+	else if (got == MAX_TEXT + 1)
+		*problem = xstrdup("it is too long");
+	else if (memchr(text, '\0', (size_t) got) != NULL)
+		*problem = xstrdup("it is no text");
+	decompress_close(d);
+	if (*problem != NULL)
+	{
+		free(text);
+		return NULL;
+	}
+	text = xrealloc(text, (size_t) got + 1);
+	text[		got] = '\0';
+	return text;
+}
+
+/* The text of a file of the archive; NULL with "problem" set. */
+char *
+read_archive_text(int dir, const char *name, char **problem)
+{
+	int			fd = openat(dir, name, OPEN_FILE);
+	struct stat st;
+	char	   *text = NULL;
+
+	*problem = NULL;
+	if (fd < 0 || fstat(fd, &st) != 0)
+		*problem = errno == ELOOP ? xstrdup("it is a symbolic link") : xstrdup(describe_errno(errno));
+	else if (!S_ISREG(st.st_mode))
+		*problem = xstrdup("it is not a regular file");
+	else
+		text = read_text(fd, problem);
+
+	if (fd >= 0)
+		close(fd);
+	return text;
+}
+
+/* The timeline that a segment's name begins with, 0 if it is none. */
+static uint32_t
+timeline_of(const char *segment)
+{
+	WalName		name;
+
+	parse_wal_name(segment, &name);
+	return name.timeline;
+}
+
+/* What follows "label" at the start of a line of the text, in "value"; false if there is no such line. */
+static bool
+find_line(const char *text, const char *label, char *value, size_t size)
+{
+	size_t		len = strlen(label);
+
+	for (const char *line = text; line != NULL; line = strchr(line, '\n'), line = line == NULL ? NULL : line + 1)
+	{
+		if (strncmp(line, label, len) == 0)
+		{
+			snprintf(value, size, "%.*s", (int) strcspn(line + len, "\n"), line + len);
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Take the history of a backup, a file of that name, into the windows; false
+ * if it makes no sense.
+ */
+bool
+read_backup_history(Archive *archive, const char *name, const char *text)
+{
+	char		value[256];
+	const char *rest;
+	uint64_t	start;
+	uint64_t	end;
+	uint32_t	timeline;
+	BackupWindow *window;
+
+	if (!find_line(text, "START WAL LOCATION: ", value, sizeof(value)) || !parse_lsn(value, &rest, &start) ||
+		!find_line(text, "STOP WAL LOCATION: ", value, sizeof(value)) || !parse_lsn(value, &rest, &end) ||
+		strncmp(rest, " (file ", 7) != 0 || end < start)
+		return false;
+	timeline = timeline_of(format("%.24s", rest + 7));
+	if (timeline == 0)
+		return false;
+	/* without ".backup" and what compressed it */
+	window = add_window(archive, format("%.33s", name));
+	window->timeline = timeline;
+	window->start_lsn = start;
+	window->end_lsn = end;
+	return true;
+}
+
+/* One backup of pgBackRest's list */
+typedef struct ListedBackup
+{
+	char		start[64];
+	char		stop[64];
+	char		start_lsn[32];
+	char		stop_lsn[32];
+	bool		error;			/* bad page checksums when it was made */
+} ListedBackup;
+
+static const struct
+{
+	const char *name;
+	size_t		offset;
+	size_t		size;
+}			listed_members[] = {
+	{"backup-archive-start", offsetof(ListedBackup, start), sizeof(((ListedBackup *) 0)->start)},
+	{"backup-archive-stop", offsetof(ListedBackup, stop), sizeof(((ListedBackup *) 0)->stop)},
+	{"backup-lsn-start", offsetof(ListedBackup, start_lsn), sizeof(((ListedBackup *) 0)->start_lsn)},
+	{"backup-lsn-stop", offsetof(ListedBackup, stop_lsn), sizeof(((ListedBackup *) 0)->stop_lsn)},
+};
+
+#define N_LISTED_MEMBERS (sizeof(listed_members) / sizeof(listed_members[0]))
+
+/* Pass over a value whose first token was taken. */
+static void
+skip_value(JsonReader *r, JsonToken token)
+{
+	int			depth = 0;
+
+	for (;;)
+	{
+		depth += token == JSON_OBJECT || token == JSON_ARRAY;
+		depth -= token == JSON_OBJECT_END || token == JSON_ARRAY_END;
+		if (depth == 0 || token == JSON_ERROR || token == JSON_END)
+			return;
+		token = json_next(r);
+	}
+}
+
+static bool
+read_listed(JsonReader *r, ListedBackup *backup)
+{
+	bool		first = true;
+
+	memset(backup, 0, sizeof(*backup));
+	if (!json_expect(r, JSON_OBJECT, "it is no object"))
+		return false;
+	while (json_member(r, &first))
+	{
+		size_t		i = 0;
+		bool		error = strcmp(r->str, "backup-error") == 0;
+		JsonToken	token;
+
+		while (i < N_LISTED_MEMBERS && strcmp(r->str, listed_members[i].name) != 0)
+			i++;
+		token = json_next(r);
+		if (i < N_LISTED_MEMBERS && token == JSON_STRING)
+			snprintf((char *) backup + listed_members[i].offset, listed_members[i].size, "%s", r->str);
+		else if (error && token == JSON_TRUE)
+			backup->error = true;
+		else
+			skip_value(r, token);
+	}
+	return r->error == NULL;
+}
+
+/* Take a backup of pgBackRest's list into the windows; false if it makes no sense. */
+static bool
+add_listed(Archive *archive, const char *id, const ListedBackup *backup)
+{
+	uint64_t	start;
+	uint64_t	end;
+	BackupWindow *window;
+
+	if (backup->start[0] == '\0' && backup->start_lsn[0] == '\0')
+		return true;			/* made of a server that was down: needs no
+								 * WAL */
+	if (timeline_of(backup->stop) == 0 || !parse_lsn(backup->start_lsn, NULL, &start) ||
+		!parse_lsn(backup->stop_lsn, NULL, &end) || end < start)
+		return false;
+	window = add_window(archive, id);
+	window->listed = true;
+	window->timeline = timeline_of(backup->stop);
+	window->start_lsn = start;
+	window->end_lsn = end;
+	if (backup->error)
+		window->flaw = xstrdup("pgBackRest met bad page checksums when it made it");
+	return true;
+}
+
+/* pgBackRest's backup.info: a line of JSON for each backup in its section "backup:current". */
+void
+read_pgbackrest_backups(Archive *archive, Check *check)
+{
+	char	   *problem;
+	char	   *text = read_archive_text(archive->backups, "backup.info", &problem);
+	int			fd = text == NULL ? -1 : openat(archive->backups, "backup.info", OPEN_FILE);
+	bool		current = false;
+
+	if (text == NULL)
+	{
+		check_problem(check, "backup.info", "%s", problem);
+		return;
+	}
+	for (char *line = text; line != NULL; line = strchr(line, '\n'), line = line == NULL ? NULL : line + 1)
+	{
+		size_t		len = strcspn(line, "\n");
+		size_t		key = strcspn(line, "=\n");
+		ListedBackup backup;
+		JsonReader	r;
+
+		if (line[0] == '[')
+			current = strncmp(line, "[backup:current]", 16) == 0;
+		else if (current && key < len)
+		{
+			char	   *id = format("%.*s", (int) key, line);
+
+			json_reader_open(&r, fd, line + key + 1 - text, len - key - 1, MAX_VALUE);
+			if (!read_listed(&r, &backup) || !add_listed(archive, id, &backup))
+				check_problem(check, id, "%s", r.error != NULL ? r.error : "it does not say what WAL it needs");
+			json_reader_close(&r);
+			free(id);
+		}
+	}
+	close(fd);
+	free(text);
+}
+
+/* Barman's backup.info: lines "key=value". */
+static void
+read_barman_backup(Archive *archive, Check *check, const char *id, const char *path)
+{
+	char	   *problem;
+	char	   *text = read_archive_text(archive->backups, path, &problem);
+	char		status[64];
+	char		start[64];
+	char		end[64];
+	char		segment[64];
+	uint64_t	start_lsn;
+	uint64_t	end_lsn;
+
+	if (text == NULL)
+	{
+		check_problem(check, path, "%s", problem);
+		return;
+	}
+	if (!find_line(text, "status=", status, sizeof(status)) ||
+		(strcmp(status, "DONE") != 0 && strcmp(status, "WAITING_FOR_WALS") != 0))
+	{
+		free(text);
+		return;					/* in progress, or failed: no backup */
+	}
+	if (!find_line(text, "begin_xlog=", start, sizeof(start)) || !parse_lsn(start, NULL, &start_lsn) ||
+		!find_line(text, "end_xlog=", end, sizeof(end)) || !parse_lsn(end, NULL, &end_lsn) || end_lsn < start_lsn ||
+		!find_line(text, "end_wal=", segment, sizeof(segment)) || timeline_of(segment) == 0)
+		check_problem(check, path, "it does not say what WAL it needs");
+	else
+	{
+		BackupWindow *window = add_window(archive, id);
+
+		window->listed = true;
+		window->timeline = timeline_of(segment);
+		window->start_lsn = start_lsn;
+		window->end_lsn = end_lsn;
+	}
+	free(text);
+}
+
+/* Barman lists a backup in base/ID/backup.info or, from 3.13 on, in meta/ID-backup.info. */
+void
+read_barman_backups(Archive *archive, Check *check)
+{
+	static const struct
+	{
+		const char *dir;
+		const char *suffix;
+	}			places[] = {{"base", "/backup.info"}, {"meta", "-backup.info"}};
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+	{
+		int			fd = openat(archive->backups, places[i].dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		DIR		   *stream = fd < 0 ? NULL : fdopendir(fd);
+		struct dirent *entry;
+
+		while (stream != NULL && (entry = readdir(stream)) != NULL)
+		{
+			size_t		id = strspn(entry->d_name, "0123456789T");
+			const char *rest = entry->d_name + id;
+			char	   *path = format("%s/%s%s", places[i].dir, entry->d_name, i == 0 ? places[i].suffix : "");
+
+			if (id > 0 && strcmp(rest, i == 0 ? "" : places[i].suffix) == 0 &&
+				faccessat(archive->backups, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+				read_barman_backup(archive, check, format("%.*s", (int) id, entry->d_name), path);
+			free(path);
+		}
+		if (stream != NULL)
+			closedir(stream);
+	}
+}

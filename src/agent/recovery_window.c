@@ -1,0 +1,377 @@
+/*
+ * src/agent/recovery_window.c
+ *		How far recovery gets from a backup with the WAL of an archive.
+ *
+ * Recovery goes to the latest timeline unless it is told otherwise: it counts
+ * up from the backup's, and stops at the first number that has no history file.
+ * On the way it takes each segment from the newest timeline that had begun by
+ * then.  The window begins at the backup's end and ends where the first segment
+ * is missing or damaged.
+ */
+#include "archive_backups.h"
+#include "manifest.h"
+#include "wal_archive.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The backup of this name, added if it is new. */
+BackupWindow *
+add_window(Archive *archive, const char *id)
+{
+	for (uint32_t i = 0; i < archive->n_windows; i++)
+	{
+		if (strcmp(archive->windows[i].id, id) == 0)
+			return &archive->windows[i];
+	}
+	archive->windows = xrealloc(archive->windows, (archive->n_windows + 1) * sizeof(BackupWindow));
+	archive->windows[archive->n_windows] = (BackupWindow)
+	{
+		.id = xstrdup(id),.last_commit = NO_TIME
+	};
+	return &archive->windows[archive->n_windows++];
+}
+
+/* A backup as --backup names it, START_LSN,TIMELINE[,END_LSN[,ID]]; false if it makes no sense. */
+static bool
+add_named(Archive *archive, const char *str)
+{
+	uint64_t	start;
+	uint64_t	end = 0;
+	char	   *rest;
+	unsigned long timeline;
+	BackupWindow *window;
+
+	if (!parse_lsn(str, &str, &start) || *str++ != ',' || *str < '1' || *str > '9')
+		return false;
+	timeline = strtoul(str, &rest, 10);
+	if (timeline > UINT32_MAX || (*rest != '\0' && *rest != ','))
+		return false;
+	str = rest;
+	if (*str == ',' && str[1] != ',' && (!parse_lsn(str + 1, &str, &end) || (*str != '\0' && *str != ',')))
+		return false;
+	else if (*str == ',' && str[1] == ',')
+		str++;
+	window = add_window(archive, *str == ',' && str[1] != '\0' ? str + 1 : format_lsn(start));
+	window->listed = true;
+	window->timeline = (uint32_t) timeline;
+	window->start_lsn = start;
+	window->end_lsn = end;
+	return end == 0 || end >= start;
+}
+
+static int
+compare_windows(const void *a, const void *b)
+{
+	const BackupWindow *x = a;
+	const BackupWindow *y = b;
+
+	if (x->timeline != y->timeline)
+		return x->timeline < y->timeline ? -1 : 1;
+	if (x->start_lsn != y->start_lsn)
+		return x->start_lsn < y->start_lsn ? -1 : 1;
+	return strcmp(x->id, y->id);
+}
+
+/* Check backup_lists: sets the backups, the oldest first, whatever names them. */
+void
+find_backups(Report *report, Archive *archive)
+{
+	Check	   *check = report_check(report, "backup_lists");
+
+	for (int i = 0; i < archive->options->n_backups; i++)
+	{
+		if (!add_named(archive, archive->options->backups[i]))
+			check_problem(check, archive->options->backups[i], "is no START_LSN,TIMELINE[,END_LSN[,ID]]");
+	}
+	if (archive->layout->read_backups != NULL && archive->backups >= 0)
+		archive->layout->read_backups(archive, check);
+	else if (archive->options->n_backups == 0)
+	{
+		for (uint32_t i = 0; i < archive->n_texts; i++)
+		{
+			const ArchiveText *file = &archive->texts[i];
+			const ArchiveDirectory *directory = &archive->directories[file->directory];
+			char	   *problem;
+			char	   *text = file->kind != NAME_BACKUP ? NULL : read_archive_text(directory->fd, file->name, &problem);
+
+			if (file->kind != NAME_BACKUP)
+				continue;
+			if (text == NULL)
+				check_problem(check, file->name, "%s", problem);
+			else if (!read_backup_history(archive, strrchr(file->name, '/') != NULL ? strrchr(file->name, '/') + 1 : file->name, text))
+				check_problem(check, file->name, "is no history of a backup");
+			free(text);
+		}
+	}
+	if (archive->n_windows > 0)
+		qsort(archive->windows, archive->n_windows, sizeof(BackupWindow), compare_windows);
+	if (check->n_problems > 0)
+		check_set(check, CHECK_WARNING, "%s not be understood.",
+				  count_of(check->n_problems, "description of a backup could", "descriptions of backups could"));
+	else if (archive->n_windows == 0)
+		check_set(check, CHECK_SKIPPED, "No backup is known that needs this archive.");
+	else
+		check_set(check, CHECK_PASSED, "%s known that need%s this archive.",
+				  count_of(archive->n_windows, "backup is", "backups are"), archive->n_windows == 1 ? "s" : "");
+}
+
+/* The timeline that recovery from "timeline" takes for the latest. */
+static uint32_t
+latest_timeline(const Archive *archive, uint32_t timeline)
+{
+	const Timeline *next;
+
+	while ((next = find_timeline(archive, timeline + 1)) != NULL && next->has_history && next->history.n > 0)
+		timeline++;
+	return timeline;
+}
+
+/* The timeline from which the way to "history" takes a segment; "end" is the first that it takes from a later one. */
+static uint32_t
+timeline_at(const Archive *archive, const History *history, uint64_t segment, uint64_t *end)
+{
+	for (uint32_t i = 0; i < history->n; i++)
+	{
+		*end = segment_of(archive, history->entries[i].end);
+		if (segment < *end)
+			return history->entries[i].timeline;
+	}
+	*end = UINT64_MAX;
+	return history->timeline;
+}
+
+/* Is there anything on the way to "history" from that segment on? */
+static bool
+goes_on(const Archive *archive, const History *history, uint64_t segment)
+{
+	uint64_t	end = 0;
+
+	for (;; segment = end)
+	{
+		uint32_t	id = timeline_at(archive, history, segment, &end);
+		const Timeline *timeline = find_timeline(archive, id);
+
+		for (uint32_t i = 0; timeline != NULL && i < timeline->present.n; i++)
+		{
+			const SegmentRange *range = &timeline->present.items[i];
+
+			if (range->last >= segment && range->first < end)
+				return true;
+		}
+		if (end == UINT64_MAX)
+			return false;
+	}
+}
+
+/* Follow the segments from "segment" to the first that is not good, of timeline "id". */
+static uint64_t
+follow(const Archive *archive, const History *history, uint64_t segment, uint32_t *id)
+{
+	for (;;)
+	{
+		uint64_t	end;
+		const Timeline *timeline;
+		const SegmentRange *range;
+
+		*id = timeline_at(archive, history, segment, &end);
+		timeline = find_timeline(archive, *id);
+		range = timeline == NULL ? NULL : range_holding(&timeline->good, segment);
+		if (range == NULL)
+			return segment;
+		segment = range->last + 1 < end ? range->last + 1 : end;
+	}
+}
+
+/* The last commit on the way to "history" before that segment; NO_TIME if nobody has read it. */
+static int64_t
+last_commit_before(const Archive *archive, const History *history, uint64_t segment, uint64_t first)
+{
+	while (segment-- > first)
+	{
+		uint64_t	end;
+		uint32_t	id = timeline_at(archive, history, segment, &end);
+
+		for (uint32_t i = first_file(archive, id, segment);
+			 i < archive->n_files && archive->files[i].timeline == id && archive->files[i].segment == segment; i++)
+		{
+			const SegmentContents *contents = archive->files[i].contents;
+
+			if (contents != NULL && contents->last_commit != NO_TIME)
+				return contents->last_commit;
+		}
+	}
+	return NO_TIME;
+}
+
+/* Find out how far a backup gets. */
+static void
+find_window(const Archive *archive, BackupWindow *window)
+{
+	uint64_t	first = segment_of(archive, window->start_lsn);
+	uint64_t	needed = window->end_lsn > window->start_lsn ? window->end_lsn : window->start_lsn + 1;
+	const History *history;
+	uint64_t	stop;
+	uint32_t	id;
+
+	window->target = latest_timeline(archive, window->timeline);
+	history = history_of(archive, window->target);
+	if (!history_contains(history, window->timeline, needed))
+	{
+		window->own_timeline = true;
+		window->target = window->timeline;
+		history = history_of(archive, window->target);
+	}
+	stop = follow(archive, history, first, &id);
+	window->reach = stop * archive->segment_size;
+	window->usable = window->reach >= needed;
+	window->cut = goes_on(archive, history, stop);
+	window->pending = !window->usable && !window->cut;
+	window->expired = !window->listed && stop == first && window->cut;
+	window->last_commit = last_commit_before(archive, history, stop, first);
+	if (window->cut)
+		window->missing = segment_name(archive, id, stop);
+}
+
+/* The newest backup that can be told to exist, or NULL. */
+static const BackupWindow *
+newest_window(const Archive *archive)
+{
+	for (uint32_t i = archive->n_windows; i-- > 0;)
+	{
+		if (!archive->windows[i].expired)
+			return &archive->windows[i];
+	}
+	return NULL;
+}
+
+/* Check backup_wal: does each backup have the WAL from its start to its end? */
+static void
+check_backup_wal(Report *report, const Archive *archive)
+{
+	Check	   *check = report_check(report, "backup_wal");
+	const BackupWindow *newest = newest_window(archive);
+	uint64_t	usable = 0;
+	bool		newest_unusable = false;
+
+	for (uint32_t i = 0; i < archive->n_windows; i++)
+	{
+		const BackupWindow *window = &archive->windows[i];
+
+		if (window->expired || window->pending)
+			continue;
+		usable += window->usable && window->flaw == NULL;
+		if (!window->usable)
+			check_problem(check, window->id, "needs %s, which is missing or damaged", window->missing);
+		else if (window->flaw != NULL)
+			check_problem(check, window->id, "%s", window->flaw);
+		newest_unusable |= window == newest && (!window->usable || window->flaw != NULL);
+	}
+	if (newest == NULL)
+		check_set(check, CHECK_SKIPPED, "No backup is known that needs this archive.");
+	else if (check->n_problems > 0)
+		check_set(check, newest_unusable ? CHECK_FAILED : CHECK_WARNING, "%s not be restored with this archive%s.",
+				  count_of(check->n_problems, "backup can", "backups can"),
+				  newest_unusable ? ", the newest among them" : "; newer ones can");
+	else if (newest->pending)
+		check_set(check, CHECK_PASSED, "The newest backup waits for WAL that is not archived yet; %s.",
+				  count_of(usable, "other can be restored", "others can be restored"));
+	else
+		check_set(check, CHECK_PASSED, "%s the WAL from its start to its end.",
+				  count_of(usable, "backup has", "backups each have"));
+}
+
+/* Check wal_continuity: is anything missing that a backup needs to get to the newest segment? */
+static void
+check_continuity(Report *report, const Archive *archive)
+{
+	Check	   *check = report_check(report, "wal_continuity");
+	uint64_t	lost = count_ranges(&archive->holes);
+	const BackupWindow *newest = NULL;
+	uint64_t	cut = 0;
+
+	for (uint32_t i = 0; i < archive->n_windows; i++)
+	{
+		const BackupWindow *window = &archive->windows[i];
+
+		if (window->expired || !window->usable)
+			continue;
+		cut += window->cut;
+		newest = window;
+	}
+	for (uint32_t i = 0; i < archive->holes.n; i++)
+	{
+		const SegmentRange *hole = &archive->holes.items[i];
+		char	   *first = segment_name(archive, hole->timeline, hole->first);
+		char	   *last = segment_name(archive, hole->timeline, hole->last);
+
+		if (hole->first == hole->last)
+			check_problem(check, first, "missing");
+		else
+			check_problem(check, first, "missing, as all to %s: %" PRIu64 " segments", last, hole->last - hole->first + 1);
+		free(first);
+		free(last);
+	}
+	if (newest != NULL && newest->cut)
+		check_set(check, CHECK_FAILED, "Recovery from the newest usable backup, %s, ends at %s: segment %s is missing or damaged.",
+				  newest->id, format_lsn(newest->reach), newest->missing);
+	else if (cut > 0)
+		check_set(check, CHECK_WARNING, "%s not get past a segment that is missing or damaged; newer ones do.",
+				  count_of(cut, "backup does", "backups do"));
+	else if (lost == 0)
+		check_set(check, CHECK_PASSED, "No segment is missing between the oldest and the newest of each timeline.");
+	else if (newest == NULL)
+		check_set(check, CHECK_WARNING, "%s missing; whether a backup needs %s is not known.",
+				  count_of(lost, "segment is", "segments are"), lost == 1 ? "it" : "them");
+	else
+		check_set(check, CHECK_PASSED, "%s missing, but no backup needs %s.", count_of(lost, "segment is", "segments are"),
+				  lost == 1 ? "it" : "them");
+}
+
+/* Check recovery_window: from where to where. */
+static void
+check_window(Report *report, const Archive *archive)
+{
+	Check	   *check = report_check(report, "recovery_window");
+	const BackupWindow *oldest = NULL;
+	uint64_t	usable = 0;
+	uint64_t	own = 0;
+
+	for (uint32_t i = 0; i < archive->n_windows; i++)
+	{
+		const BackupWindow *window = &archive->windows[i];
+
+		if (!window->usable || window->expired)
+			continue;
+		usable++;
+		if (window->own_timeline)
+		{
+			own++;
+			check_problem(check, window->id, "can be restored only with recovery_target_timeline = '%" PRIu32 "': a later "
+						  "timeline that recovery would choose was begun before the backup ended", window->target);
+		}
+		if (oldest == NULL && !window->cut && !window->own_timeline)
+			oldest = window;
+	}
+	if (oldest != NULL)
+		check_set(check, own > 0 ? CHECK_WARNING : CHECK_PASSED, "Every moment can be recovered from %s, the end of backup %s, to %s on timeline %" PRIu32 "%s.",
+				  format_lsn(oldest->end_lsn != 0 ? oldest->end_lsn : oldest->start_lsn), oldest->id, format_lsn(oldest->reach),
+				  oldest->target, oldest->last_commit == NO_TIME ? "" :
+				  format(", the last commit at %s", iso_time(oldest->last_commit / 1000000 + SECONDS_TO_2000)));
+	else if (usable > 0)
+		check_set(check, CHECK_WARNING, "No usable backup gets to the newest segment.");
+	else
+		check_set(check, CHECK_SKIPPED, "No usable backup is known.");
+}
+
+/* Checks backup_wal, wal_continuity and recovery_window. */
+void
+find_windows(Report *report, Archive *archive)
+{
+	for (uint32_t i = 0; i < archive->n_windows; i++)
+		find_window(archive, &archive->windows[i]);
+	check_backup_wal(report, archive);
+	check_continuity(report, archive);
+	check_window(report, archive);
+}

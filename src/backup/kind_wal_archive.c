@@ -1,0 +1,49 @@
+/*
+ * src/backup/kind_wal_archive.c
+ *		Archives of WAL: directories, servers of Barman, repositories of pgBackRest.
+ *
+ * Whether an archive is up to date only the server can say that writes the WAL:
+ * an idle one finishes no segment for days.  So the agent is told how far this
+ * server has written, and may look into its pg_wal for what still waits there.
+ * The age that is then compared with max_age is not that of the newest segment,
+ * but how long the archive has been behind.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "backup/kind.h"
+#include "miscadmin.h"
+
+static const char *const *wal_archive_arguments(const VoxVerification *verification);
+
+static const char *const levels[] = {"status", "verify", NULL};
+static const char *const proofs[] = {"present", "checksummed"};
+
+const VoxKind voxanne_kind_wal_archive = {
+	.name = "wal_archive",
+	.summary = "an archive of WAL: a directory, a server of Barman or a repository of pgBackRest",
+	.levels = levels,
+	.proofs = proofs,
+	.arguments = wal_archive_arguments,
+};
+
+/* See VoxKind.  A standby writes no WAL, so there the archive is not compared with it. */
+static const char *const *
+wal_archive_arguments(const VoxVerification *verification)
+{
+	List	   *more = NIL;
+
+	more = lappend(more, pstrdup("--wal-segment-size"));
+	more = lappend(more, psprintf("%d", wal_segment_size));
+	if (!RecoveryInProgress())
+	{
+		TimeLineID	timeline;
+		XLogRecPtr	position = GetFlushRecPtr(&timeline);
+
+		more = lappend(more, pstrdup("--server-position"));
+		more = lappend(more, psprintf("%u,%X/%X", timeline, LSN_FORMAT_ARGS(position)));
+		more = lappend(more, pstrdup("--server-wal"));
+		more = lappend(more, psprintf("%s/pg_wal", DataDir));
+	}
+	return voxanne_kind_arguments("verify-wal", verification, more);
+}

@@ -1,0 +1,143 @@
+# verify-wal on the directory of a server of the real Barman, plain and compressed.
+use strict;
+use warnings;
+use Cwd;
+use File::Path qw(rmtree);
+use IPC::Run;
+use JSON::PP;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+plan skip_all => 'barman is not installed' if system('barman --version >/dev/null 2>&1') != 0;
+
+my $agent = getcwd() . '/voxanne_agent';
+my $dir   = PostgreSQL::Test::Utils::tempdir_short;
+mkdir "$dir/$_" or die $! for qw(home lock conf.d);
+
+my $node = PostgreSQL::Test::Cluster->new('barman');
+$node->init(allows_streaming => 1, extra => ['--wal-segsize=1']);
+$node->append_conf('postgresql.conf', "autovacuum = off\nwal_level = replica\narchive_mode = on\narchive_command = 'cp %p $dir/home/scratch/incoming/%f'\n");
+$node->start;
+my $system = $node->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_system()');
+my $user = $node->safe_psql('postgres', 'SELECT current_user');
+$node->safe_psql('postgres', 'CREATE TABLE t (i int, filler text)');
+my $bin = $node->config_data('--bindir');
+my $connection = 'host=' . $node->host . ' port=' . $node->port . " user=$user";
+
+sub configure
+{
+	my ($compression) = @_;
+	unlink "$dir/barman.conf";
+	append_to_file("$dir/barman.conf", <<"CONFIG");
+[barman]
+barman_user = $ENV{USER}
+barman_home = $dir/home
+barman_lock_directory = $dir/lock
+configuration_files_directory = $dir/conf.d
+log_file = $dir/barman.log
+path_prefix = $bin
+$compression
+[scratch]
+description = scratch
+conninfo = $connection dbname=postgres
+streaming_conninfo = $connection
+backup_method = postgres
+archiver = on
+CONFIG
+	return;
+}
+$ENV{USER} = getpwuid($<);
+configure('');
+
+sub barman
+{
+	my (@arguments) = @_;
+	IPC::Run::run(['barman', '-c', "$dir/barman.conf", @arguments], '>', \my $out, '2>&1');
+	is($?, 0, "barman @arguments") or diag $out;
+	return $out;
+}
+
+sub agent
+{
+	my (@arguments) = @_;
+	IPC::Run::run([$agent, 'verify-wal', @arguments, '--format', 'json'], '>', \my $out, '2>', \my $err);
+	my $status = $? >> 8;
+	is($err, '', 'nothing on standard error');
+	return ($status, decode_json($out));
+}
+
+sub check
+{
+	my ($document, $name) = @_;
+	return (grep { $_->{name} eq $name } @{ $document->{checks} })[0] // { items => [], detail => '', result => '' };
+}
+
+sub with
+{
+	my ($document, $result) = @_;
+	return join ' ', sort map { $_->{name} } grep { $_->{result} eq $result } @{ $document->{checks} };
+}
+
+# Write segments and wait until Barman can take them; the last one's name.
+sub write_segments
+{
+	my $last = $node->safe_psql('postgres', "INSERT INTO t SELECT i, repeat('x', 700) FROM generate_series(1, 4000) i; SELECT pg_walfile_name(pg_switch_wal())");
+	$node->poll_query_until('postgres', "SELECT EXISTS (SELECT FROM pg_ls_archive_statusdir() WHERE name = '$last.done')") or die "$last was not archived";
+	return $last;
+}
+
+barman('list-server');
+mkdir "$dir/home/scratch";
+mkdir "$dir/home/scratch/incoming";
+write_segments();
+barman('archive-wal', 'scratch');
+barman('backup', 'scratch');
+write_segments();
+barman('archive-wal', 'scratch');
+configure('compression = gzip');
+my $last = write_segments();
+barman('archive-wal', 'scratch');
+my $waiting = write_segments();
+
+my $home = "$dir/home/scratch";
+my @files = grep { /[0-9A-F]{24}$/ } glob "$home/wals/*/*";
+my $compressed = grep { slurp_file($_) =~ /^\x1f\x8b/ } @files;
+cmp_ok($compressed, '>', 0, 'some segments are compressed, and their names do not tell');
+cmp_ok($compressed, '<', scalar(@files), 'others are not');
+my ($status, $document) = agent($home, '--system-identifier', $system, '--level', 'verify');
+is("$status $document->{result}", '0 success', 'good') or diag explain $document->{checks};
+is(with($document, 'passed'), 'archive_found backup_lists backup_wal files_readable history_files recovery_window segment_copies segment_headers segments_unread system_identifier wal_continuity wal_records', 'every check passes');
+is_deeply([@{ $document->{backup} }{qw(layout id)}], ['barman', $last], 'what is known');
+cmp_ok($document->{backup}{segments}{pending}, '>', 0, 'what Barman has not taken yet is pending');
+is($document->{backup}{segments}{found}, scalar(@files), 'what it has taken is found');
+
+# The backup that Barman shows
+my $shown = decode_json(barman('-f', 'json', 'show-backup', 'scratch', 'latest'))->{scratch};
+my ($window) = @{ $document->{recovery_window} };
+is_deeply([@$window{qw(backup start_lsn end_lsn complete)}],
+	[$shown->{backup_id}, $shown->{base_backup_information}{begin_lsn}, $shown->{base_backup_information}{end_lsn}, JSON::PP::true], 'the backup');
+
+# The server's position: what waits in "incoming" is not lost, even if the server has it no more.
+mkdir "$dir/nothing" or die $!;
+my $now = $node->safe_psql('postgres', 'SELECT pg_current_wal_flush_lsn()');
+($status, $document) = agent($home, '--server-position', "1,$now", '--server-wal', "$dir/nothing");
+is(with($document, 'failed'), '', 'nothing is lost') or diag explain $document->{checks};
+
+# Damage
+for my $damage (
+	['a segment is missing', sub { unlink $files[-2] }, 'status', 'wal_continuity', 'recovery_window'],
+	['a compressed segment is cut', sub { truncate $files[-1], (-s $files[-1]) / 2 }, 'verify', 'segment_headers wal_continuity', 'recovery_window'],
+	['backup.info makes no sense', sub { system('sed', '-i', 's/^begin_xlog=.*/begin_xlog=x/', glob("$home/base/*/backup.info"), glob("$home/meta/*-backup.info")) }, 'status', '', 'backup_lists'])
+{
+	my ($name, $inflict, $level, $failed, $warned) = @$damage;
+	system('cp', '-a', $home, "$dir/saved") == 0 or die;
+	$inflict->();
+	($status, $document) = agent($home, '--level', $level);
+	is(with($document, 'failed'), $failed, "$name: what fails") or diag explain $document->{checks};
+	is(with($document, 'warning'), $warned, "$name: what warns") or diag explain $document->{checks};
+	rmtree($home);
+	rename "$dir/saved", $home or die $!;
+}
+$node->stop;
+done_testing();

@@ -1,0 +1,160 @@
+# verify-wal on a repository of the real pgBackRest, each compression that it has, and what it lists.
+use strict;
+use warnings;
+use Cwd;
+use File::Path qw(rmtree);
+use IPC::Run;
+use JSON::PP;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+plan skip_all => 'pgbackrest is not installed' if system('pgbackrest version >/dev/null 2>&1') != 0;
+
+my $agent = getcwd() . '/voxanne_agent';
+my $dir   = PostgreSQL::Test::Utils::tempdir_short;
+mkdir "$dir/$_" or die $! for qw(repo log lock spool);
+
+my $node = PostgreSQL::Test::Cluster->new('backrest');
+$node->init(extra => ['--wal-segsize=1', '--data-checksums']);
+my $config = "$dir/pgbackrest.conf";
+append_to_file($config, <<"CONFIG");
+[global]
+repo1-path=$dir/repo
+repo1-retention-full=9
+log-path=$dir/log
+log-level-console=error
+lock-path=$dir/lock
+spool-path=$dir/spool
+start-fast=y
+[scratch]
+pg1-path=@{[$node->data_dir]}
+pg1-port=@{[$node->port]}
+pg1-socket-path=@{[$node->host]}
+CONFIG
+my $pgbackrest = "pgbackrest --config=$config --stanza=scratch";
+$node->append_conf('postgresql.conf', "archive_mode = on\narchive_command = '$pgbackrest archive-push %p'\nautovacuum = off\nwal_level = replica\nmax_wal_senders = 3\n");
+$node->start;
+my $system = $node->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_system()');
+$ENV{PGUSER} = $node->safe_psql('postgres', 'SELECT current_user');
+$node->safe_psql('postgres', 'CREATE TABLE t (i int, filler text)');
+
+sub run_ok
+{
+	my ($command) = @_;
+	is(system("$command >$dir/out 2>&1"), 0, $command =~ s/.*--stanza=scratch //r) or diag slurp_file("$dir/out");
+	return;
+}
+
+sub agent
+{
+	my (@arguments) = @_;
+	IPC::Run::run([$agent, 'verify-wal', @arguments, '--format', 'json'], '>', \my $out, '2>', \my $err);
+	my $status = $? >> 8;
+	is($err, '', 'nothing on standard error');
+	return ($status, decode_json($out));
+}
+
+sub check
+{
+	my ($document, $name) = @_;
+	return (grep { $_->{name} eq $name } @{ $document->{checks} })[0] // { items => [], detail => '', result => '' };
+}
+
+sub with
+{
+	my ($document, $result) = @_;
+	return join ' ', sort map { $_->{name} } grep { $_->{result} eq $result } @{ $document->{checks} };
+}
+
+# Write segments and wait until they are in the repository; the last one's name.
+sub write_segments
+{
+	my $last = $node->safe_psql('postgres', "INSERT INTO t SELECT i, repeat('x', 700) FROM generate_series(1, 4000) i; SELECT pg_walfile_name(pg_switch_wal())");
+	$node->poll_query_until('postgres', "SELECT EXISTS (SELECT FROM pg_ls_archive_statusdir() WHERE name = '$last.done')") or die "$last was not archived";
+	return $last;
+}
+
+run_ok("$pgbackrest stanza-create");
+run_ok("$pgbackrest --compress-type=gz --type=full backup");
+my %has = map { $_ => 1 } 'none', 'gz', 'lz4', 'zst';
+for my $method (sort keys %has)
+{
+	$node->append_conf('postgresql.conf', "archive_command = '$pgbackrest --compress-type=$method archive-push %p'");
+	$node->reload;
+	write_segments();
+}
+run_ok("$pgbackrest --type=incr backup");
+my $last = write_segments();
+my $archive = (glob "$dir/repo/archive/scratch/*-1")[0];
+my @files = sort glob "$archive/*/*";
+is_deeply([map { my $suffix = $_; scalar(grep { /-[0-9a-f]{40}\Q$suffix\E$/ } @files) > 0 } '', '.gz', '.lz4', '.zst'], [1, 1, 1, 1], 'segments of each compression');
+
+my $all = 'archive_found backup_lists backup_wal files_readable history_files recovery_window segment_checksums segment_copies segment_headers segments_unread system_identifier wal_continuity wal_records';
+my $info = decode_json(`$pgbackrest info --output=json`)->[0];
+for my $path ("$dir/repo", "$dir/repo/archive/scratch")
+{
+	my ($status, $document) = agent($path, '--system-identifier', $system, '--level', 'verify');
+	is("$status $document->{result}", '0 success', "$path: good") or diag explain $document->{checks};
+	is(with($document, 'passed'), $all, "$path: every check passes");
+	is($document->{backup}{layout}, 'pgbackrest', "$path: layout");
+	is($document->{backup}{id}, $last, "$path: newest");
+	is_deeply([map { "$_->{backup} $_->{start_lsn} $_->{end_lsn} $_->{complete}" } @{ $document->{recovery_window} }],
+		[map { "$_->{label} $_->{lsn}{start} $_->{lsn}{stop} 1" } @{ $info->{backup} }], "$path: the backups that pgbackrest lists");
+	is($document->{backup}{timelines}[0]{ranges}[0]{first}, $info->{archive}[0]{min}, "$path: as pgbackrest, min");
+	is($document->{backup}{timelines}[0]{ranges}[0]{last}, $info->{archive}[0]{max}, "$path: as pgbackrest, max");
+}
+my ($status, $document) = agent("$dir/repo", '--within', "$dir/repo");
+is($status, 0, 'within the allowed directories');
+($status, $document) = agent("$dir/repo/archive/scratch", '--within', "$dir/repo/archive");
+is("$status " . scalar(@{ $document->{recovery_window} }), '0 1', 'what lies outside of them is not read: only what the archive itself says') or diag explain $document->{recovery_window};
+
+# Damage: a byte of a segment whose records do not show it is still not what its name says.
+sub damaged
+{
+	my ($name, $inflict, $level, $failed, $warned) = @_;
+	system('cp', '-a', "$dir/repo", "$dir/bad") == 0 or die;
+	$inflict->("$dir/bad/archive/scratch/" . ($archive =~ s{.*/}{}r));
+	($status, $document) = agent("$dir/bad", '--level', $level);
+	is(with($document, 'failed'), $failed, "$name: what fails") or diag explain $document->{checks};
+	is(with($document, 'warning'), $warned, "$name: what warns");
+	system('chmod', '-R', 'u+rwX', "$dir/bad");
+	rmtree("$dir/bad");
+	return;
+}
+
+sub one
+{
+	my ($path, $pattern) = @_;
+	return (grep { /$pattern/ } sort glob "$path/*/*")[0];
+}
+
+sub edit
+{
+	my ($file, $edit) = @_;
+	local $_ = slurp_file($file);
+	$edit->();
+	chmod 0600, $file;
+	open my $out, '>:raw', $file or die "$file: $!";
+	print $out $_;
+	close $out or die $!;
+	return;
+}
+damaged('the end of a segment, after its last record', sub { edit(one($_[0], "$last-[0-9a-f]*\$") // one($_[0], "^.*$last-.*"), sub { $_ = 'x' . substr($_, 1) }) }, 'verify', 'segment_headers wal_continuity', 'recovery_window');
+damaged('a checksum in a name', sub { my $file = one($_[0], '\.lz4$'); my $to = $file =~ s/-[0-9a-f]/'-' . ($& eq '-0' ? '1' : '0')/er; rename $file, $to }, 'verify', 'segment_checksums wal_continuity', 'recovery_window');
+damaged('a compressed segment is cut', sub { my $file = one($_[0], '\.zst$'); chmod 0600, $file; truncate $file, (-s $file) / 2 }, 'verify', 'segment_headers wal_continuity', 'recovery_window');
+damaged('a flipped bit in a compressed one', sub { edit(one($_[0], '\.gz$'), sub { substr($_, length($_) - 6, 1) ^= "\1" }) }, 'verify', 'segment_headers', '');
+damaged('a segment is missing', sub { unlink one($_[0], '\.lz4$') }, 'status', 'wal_continuity', 'recovery_window');
+damaged('a segment is there twice, with different contents', sub { my $file = one($_[0], '\.lz4$'); my $to = $file =~ s/-[0-9a-f]/'-' . ($& eq '-0' ? '1' : '0')/er; system('cp', $file, $to) }, 'status', 'segment_copies', '');
+damaged('backup.info is damaged', sub { edit("$dir/bad/backup/scratch/backup.info", sub { s/"backup-lsn-start":"/$&x/g or die }) }, 'status', '', 'backup_lists');
+damaged('backup.info is no longer there', sub { unlink "$dir/bad/backup/scratch/backup.info" }, 'status', '', 'backup_lists');
+damaged('pgBackRest met bad pages', sub { edit("$dir/bad/backup/scratch/backup.info", sub { s/"backup-error":false/"backup-error":true/g or die }) }, 'status', 'backup_wal', '');
+
+# Several stanzas: which one must be said.
+system('cp', '-a', "$dir/repo/archive/scratch", "$dir/repo/archive/other") == 0 or die;
+($status, $document) = agent("$dir/repo");
+is("$status $document->{error}{code}", '3 several_stanzas', 'several stanzas');
+($status, $document) = agent("$dir/repo/archive/scratch");
+is($status, 0, 'one of them');
+$node->stop;
+done_testing();
