@@ -164,6 +164,7 @@ my $oldest = $good[0];
 my @damages = (
 	# name, level, inflict, failed, warned, check, items, counts
 	['a segment is missing', 'status', sub { unlink "$_[0]/$middle" }, 'wal_continuity', '', 'wal_continuity', "$middle: missing", 'found=' . ($n - 1) . ' lost=1'],
+	['the first that the backup needs is missing', 'status', sub { unlink "$_[0]/" . substr($history, 0, 24) }, 'backup_wal', 'wal_continuity', 'wal_continuity', substr($history, 0, 24) . ': missing', 'found=' . ($n - 1) . ' lost=1'],
 	['two are missing', 'status', sub { unlink "$_[0]/$good[$n-3]", "$_[0]/$good[$n-2]" }, 'wal_continuity', '', 'wal_continuity', "$good[$n-3]: missing, as all to $good[$n-2]: 2 segments", 'found=' . ($n - 2) . ' lost=2'],
 	['the oldest are gone', 'status', sub { unlink "$_[0]/$oldest" }, '', '', 'wal_continuity', '', 'found=' . ($n - 1)],
 	['one that no backup needs is missing', 'status', sub { unlink "$_[0]/$good[1]" }, '', '', 'wal_continuity', "$good[1]: missing", 'found=' . ($n - 1) . ' lost=1'],
@@ -305,6 +306,14 @@ write_file("$archive/$held[-1].partial", slurp_file("$dir/flat/$held[-1]"));
 ($status, $document) = server($archive, $now, "$dir/empty");
 is(with($document, 'failed'), '', 'one that is partial is not lost');
 rmtree($archive);
+
+# The archive knows nothing of the server's timeline yet: what waits is not lost.
+mkdir "$dir/wal2" or die $!;
+my ($next) = map { sprintf '0000000200000000%08X', hex(substr $_, 16) + 1 } (segments("$dir/flat"))[-1];
+write_file("$dir/wal2/$next", '');
+my $ahead = sprintf '0/%X', (hex(substr $next, 16) + 1) * $mb;
+($status, $document) = agent("$dir/flat", '--server-position', "2,$ahead", '--server-wal', "$dir/wal2");
+is(with($document, 'failed') . " $document->{backup}{segments}{pending}", ' 1', 'a timeline that is not archived yet') or diag explain $document->{checks};
 
 # A standby takes over: the segment in which that happens exists on the new timeline.
 my $standby = PostgreSQL::Test::Cluster->new('standby');

@@ -259,7 +259,7 @@ read_pgbackrest_backups(Archive *archive, Check *check)
 		{
 			char	   *id = format("%.*s", (int) key, line);
 
-			json_reader_open(&r, fd, line + key + 1 - text, len - key - 1, MAX_VALUE);
+			json_reader_open(&r, fd, line + key + 1 - text, MAX_TEXT, MAX_VALUE);
 			if (!read_listed(&r, &backup) || !add_listed(archive, id, &backup))
 				check_problem(check, id, "%s", r.error != NULL ? r.error : "it does not say what WAL it needs");
 			json_reader_close(&r);

@@ -228,8 +228,9 @@ find_window(const Archive *archive, BackupWindow *window)
 	window->usable = window->reach >= needed;
 	window->cut = goes_on(archive, history, stop);
 	window->pending = !window->usable && !window->cut;
-	window->expired = !window->listed && stop == first && window->cut;
-	window->last_commit = last_commit_before(archive, history, stop, first);
+	window->expired = !window->listed && stop == first && first < oldest_on_way(archive, history);
+	if (archive->contents_read)
+		window->last_commit = last_commit_before(archive, history, stop, first);
 	if (window->cut)
 		window->missing = segment_name(archive, id, stop);
 }

@@ -184,6 +184,7 @@ typedef struct Archive
 	uint32_t	segment_size;	/* 0: unknown */
 	uint32_t	page_size;
 	uint16_t	magic;			/* 0: unknown */
+	bool		contents_read;	/* files have contents */
 
 	/* set by find_timelines() */
 	Timeline   *timelines;		/* by number */
@@ -222,6 +223,7 @@ extern void number_segments(Archive *archive, Check *check);
 /* in wal_timelines.c */
 extern void find_timelines(Report *report, Archive *archive);
 extern void find_ranges(Archive *archive);
+extern uint64_t oldest_on_way(const Archive *archive, const History *history);
 extern uint64_t segment_of(const Archive *archive, uint64_t lsn);
 extern char *segment_name(const Archive *archive, uint32_t timeline, uint64_t segment);
 extern const History *history_of(const Archive *archive, uint32_t timeline);

@@ -211,6 +211,7 @@ verify_archive_contents(Report *report, HeaderChecks *checks, Archive *archive)
 
 	for (uint32_t i = 0; i < archive->n_files; i++)
 		stated |= archive->files[i].has_sha1;
+	archive->contents_read = true;
 	shared.archive = archive;
 	shared.checks = checks;
 	shared.records = report_check(report, "wal_records");

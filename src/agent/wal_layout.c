@@ -216,12 +216,11 @@ locate_archive(Report *report, Archive *archive, int location, SandboxPlan *plan
 	}
 	if (archive->options->server_wal != NULL)
 	{
-		archive->server_wal = open(archive->options->server_wal, O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC);
+		/* to see what is there; nothing in it is read */
+		archive->server_wal = open(archive->options->server_wal, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (archive->server_wal < 0)
 			report_error(report, "server_wal", format("Directory \"%s\" of the server cannot be read: %s.",
 													  archive->options->server_wal, describe_errno(errno)), NULL);
-		else
-			sandbox_allow(plan, archive->server_wal, ".");
 	}
 	sandbox_allow(plan, location, ".");
 	if (archive->backups >= 0)

@@ -35,7 +35,7 @@ parse_position(const char *str, const char **end, uint32_t *timeline, uint64_t *
 
 /* The first segment behind the newest in the archive on the way to a timeline. */
 static uint64_t
-first_expected(const Archive *archive, const History *history, uint64_t current)
+first_expected(const Archive *archive, const History *history)
 {
 	uint64_t	expected = 0;
 
@@ -56,6 +56,28 @@ first_expected(const Archive *archive, const History *history, uint64_t current)
 	return expected;
 }
 
+/*
+ * The first segment behind the newest of any timeline, where the archive knows
+ * nothing of the server's: a promotion may not have been archived yet.
+ */
+static uint64_t
+first_unknown(const Archive *archive, uint64_t current)
+{
+	uint64_t	expected = 0;
+
+	for (uint32_t i = 0; i < archive->n_timelines; i++)
+	{
+		const SegmentRanges *present = &archive->timelines[i].present;
+
+		for (uint32_t j = 0; j < present->n; j++)
+		{
+			if (present->items[j].last < current && present->items[j].last + 1 > expected)
+				expected = present->items[j].last + 1;
+		}
+	}
+	return expected;
+}
+
 /* Is a segment on its way, complete or not, or in the archive under a name that recovery does not ask for? */
 static bool
 is_waiting(const Archive *archive, uint32_t timeline, uint64_t segment)
@@ -65,9 +87,12 @@ is_waiting(const Archive *archive, uint32_t timeline, uint64_t segment)
 	return i < archive->n_files && archive->files[i].timeline == timeline && archive->files[i].segment == segment;
 }
 
-/* Look for one segment that the server has finished and the archive does not have. */
+/*
+ * Look for one segment that the server has finished and the archive does not
+ * have.  "sure": the archive knows that it belongs to this timeline.
+ */
 static void
-compare_segment(Archive *archive, uint32_t timeline, uint64_t segment)
+compare_segment(Archive *archive, uint32_t timeline, uint64_t segment, bool sure)
 {
 	char	   *name = segment_name(archive, timeline, segment);
 	struct stat st;
@@ -78,7 +103,7 @@ compare_segment(Archive *archive, uint32_t timeline, uint64_t segment)
 		if (archive->behind_since == NO_TIME || st.st_mtime < archive->behind_since)
 			archive->behind_since = st.st_mtime;
 	}
-	else if (archive->server_wal < 0 || is_waiting(archive, timeline, segment))
+	else if (!sure || archive->server_wal < 0 || is_waiting(archive, timeline, segment))
 		archive->n_pending++;
 	else
 		add_to_ranges(&archive->lost, timeline, segment, segment);
@@ -90,8 +115,13 @@ static void
 compare_all(Archive *archive, uint32_t timeline, uint64_t current)
 {
 	const History *history = history_of(archive, timeline);
-	uint64_t	expected = first_expected(archive, history, current);
+	uint64_t	expected = first_expected(archive, history);
+	bool		sure = expected > 0;
 
+	if (!sure)
+		expected = first_unknown(archive, current);
+	if (expected == 0)
+		expected = current;
 	archive->n_pending = 0;
 	archive->lost.n = 0;
 	archive->behind_since = NO_TIME;
@@ -104,11 +134,11 @@ compare_all(Archive *archive, uint32_t timeline, uint64_t current)
 			if (segment < segment_of(archive, history->entries[i].end))
 				id = history->entries[i].timeline;
 		}
-		compare_segment(archive, id, segment);
+		compare_segment(archive, id, segment, sure);
 	}
 }
 
-/* The newest segment of the archive is the last that we know of when a segment is missing on the server. */
+/* When the newest file of the archive came */
 static int64_t
 newest_time(const Archive *archive)
 {

@@ -225,7 +225,7 @@ way_through(const Archive *archive, const History *history, uint32_t i, uint64_t
 }
 
 /* The oldest segment on the way to a timeline; UINT64_MAX if there is none. */
-static uint64_t
+uint64_t
 oldest_on_way(const Archive *archive, const History *history)
 {
 	uint64_t	oldest = UINT64_MAX;

@@ -24,6 +24,9 @@ const VoxKind voxanne_kind_wal_archive = {
 	.summary = "an archive of WAL: a directory, a server of Barman or a repository of pgBackRest",
 	.levels = levels,
 	.proofs = proofs,
+	.subject = "The WAL archive",
+	.aged = "behind the server",
+	.age_hint = "Read the server log for what archive_command said, or see whether what fetches WAL still runs.",
 	.arguments = wal_archive_arguments,
 };
 

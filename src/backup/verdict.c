@@ -169,15 +169,16 @@ judge_backup_age(Judgement *judgement, const VoxQuestion *question)
 	};
 	TimestampTz finished_at = judgement->verdict->finished_at;
 	int64		age = question->now - finished_at;
+	const VoxKind *kind = voxanne_kind(question->kind);
 	VoxSeverity severity;
 
-	if (TIMESTAMP_IS_NOBEGIN(finished_at))
+	if (TIMESTAMP_IS_NOBEGIN(finished_at) || kind == NULL)
 		return;
 	severity = voxanne_judge_age(age, question->max_age);
 	take_check(judgement, VOX_AGE_CHECK, results[severity],
-			   psprintf("The backup is %s old, %s the %s allowed.", voxanne_ago(age),
+			   psprintf("%s is %s %s, %s the %s allowed.", kind->subject, voxanne_ago(age), kind->aged,
 						severity == VOX_INFO ? "within" : "past", voxanne_ago(question->max_age)),
-			   severity == VOX_INFO ? NULL : "Find out why no newer backup was taken.", NULL);
+			   severity == VOX_INFO ? NULL : kind->age_hint, NULL);
 }
 
 /* Check min_size, ours as well: whatever is intact in a backup that is too small, not all is there. */
@@ -308,12 +309,15 @@ join_errors(const Judgement *judgement)
 static char *
 good_message(const VoxVerdict *verdict, const VoxQuestion *question)
 {
+	const VoxKind *kind = voxanne_kind(question->kind);
+
 	return psprintf("Backup %s is %s: %d checks passed%s%s.",
 					verdict->backup_id == NULL ? "(unnamed)" : verdict->backup_id,
 					verdict->proof == NULL ? "good" : verdict->proof, verdict->passed,
 					verdict->size_bytes < 0 ? "" : psprintf(", %s", voxanne_megabytes(verdict->size_bytes)),
 					TIMESTAMP_IS_NOBEGIN(verdict->finished_at) ? "" :
-					psprintf(", %s old", voxanne_ago(question->now - verdict->finished_at)));
+					psprintf(", %s %s", voxanne_ago(question->now - verdict->finished_at),
+							 kind == NULL ? "old" : kind->aged));
 }
 
 /* Place of a proof among those there are, the least first; -1 for NULL and for anything else. */

@@ -1,0 +1,133 @@
+# An archive of WAL as a backup target: both levels, by hand and by the worker; idle, behind, with a hole.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $dir = PostgreSQL::Test::Utils::tempdir_short;
+mkdir "$dir/$_" or die $! for 'archive', 'elsewhere';
+
+my $node = PostgreSQL::Test::Cluster->new('wal_archive');
+$node->init(allows_streaming => 1, extra => ['--wal-segsize=1']);
+$node->append_conf('postgresql.conf', <<"EOT");
+shared_preload_libraries = 'voxanne_ops'
+voxanne_ops.backup_directories = '$dir/archive'
+archive_mode = on
+archive_command = 'test ! -f $dir/broken && cp %p $dir/archive/%f'
+autovacuum = off
+wal_keep_size = '200MB'
+EOT
+$node->start;
+$node->safe_psql('postgres', 'CREATE EXTENSION voxanne_ops');
+$node->safe_psql('postgres', 'CREATE TABLE t (i int, filler text)');
+
+sub sql
+{
+	my ($query) = @_;
+	return $node->safe_psql('postgres', $query);
+}
+
+# Write segments and end the last one; its name.
+sub write_segments
+{
+	return sql("INSERT INTO t SELECT i, repeat('x', 700) FROM generate_series(1, 4000) i; SELECT pg_walfile_name(pg_switch_wal())");
+}
+
+sub await_archived
+{
+	my ($segment) = @_;
+	$node->poll_query_until('postgres', "SELECT EXISTS (SELECT FROM pg_ls_archive_statusdir() WHERE name = '$segment.done')")
+	  or die "$segment was not archived";
+	return;
+}
+
+# CALL it; what psql says, and the row: status, proof, first problem.
+sub verify
+{
+	my ($level) = @_;
+	my ($status, $out, $err) = $node->psql('postgres', "CALL verify_backup('archive', '$level')");
+	is($status, 0, "CALL verify_backup('archive', '$level')") or diag $err;
+	return sql("SELECT status, proof, error_details #>> '{0,check}' FROM backup_verification_log WHERE target = 'archive' ORDER BY verified_at DESC LIMIT 1");
+}
+
+sub details
+{
+	my ($path) = @_;
+	return sql("SELECT verification_details #>> '$path' FROM backup_verification_log WHERE target = 'archive' ORDER BY verified_at DESC LIMIT 1");
+}
+
+sub segments
+{
+	return sort grep { /^[0-9A-F]{24}$/ } slurp_dir("$dir/archive");
+}
+
+# Nothing is archived yet.
+sql("SELECT add_backup_target('archive', 'wal_archive', '$dir/archive', '{\"status_interval\": \"300 days\", \"verify_interval\": \"300 days\"}')");
+is((split /\|/, verify('status'))[0], 'failure', 'an empty archive');
+
+write_segments();
+$node->command_ok(['pg_basebackup', '--no-sync', '-c', 'fast', '-X', 'none', '-D', "$dir/base", '-d', $node->connstr('postgres')], 'pg_basebackup');
+write_segments();
+my $last = write_segments();
+await_archived($last);
+is(verify('status'), 'success|present|', 'status');
+is(details('{backup,id}'), $last, 'named by its newest segment');
+is(details('{backup,segments,found}'), scalar(segments()), 'all segments are found');
+is(verify('verify'), 'success|checksummed|', 'verify');
+like(sql("SELECT string_agg(c ->> 'detail', '') FROM backup_verification_log, jsonb_array_elements(verification_details -> 'checks') c WHERE target = 'archive' AND level = 'verify' AND c ->> 'check' = 'recovery_window'"),
+	qr/^Every moment can be recovered from \S+, the end of backup \S+, to \S+ on timeline 1, the last commit at \S+\.$/, 'the recovery window');
+is(sql("SELECT severity FROM backup_status() WHERE target = 'archive'"), 'info', 'backup_status() is content');
+
+# The worker does both levels.
+for my $level ('status', 'verify')
+{
+	sql("SELECT request_verification('archive', '$level')");
+	sql('CALL await_verification()');
+	is(sql("SELECT count(*) > 1 FROM backup_verification_log WHERE target = 'archive' AND level = '$level' AND status = 'success'"), 't', "the worker verifies at level $level");
+}
+
+# An idle server finishes no segment: whatever the age of the newest one, the archive is current.
+utime 1, time - 100 * 86400, "$dir/archive/$_" for segments();
+is(verify('status'), 'success|present|', 'an idle server is not accused');
+like(sql("SELECT age FROM backup_status() WHERE target = 'archive'"), qr/^00:0/, 'and its archive is not old');
+
+# Archiving stops: first it waits, then it is too long.
+append_to_file("$dir/broken", '');
+my $waiting = write_segments();
+is(verify('status'), 'success|present|', 'behind since a moment ago');
+my ($first) = grep { !-e "$dir/archive/$_" && $_ le $waiting } sort grep { /^[0-9A-F]{24}$/ } slurp_dir($node->data_dir . '/pg_wal');
+utime 1, time - 30 * 3600, $node->data_dir . "/pg_wal/$first" or die $!;
+is(verify('status'), 'warning|present|backup_age', 'behind since yesterday');
+like(sql("SELECT error_details #>> '{0,detail}' FROM backup_verification_log WHERE target = 'archive' ORDER BY verified_at DESC LIMIT 1"), qr/^The WAL archive is 30 h behind the server, past the 24 h allowed\.$/, 'in words');
+unlink "$dir/broken" or die $!;
+$node->reload;
+await_archived($waiting);
+is(verify('status'), 'success|present|', 'it has caught up');
+
+# A hole behind the newest backup is a failure; with a new backup a warning, as the old one gets no further.
+my @segments = segments();
+rename "$dir/archive/$segments[-2]", "$dir/elsewhere/$segments[-2]" or die $!;
+is(verify('status'), 'failure|listed|wal_continuity', 'a hole');
+like(sql("SELECT severity, detail FROM backup_status() WHERE target = 'archive'"), qr/^critical\|Recovery from the newest usable backup, \S+, ends at \S+: segment $segments[-2] is missing or damaged\./, 'in backup_status()');
+$node->command_ok(['pg_basebackup', '--no-sync', '-c', 'fast', '-X', 'none', '-D', "$dir/base2", '-d', $node->connstr('postgres')], 'a new backup');
+await_archived(write_segments());
+is(verify('status'), 'warning|present|wal_continuity', 'after a new backup');
+rename "$dir/elsewhere/$segments[-2]", "$dir/archive/$segments[-2]" or die $!;
+is(verify('status'), 'success|present|', 'when it is back');
+
+# Damage inside a segment: level verify finds it.
+open my $file, '+<:raw', "$dir/archive/$segments[-3]" or die $!;
+seek $file, 100000, 0;
+read $file, my $byte, 1;
+seek $file, 100000, 0;
+print $file $byte ^ "\1";
+close $file or die $!;
+is(verify('status'), 'success|present|', 'a flipped bit: not seen at level status');
+is((split /\|/, verify('verify'))[0], 'failure', 'but at level verify');
+
+# Where it may not lie.
+my ($status, $out, $err) = $node->psql('postgres', "SELECT add_backup_target('other', 'wal_archive', '$dir/elsewhere')");
+like($err, qr/backup_directories/, 'outside of the allowed directories');
+$node->stop;
+done_testing();
