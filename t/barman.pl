@@ -127,7 +127,7 @@ is(with($document, 'failed'), '', 'nothing is lost') or diag explain $document->
 # Damage
 for my $damage (
 	['a segment is missing', sub { unlink $files[-2] }, 'status', 'wal_continuity', 'recovery_window'],
-	['a compressed segment is cut', sub { truncate $files[-1], (-s $files[-1]) / 2 }, 'verify', 'segment_headers wal_continuity', 'recovery_window'],
+	['a compressed segment is cut', sub { truncate $files[-1], (-s $files[-1]) / 2; utime 1, time - 7200, $files[-1] }, 'verify', 'segment_headers wal_continuity', 'recovery_window'],
 	['backup.info makes no sense', sub { system('sed', '-i', 's/^begin_xlog=.*/begin_xlog=x/', glob("$home/base/*/backup.info"), glob("$home/meta/*-backup.info")) }, 'status', '', 'backup_lists'])
 {
 	my ($name, $inflict, $level, $failed, $warned) = @$damage;

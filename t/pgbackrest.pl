@@ -140,11 +140,12 @@ sub edit
 	close $out or die $!;
 	return;
 }
-damaged('the end of a segment, after its last record', sub { my @plain = grep { /-[0-9a-f]{40}$/ } sort glob "$_[0]/*/*"; edit($plain[-1], sub { substr($_, -1) = 'x' }) }, 'verify', 'segment_checksums wal_continuity', 'recovery_window');
-damaged('a checksum in a name', sub { my $file = one($_[0], '\.lz4$'); my $to = $file =~ s/-[0-9a-f](?=[0-9a-f]{39})/'-' . ($& eq '-0' ? '1' : '0')/er; rename $file, $to }, 'verify', 'segment_checksums wal_continuity', 'recovery_window');
-damaged('a compressed segment is cut', sub { my $file = one($_[0], '\.zst$'); chmod 0600, $file; truncate $file, (-s $file) / 2 }, 'verify', 'segment_headers wal_continuity', 'recovery_window');
+damaged('the end of a segment, after its last record', sub { my @plain = grep { /-[0-9a-f]{40}$/ } sort glob "$_[0]/*/*"; edit($plain[-1], sub { substr($_, -1) = 'x' }) }, 'verify', 'segment_checksums', 'wal_continuity');
+damaged('a checksum in a name', sub { my $file = one($_[0], '\.lz4$'); my $to = $file =~ s/-[0-9a-f](?=[0-9a-f]{39})/'-' . ($& eq '-0' ? '1' : '0')/er; rename $file, $to }, 'verify', 'segment_checksums', 'wal_continuity');
+damaged('a compressed segment is cut', sub { my $file = one($_[0], '\.zst$'); chmod 0600, $file; truncate $file, (-s $file) / 2 }, 'verify', 'segment_headers', 'wal_continuity');
 damaged('a flipped bit in a compressed one', sub { edit(one($_[0], '\.gz$'), sub { substr($_, length($_) - 6, 1) ^= "\1" }) }, 'verify', 'segment_headers', '');
-damaged('a segment is missing', sub { unlink one($_[0], '\.lz4$') }, 'status', 'wal_continuity', 'recovery_window');
+damaged('a segment is missing that the older backup needs', sub { unlink one($_[0], '\.lz4$') }, 'status', '', 'wal_continuity');
+damaged('a segment is missing that the newest backup needs', sub { unlink((sort glob "$_[0]/*/*-*")[-2]) }, 'status', 'wal_continuity', 'recovery_window');
 damaged('a segment is there twice, with different contents', sub { my $file = one($_[0], '\.lz4$'); my $to = $file =~ s/-[0-9a-f](?=[0-9a-f]{39})/'-' . ($& eq '-0' ? '1' : '0')/er; system('cp', $file, $to) }, 'status', 'segment_copies', '');
 damaged('backup.info is damaged', sub { edit("$dir/bad/backup/scratch/backup.info", sub { s/"backup-lsn-start":"/$&x/g or die }) }, 'status', '', 'backup_lists');
 damaged('backup.info is no longer there', sub { unlink "$dir/bad/backup/scratch/backup.info" }, 'status', '', 'backup_lists');

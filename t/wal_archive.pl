@@ -73,7 +73,7 @@ my $last = write_segments();
 await_archived($last);
 is(verify('status'), 'success|present|', 'status');
 is(details('{backup,id}'), $last, 'named by its newest segment');
-is(details('{backup,segments,found}'), scalar(segments()), 'all segments are found');
+is(details('{backup,segments,found}'), scalar(my @found = segments()), 'all segments are found');
 is(verify('verify'), 'success|checksummed|', 'verify');
 like(sql("SELECT string_agg(c ->> 'detail', '') FROM backup_verification_log, jsonb_array_elements(verification_details -> 'checks') c WHERE target = 'archive' AND level = 'verify' AND c ->> 'check' = 'recovery_window'"),
 	qr/^Every moment can be recovered from \S+, the end of backup \S+, to \S+ on timeline 1, the last commit at \S+\.$/, 'the recovery window');

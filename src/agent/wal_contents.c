@@ -151,6 +151,8 @@ verify_segment(Shared *shared, Wal *wal, SegmentFile *file)
 		state = place->own.state;
 		problem = xstrdup(place->own.problem);
 	}
+	if (state == SEGMENT_BAD && place->own.method != COMPRESSION_NONE && may_be_written(shared->archive, file))
+		state = SEGMENT_WAITING;
 	contents->read = state == SEGMENT_PRESENT;
 	contents->crc = place->own.crc;
 	file->contents = contents;

@@ -131,18 +131,35 @@ note_segment(HeaderChecks *checks, Archive *archive, SegmentFile *file, SegmentS
 }
 
 /*
+ * Is it the newest of its timeline, and of just now, so that whoever brings it
+ * may not be done?
+ */
+bool
+may_be_written(const Archive *archive, const SegmentFile *file)
+{
+	for (const SegmentFile *next = file + 1; next < archive->files + archive->n_files; next++)
+	{
+		if (next->timeline != file->timeline)
+			break;
+		if (next->segment > file->segment)
+			return false;
+	}
+	return archive->now - file->mtime < STILL_WRITTEN;
+}
+
+/*
  * A plain file must have the size of a segment.  One of another size may be
  * compressed without a name that tells, or be still written.
  */
 static void
-check_size(HeaderChecks *checks, Archive *archive, SegmentFile *file, bool newest)
+check_size(HeaderChecks *checks, Archive *archive, SegmentFile *file)
 {
 	SegmentReader reader = {0};
 
 	if (file->state != SEGMENT_PRESENT || (file->compression != COMPRESSION_NONE && file->size > 0) ||
 		file->size == archive->segment_size || (file->partial && file->size < archive->segment_size && file->size > 0))
 		return;
-	if (newest && file->size < archive->segment_size && archive->now - file->mtime < STILL_WRITTEN)
+	if (file->size < archive->segment_size && may_be_written(archive, file))
 	{
 		file->state = SEGMENT_WAITING;
 		return;
@@ -165,13 +182,7 @@ void
 check_sizes(HeaderChecks *checks, Archive *archive)
 {
 	for (uint32_t i = 0; i < archive->n_files; i++)
-	{
-		SegmentFile *file = &archive->files[i];
-		bool		newest = i + 1 == archive->n_files || archive->files[i + 1].timeline != file->timeline ||
-			(archive->files[i + 1].segment == file->segment && i + 2 >= archive->n_files);
-
-		check_size(checks, archive, file, newest);
-	}
+		check_size(checks, archive, &archive->files[i]);
 }
 
 /* Look at a file's header. */
@@ -193,6 +204,8 @@ check_header(HeaderChecks *checks, Archive *archive, Wal *wal, SegmentFile *file
 		state = place->own.state;
 		problem = xstrdup(place->own.problem);
 	}
+	if (state == SEGMENT_BAD && place->own.method != COMPRESSION_NONE && may_be_written(archive, file))
+		state = SEGMENT_WAITING;
 	if (state != SEGMENT_PRESENT)
 		note_segment(checks, archive, file, state, problem);
 	checks->n_looked++;

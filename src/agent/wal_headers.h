@@ -19,6 +19,7 @@ typedef struct HeaderChecks
 
 extern void note_segment(HeaderChecks *checks, Archive *archive, SegmentFile *file, SegmentState state,
 						 const char *problem);
+extern bool may_be_written(const Archive *archive, const SegmentFile *file);
 extern void check_sizes(HeaderChecks *checks, Archive *archive);
 extern void check_end_headers(HeaderChecks *checks, Archive *archive);
 extern void conclude_headers(HeaderChecks *checks, const Archive *archive, bool all);
