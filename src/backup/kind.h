@@ -37,10 +37,10 @@ typedef struct VoxKind
 
 	/* Why a backup of this kind may not lie there; see location.c. */
 	char	   *(*location_problem) (const char *location, const char **hint);
-	const char *subject;		/* what it is, to begin a sentence: "The
+	const char *subject;		/* what it is, to begin a sentence; NULL: "The
 								 * backup" ... */
-	const char *aged;			/* ... "is 3 h old" */
-	const char *age_hint;		/* what to do if that is too much */
+	const char *aged;			/* ... "is 3 h ..."; NULL: "old" */
+	const char *age_hint;		/* what to do if that is too much, or NULL */
 
 	/*
 	 * Arguments for voxanne_agent besides those of every call,

@@ -20,9 +20,6 @@ const VoxKind voxanne_kind_basebackup = {
 	.command = "verify-backup",
 	.options = options,
 	.location_problem = voxanne_location_problem,
-	.subject = "The backup",
-	.aged = "old",
-	.age_hint = "Find out why no newer backup was taken.",
 	.arguments = basebackup_arguments,
 };
 

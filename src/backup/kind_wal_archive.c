@@ -18,12 +18,16 @@ static const char *const *wal_archive_arguments(const VoxVerification *verificat
 
 static const char *const levels[] = {"status", "verify", NULL};
 static const char *const proofs[] = {"present", "checksummed"};
+static const char *const options[] = {NULL};
 
 const VoxKind voxanne_kind_wal_archive = {
 	.name = "wal_archive",
 	.summary = "an archive of WAL: a directory, a server of Barman or a repository of pgBackRest",
 	.levels = levels,
 	.proofs = proofs,
+	.command = "verify-wal",
+	.options = options,
+	.location_problem = voxanne_location_problem,
 	.subject = "The WAL archive",
 	.aged = "behind the server",
 	.age_hint = "Read the server log for what archive_command said, or see whether what fetches WAL still runs.",

@@ -31,6 +31,7 @@ static void judge_backup_age(Judgement *judgement, const VoxQuestion *question);
 static void judge_min_size(Judgement *judgement, const VoxQuestion *question);
 static void judge_size_change(Judgement *judgement, const VoxQuestion *question);
 static const char *claimed_proof(JsonbContainer *document, const char *most);
+static const char *aged(const VoxKind *kind);
 static void read_backup(VoxVerdict *verdict, JsonbContainer *backup);
 static void take_check(Judgement *judgement, const char *name, const char *result,
 					   const char *detail, const char *hint, JsonbContainer *check);
@@ -160,6 +161,13 @@ judge_checks(Judgement *judgement, JsonbContainer *checks)
 	}
 }
 
+/* What a backup of the kind gets with time; the kind may be NULL, unknown. */
+static const char *
+aged(const VoxKind *kind)
+{
+	return kind == NULL || kind->aged == NULL ? "old" : kind->aged;
+}
+
 /* Check backup_age, which is ours: the agent does not know what is too old. */
 static void
 judge_backup_age(Judgement *judgement, const VoxQuestion *question)
@@ -172,13 +180,16 @@ judge_backup_age(Judgement *judgement, const VoxQuestion *question)
 	const VoxKind *kind = voxanne_kind(question->kind);
 	VoxSeverity severity;
 
-	if (TIMESTAMP_IS_NOBEGIN(finished_at) || kind == NULL)
+	if (TIMESTAMP_IS_NOBEGIN(finished_at))
 		return;
 	severity = voxanne_judge_age(age, question->max_age);
 	take_check(judgement, VOX_AGE_CHECK, results[severity],
-			   psprintf("%s is %s %s, %s the %s allowed.", kind->subject, voxanne_ago(age), kind->aged,
+			   psprintf("%s is %s %s, %s the %s allowed.",
+						kind == NULL || kind->subject == NULL ? "The backup" : kind->subject,
+						voxanne_ago(age), aged(kind),
 						severity == VOX_INFO ? "within" : "past", voxanne_ago(question->max_age)),
-			   severity == VOX_INFO ? NULL : kind->age_hint, NULL);
+			   severity == VOX_INFO ? NULL : kind != NULL && kind->age_hint != NULL ? kind->age_hint :
+			   "Find out why no newer backup was taken.", NULL);
 }
 
 /* Check min_size, ours as well: whatever is intact in a backup that is too small, not all is there. */
@@ -309,15 +320,13 @@ join_errors(const Judgement *judgement)
 static char *
 good_message(const VoxVerdict *verdict, const VoxQuestion *question)
 {
-	const VoxKind *kind = voxanne_kind(question->kind);
-
 	return psprintf("Backup %s is %s: %d checks passed%s%s.",
 					verdict->backup_id == NULL ? "(unnamed)" : verdict->backup_id,
 					verdict->proof == NULL ? "good" : verdict->proof, verdict->passed,
 					verdict->size_bytes < 0 ? "" : psprintf(", %s", voxanne_megabytes(verdict->size_bytes)),
 					TIMESTAMP_IS_NOBEGIN(verdict->finished_at) ? "" :
 					psprintf(", %s %s", voxanne_ago(question->now - verdict->finished_at),
-							 kind == NULL ? "old" : kind->aged));
+							 aged(voxanne_kind(question->kind))));
 }
 
 /* Place of a proof among those there are, the least first; -1 for NULL and for anything else. */

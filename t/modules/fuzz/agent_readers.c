@@ -261,7 +261,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const DumpFormat *const formats[] = {&custom_format, &tar_format, &plain_format};
 	static int	fd = -1;
-	char	   *text;
+	char	   *str;
 
 	if (fd < 0)
 	{
@@ -279,14 +279,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
 		fuzz_dump(fd, formats[i], size);
 	fuzz_tar(fd);
-	text = malloc(size + 1);
-
-	memcpy(text, data, size);
-	text[size] = '\0';
-
-	fuzz_history(text);
-	fuzz_wal_name(text);
-	fuzz_backup_history(text);
-	free(text);
+	str = malloc(size + 1);
+	memcpy(str, data, size);
+	str[size] = '\0';
+	fuzz_history(str);
+	fuzz_wal_name(str);
+	fuzz_backup_history(str);
+	free(str);
 	return 0;
 }
