@@ -139,6 +139,8 @@ typedef struct SharedSide
 	SideKind	kind;
 	int			question;		/* UNIQUE, OVERLAP, CHILD; else -1 */
 	int			parent;			/* CHILD: its PARENT side */
+	int			leader;			/* CHILD: another one, whose hits are hits of
+								 * this one; -1: none */
 	int			step;			/* in which its table is scanned */
 	int			last_step;		/* PARENT: after which its sets go */
 	VoxScanKey	key;
@@ -362,6 +364,7 @@ typedef struct Prober Prober;
 extern Prober *voxanne_probe_open(Keyscan *run, SharedSide *child);
 extern void voxanne_probe(Prober *prober, const uint64 *words, uint64 hash, RowId row);
 extern void voxanne_probe_miss(Prober *prober, RowId row);
+extern void voxanne_probe_follow(Prober *prober, Prober *leader);
 extern void voxanne_probe_close(Prober *prober);
 
 /* in keyscan_value.c */

@@ -28,11 +28,13 @@ struct Prober
 	uint64		hash[BATCH];
 	RowId		row[BATCH];
 	uint64		key[BATCH][KEY_MAX_WORDS];
+	List	   *followers;		/* Prober *: see voxanne_probe_follow() */
 	Lot			lot;
 };
 
 static void set_add(uint64 *slots, KeySet *set, const uint64 *key, uint64 hash, int words);
 static void probe_batch(Prober *prober);
+static void miss(Prober *prober, RowId row);
 
 /* Is the key all zeros, which marks a free slot? */
 static inline bool
@@ -186,6 +188,26 @@ voxanne_probe_miss(Prober *prober, RowId row)
 	lot_add(&prober->lot, row);
 }
 
+/*
+ * From now on rows that the leader misses are misses here, too: of what the
+ * leader looks up nothing else can be one.  The leader is to be closed first.
+ */
+void
+voxanne_probe_follow(Prober *prober, Prober *leader)
+{
+	leader->followers = lappend(leader->followers, prober);
+}
+
+static void
+miss(Prober *prober, RowId row)
+{
+	ListCell   *lc;
+
+	lot_add(&prober->lot, row);
+	foreach(lc, prober->followers)
+		lot_add(&((Prober *) lfirst(lc))->lot, row);
+}
+
 static bool
 is_member(Prober *prober, uint64 hash, const uint64 *key)
 {
@@ -222,7 +244,7 @@ probe_batch(Prober *prober)
 	}
 	for (int i = 0; i < prober->waiting; i++)
 		if (!is_member(prober, prober->hash[i], prober->key[i]))
-			lot_add(&prober->lot, prober->row[i]);
+			miss(prober, prober->row[i]);
 	prober->waiting = 0;
 }
 

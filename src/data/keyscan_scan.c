@@ -32,6 +32,8 @@ typedef struct Emitter
 	StoreWriter *writer;		/* all but CHILD */
 	Prober	   *prober;			/* CHILD, carried */
 	ValueSide  *values;			/* PARENT and CHILD that are compared by value */
+	struct Emitter *leader;		/* CHILD: that of side->leader, or NULL */
+	bool		probed;			/* CHILD: the present row was looked up */
 	uint64		checked;
 
 	/* of the present leaf */
@@ -44,6 +46,7 @@ typedef struct Emitter
 } Emitter;
 
 static int	open_emitters(Keyscan *run, Emitter *emitters);
+static bool open_emitter(Keyscan *run, SharedSide *side, Emitter *emitter);
 static AttrNumber point_at_leaf(Emitter *emitter, Oid leaf);
 static void want_columns(const Emitter *emitter, RowReader *rows);
 static void scan_leaf(Keyscan *run, const SharedLeaf *leaf, Emitter *emitters, int count);
@@ -74,36 +77,55 @@ voxanne_scan_step(Keyscan *run)
 	pfree(emitters);
 }
 
-/* A child whose parent's keys did not fit in memory cannot be answered here. */
+/* Leaders come before those that follow them. */
 static int
 open_emitters(Keyscan *run, Emitter *emitters)
 {
 	int			count = 0;
 
 	for (int i = 0; i < run->shared->nsides; i++)
+		if (run->sides[i].leader < 0)
+			count += open_emitter(run, &run->sides[i], &emitters[count]);
+	for (int i = 0; i < run->shared->nsides; i++)
 	{
-		SharedSide *side = &run->sides[i];
 		Emitter    *emitter = &emitters[count];
 
-		if (side->step != run->step)
+		if (run->sides[i].leader < 0 || !open_emitter(run, &run->sides[i], emitter))
 			continue;
-		if (side->kind == SIDE_CHILD &&
-			pg_atomic_read_u32(&run->sides[side->parent].overflow) != 0)
-		{
-			pg_atomic_write_u32(&side->overflow, 1);
-			continue;
-		}
-		emitter->side = side;
-		emitter->question = side->kind == SIDE_PARENT ? NULL : &run->questions[side->question];
-		if (side->by_value)
-			emitter->values = voxanne_value_open(run, side);
-		else if (side->kind == SIDE_CHILD)
-			emitter->prober = voxanne_probe_open(run, side);
-		if (side->kind != SIDE_CHILD)
-			emitter->writer = voxanne_entries_open(run, side);
+		for (int j = 0; j < count; j++)
+			if (emitters[j].side == &run->sides[run->sides[i].leader])
+				emitter->leader = &emitters[j];
+		if (emitter->leader != NULL)
+			voxanne_probe_follow(emitter->prober, emitter->leader->prober);
 		count++;
 	}
 	return count;
+}
+
+/*
+ * False if the side has nothing to do with the step, or is a child whose
+ * parent's keys did not fit in memory, which cannot be answered here.
+ */
+static bool
+open_emitter(Keyscan *run, SharedSide *side, Emitter *emitter)
+{
+	if (side->step != run->step)
+		return false;
+	if (side->kind == SIDE_CHILD &&
+		pg_atomic_read_u32(&run->sides[side->parent].overflow) != 0)
+	{
+		pg_atomic_write_u32(&side->overflow, 1);
+		return false;
+	}
+	emitter->side = side;
+	emitter->question = side->kind == SIDE_PARENT ? NULL : &run->questions[side->question];
+	if (side->by_value)
+		emitter->values = voxanne_value_open(run, side);
+	else if (side->kind == SIDE_CHILD)
+		emitter->prober = voxanne_probe_open(run, side);
+	if (side->kind != SIDE_CHILD)
+		emitter->writer = voxanne_entries_open(run, side);
+	return true;
 }
 
 /* Find an emitter's columns in a leaf; returns the last of them. */
@@ -327,6 +349,7 @@ emit(Emitter *emitter, const VoxRow *row, RowId id)
 	uint64		words[KEY_MAX_WORDS];
 	uint64		hash;
 
+	emitter->probed = false;
 	if (is_skipped(emitter, row))
 		return;
 	if (side->kind == SIDE_CHILD)
@@ -388,6 +411,11 @@ emit_child(Emitter *emitter, const VoxRow *row, RowId id)
 	uint64		hash;
 	KeyResult	result;
 
+	if (emitter->leader != NULL && emitter->leader->probed)
+	{
+		emitter->checked++;
+		return;
+	}
 	if (emitter->values != NULL)
 	{
 		emitter->checked += voxanne_value_probe(emitter->values, row, id, emitter->question->match_full);
@@ -401,10 +429,11 @@ emit_child(Emitter *emitter, const VoxRow *row, RowId id)
 		return;
 	}
 	emitter->checked++;
-	if (result == KEY_UNDECIDED)
-		voxanne_probe_miss(emitter->prober, id);
-	else
+	emitter->probed = result == KEY_READ;
+	if (emitter->probed)
 		voxanne_probe(emitter->prober, words, hash, id);
+	else
+		voxanne_probe_miss(emitter->prober, id);
 }
 
 static void
