@@ -214,6 +214,33 @@ sub orphans_round
 	return;
 }
 
+# A table that refers to itself, some of its rows soft-deleted.
+sub tree_round
+{
+	my ($round) = @_;
+	my $key   = pick(grep { $_->[0] !~ /^(boolean|mood)$/ } @types);
+	my $range = pick(20, 200, 900);
+	my $name  = "round $round, a tree of $key->[0]";
+
+	$node->safe_psql('postgres', "SELECT setseed(" . ($round / 1000) . ");
+		DROP TABLE IF EXISTS child, parent CASCADE;
+		CREATE TABLE child (id int PRIMARY KEY, k0 $key->[0] UNIQUE, up0 $key->[0], deleted_at timestamptz);
+		INSERT INTO child SELECT n, " . value($key, 'n', 0) . ", " . value($key, "random() * $range * 1.2", 1) . ", CASE WHEN random() < 0.2 THEN now() END
+			FROM generate_series(1, $range) AS n WHERE n % 5 <> 1 ON CONFLICT DO NOTHING;
+		ALTER TABLE child ADD CONSTRAINT fk FOREIGN KEY (up0) REFERENCES child (k0) NOT VALID;");
+	agree($name, '',
+		"SELECT kind, orphans, checked, sample, key FROM find_orphans('child', inferred => false, max_rows => 30)",
+		{
+			got   => sub {
+				my %n = map { (split /\|/)[ 0, 1 ] } split /\n(?=(?:orphan|soft_orphan)\|)/, $_[0];
+				return join '|', map { $n{$_} || 0 } qw(orphan soft_orphan);
+			},
+			query => "SELECT count(*) FILTER (WHERE c.up0 IS DISTINCT FROM NULL AND NOT EXISTS (SELECT FROM child AS p WHERE p.k0 = c.up0)),
+				count(*) FILTER (WHERE c.deleted_at IS NULL AND EXISTS (SELECT FROM child AS p WHERE p.k0 = c.up0 AND p.deleted_at IS NOT NULL)) FROM child AS c"
+		});
+	return;
+}
+
 sub bookings_round
 {
 	my ($round) = @_;
@@ -258,6 +285,7 @@ for my $round (1 .. $rounds)
 {
 	duplicates_round($round);
 	orphans_round($round);
+	tree_round($round);
 	bookings_round($round) if $round % 3 == 0;
 }
 $node->stop;

@@ -15,7 +15,8 @@ typedef enum VoxScanKind
 	VOX_SCAN_UNIQUE,			/* rows that share their key with another row */
 	VOX_SCAN_OVERLAP,			/* rows whose time meets that of another row
 								 * with the same key */
-	VOX_SCAN_REFERENCE			/* rows whose key no row of the parent has */
+	VOX_SCAN_REFERENCE			/* rows whose key no row of the parent has, or
+								 * any has */
 } VoxScanKind;
 
 /* How a column becomes part of a key. */
@@ -59,6 +60,7 @@ typedef struct VoxScanKey
 	VoxScanColumn cols[INDEX_MAX_KEYS];
 	int			nskips;			/* rows passed over */
 	VoxScanSkip skips[VOX_MAX_SKIPS];
+	bool		only_skipped;	/* rather all others are passed over */
 } VoxScanKey;
 
 /* A row: table (a leaf of the key's relation) and place. */
@@ -79,6 +81,8 @@ typedef struct VoxScanQuestion
 											 * uuid */
 	bool		match_full;		/* reference: a key that is null in part is a
 								 * miss */
+	bool		hits;			/* reference: which rows have a parent rather
+								 * than which have none */
 	AttrNumber	start;			/* overlap: a column with time zone */
 	AttrNumber	end;			/* overlap: another one, or 0 */
 	AttrNumber	minutes;		/* overlap: an integer column, or 0 */

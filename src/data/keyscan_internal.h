@@ -8,7 +8,9 @@
  *	UNIQUE	 an entry (row, hash); entries with equal hashes become candidates
  *	OVERLAP  an entry (row, hash, range); ranges that meet become candidates
  *	PARENT	 its whole key, put into the set that CHILD sides look up
- *	CHILD	 a look-up; a miss becomes a candidate.  Nothing is kept
+ *	CHILD	 a look-up; a miss (or a hit, where that is asked) becomes a candidate.
+ *			 Nothing is kept but in a table that references itself: there it
+ *			 is an entry (row, hash, key), looked up once the parent's set is built
  *
  * Entries are partitioned by the top bits of the hash as they come, so that
  * matching works on one partition at a time, in cache.
@@ -145,6 +147,8 @@ typedef struct SharedSide
 	int			last_step;		/* PARENT: after which its sets go */
 	VoxScanKey	key;
 	int			words;			/* PARENT, CHILD: width of the carried key */
+	bool		stored;			/* CHILD: looked up when the table has been
+								 * scanned, whose own keys are the parents */
 	bool		by_value;		/* PARENT, CHILD: not carried, words is 0 */
 	ValuePlan	values;			/* by_value */
 	pg_atomic_uint64 kept;		/* by_value, PARENT: dsa_pointer of the first
@@ -366,6 +370,7 @@ extern void voxanne_probe(Prober *prober, const uint64 *words, uint64 hash, RowI
 extern void voxanne_probe_miss(Prober *prober, RowId row);
 extern void voxanne_probe_follow(Prober *prober, Prober *leader);
 extern void voxanne_probe_close(Prober *prober);
+extern void voxanne_probe_stored(Keyscan *run, SharedSide *child, int partition);
 
 /* in keyscan_value.c */
 typedef struct ValueSide ValueSide;

@@ -20,6 +20,7 @@
 #define BUCKET_ENTRIES 4
 
 static void match_partition(Keyscan *run, SharedSide *side, int partition, Lot *lot);
+static void match_stored(Keyscan *run, SharedSide *parent, int partition);
 static bool fits(const Keyscan *run, uint64 bytes);
 static void match_unique(Keyscan *run, SharedSide *side, int partition, Lot *lot);
 static void match_overlap(Keyscan *run, SharedSide *side, int partition, Lot *lot);
@@ -60,13 +61,34 @@ match_partition(Keyscan *run, SharedSide *side, int partition, Lot *lot)
 	if (side->kind == SIDE_PARENT && side->by_value)
 		voxanne_value_build(run, side, partition);
 	else if (side->kind == SIDE_PARENT)
+	{
 		voxanne_build_set(run, side, partition);
+		match_stored(run, side, partition);
+	}
 	else if (voxanne_entries_count(run, side, partition) < 2)
 		return;
 	else if (side->kind == SIDE_UNIQUE)
 		match_unique(run, side, partition, lot);
 	else
 		match_overlap(run, side, partition, lot);
+}
+
+/* Look up what the table that a parent's keys come from has kept of its own references. */
+static void
+match_stored(Keyscan *run, SharedSide *parent, int partition)
+{
+	for (int i = 0; i < run->shared->nsides; i++)
+	{
+		SharedSide *child = &run->sides[i];
+
+		if (!child->stored || &run->sides[child->parent] != parent)
+			continue;
+		if (pg_atomic_read_u32(&parent->overflow) != 0)
+			pg_atomic_write_u32(&child->overflow, 1);
+		else
+			voxanne_probe_stored(run, child, partition);
+		voxanne_entries_forget(run, child, partition);
+	}
 }
 
 /*

@@ -48,6 +48,7 @@ static int	add_side(KeyscanPlan *plan, const SharedSide *start, const VoxScanKey
 static void choose_leaders(KeyscanPlan *plan);
 static bool leads(const KeyscanPlan *plan, int side);
 static bool implies(const KeyscanPlan *plan, const SharedSide *strong, const SharedSide *weak);
+static bool can_follow(const KeyscanPlan *plan, const SharedSide *side);
 static bool same_column(const VoxScanColumn *a, const VoxScanColumn *b);
 static bool skips_all_of(const VoxScanKey *key, const VoxScanKey *other);
 static bool same_key(const VoxScanKey *a, const VoxScanKey *b);
@@ -136,6 +137,8 @@ add_reference(KeyscanPlan *plan, VoxScanQuestion *question)
 			child.parent = i;
 	if (child.parent < 0)
 		child.parent = add_side(plan, &parent, &question->parent, -1);
+	child.stored = !child.by_value && question->key.relid == question->parent.relid &&
+		question->key.only == question->parent.only;
 	add_side(plan, &child, &question->key, question - plan->questions);
 	return NULL;
 }
@@ -216,7 +219,7 @@ implies(const KeyscanPlan *plan, const SharedSide *strong, const SharedSide *wea
 {
 	const VoxScanKey *parents[2];
 
-	if (strong->kind != SIDE_CHILD || weak->kind != SIDE_CHILD || strong->by_value || weak->by_value)
+	if (!can_follow(plan, strong) || !can_follow(plan, weak))
 		return false;
 	parents[0] = &plan->sides[strong->parent].key;
 	parents[1] = &plan->sides[weak->parent].key;
@@ -234,6 +237,14 @@ implies(const KeyscanPlan *plan, const SharedSide *strong, const SharedSide *wea
 			return false;
 	}
 	return skips_all_of(&strong->key, &weak->key) && skips_all_of(parents[0], parents[1]);
+}
+
+/* Does a side look keys up while it is scanned, and report misses? */
+static bool
+can_follow(const KeyscanPlan *plan, const SharedSide *side)
+{
+	return side->kind == SIDE_CHILD && !side->by_value && !side->stored &&
+		!plan->questions[side->question].hits;
 }
 
 static bool
@@ -272,7 +283,7 @@ same_key(const VoxScanKey *a, const VoxScanKey *b)
 	for (int i = 0; i < a->ncols; i++)
 		if (!same_column(&a->cols[i], &b->cols[i]))
 			return false;
-	if (a->nskips != b->nskips)
+	if (a->nskips != b->nskips || a->only_skipped != b->only_skipped)
 		return false;
 	for (int i = 0; i < a->nskips; i++)
 		if (!same_skip(&a->skips[i], &b->skips[i]))
@@ -377,7 +388,8 @@ measure_table(KeyscanPlan *plan, PlanTable *table)
 /*
  * Order the passes, the smallest table first: a table's sides once all parents
  * that its references look up are built.  Where references form a circle, or a
- * table references itself, one table gets an extra pass for its keys alone.
+ * table references itself by value, one table gets an extra pass for its keys
+ * alone.
  */
 static void
 plan_steps(KeyscanPlan *plan, List *tables)
@@ -400,6 +412,7 @@ plan_steps(KeyscanPlan *plan, List *tables)
 			SharedSide *parent = &plan->sides[plan->sides[i].parent];
 
 			parent->last_step = Max(parent->last_step, plan->sides[i].step);
+			plan->sides[i].stored &= parent->step == plan->sides[i].step;
 		}
 }
 
@@ -430,7 +443,7 @@ is_ready(KeyscanPlan *plan, const PlanTable *table)
 	{
 		const SharedSide *side = &plan->sides[lfirst_int(lc)];
 
-		if (side->kind == SIDE_CHILD && plan->sides[side->parent].step < 0)
+		if (side->kind == SIDE_CHILD && !side->stored && plan->sides[side->parent].step < 0)
 			return false;
 	}
 	return true;
@@ -533,7 +546,7 @@ entry_size(const SharedSide *side)
 		case SIDE_PARENT:
 			return (1 + (side->by_value ? 1 : side->words)) * sizeof(uint64);
 		case SIDE_CHILD:
-			return 0;
+			return side->stored ? (2 + side->words) * sizeof(uint64) : 0;
 	}
 	pg_unreachable();
 }
@@ -550,10 +563,13 @@ partition_bits(const KeyscanPlan *plan, int side, uint64 memory_limit)
 	int			sharing = 0;
 	int			bits = 0;
 
+	if (plan->sides[side].stored)
+		return plan->sides[plan->sides[side].parent].partition_bits;
 	if (plan->sides[side].kind == SIDE_CHILD)
 		return 0;
 	for (int i = 0; i < plan->nsides; i++)
-		if (plan->sides[i].step == plan->sides[side].step && plan->sides[i].kind != SIDE_CHILD)
+		if (plan->sides[i].step == plan->sides[side].step &&
+			(plan->sides[i].kind != SIDE_CHILD || plan->sides[i].stored))
 			sharing++;
 	while (bits < MAX_PARTITION_BITS && bytes > PARTITION_BYTES * (double) (1 << bits) &&
 		   (uint64) CHUNK_BYTES * sharing * participants * (1 << (bits + 1)) <= memory_limit / 4)

@@ -24,6 +24,7 @@ struct Prober
 	const KeySet *sets;			/* by partition, with addresses of their slots */
 	const uint64 **slots;
 	int			words;
+	bool		hits;			/* they are what is reported */
 	int			waiting;
 	uint64		hash[BATCH];
 	RowId		row[BATCH];
@@ -34,7 +35,7 @@ struct Prober
 
 static void set_add(uint64 *slots, KeySet *set, const uint64 *key, uint64 hash, int words);
 static void probe_batch(Prober *prober);
-static void miss(Prober *prober, RowId row);
+static void report(Prober *prober, RowId row);
 
 /* Is the key all zeros, which marks a free slot? */
 static inline bool
@@ -151,6 +152,7 @@ voxanne_probe_open(Keyscan *run, SharedSide *child)
 
 	prober->parent = parent;
 	prober->words = child->words;
+	prober->hits = run->questions[child->question].hits;
 	prober->slots = palloc0_array(const uint64 *, npartitions);
 	for (int i = 0; i < npartitions; i++)
 	{
@@ -199,7 +201,7 @@ voxanne_probe_follow(Prober *prober, Prober *leader)
 }
 
 static void
-miss(Prober *prober, RowId row)
+report(Prober *prober, RowId row)
 {
 	ListCell   *lc;
 
@@ -243,8 +245,8 @@ probe_batch(Prober *prober)
 							   (prober->hash[i] & prober->sets[partition].mask) * prober->words);
 	}
 	for (int i = 0; i < prober->waiting; i++)
-		if (!is_member(prober, prober->hash[i], prober->key[i]))
-			miss(prober, prober->row[i]);
+		if (is_member(prober, prober->hash[i], prober->key[i]) == prober->hits)
+			report(prober, prober->row[i]);
 	prober->waiting = 0;
 }
 
@@ -256,4 +258,28 @@ voxanne_probe_close(Prober *prober)
 {
 	probe_batch(prober);
 	voxanne_lot_flush(&prober->lot);
+}
+
+/*
+ * Look up the keys of one partition that a table which references itself has
+ * kept, now that the parent's set of it is built.
+ */
+void
+voxanne_probe_stored(Keyscan *run, SharedSide *child, int partition)
+{
+	Prober	   *prober = voxanne_probe_open(run, child);
+	StoreReader reader;
+
+	voxanne_entries_begin(run, child, partition, &reader);
+	while (voxanne_entries_read(run, &reader))
+		for (uint32 at = 0; at < reader.bytes; at += child->entry_size)
+		{
+			const uint64 *entry = (const uint64 *) (reader.data + at);
+
+			voxanne_probe(prober, entry + 2, entry[1], entry[0]);
+		}
+	voxanne_probe_close(prober);
+	pfree(unconstify(KeySet *, prober->sets));
+	pfree(prober->slots);
+	pfree(prober);
 }

@@ -29,7 +29,7 @@ typedef struct Emitter
 {
 	SharedSide *side;
 	const VoxScanQuestion *question;	/* NULL: a parent side */
-	StoreWriter *writer;		/* all but CHILD */
+	StoreWriter *writer;		/* all but CHILD, unless it is stored */
 	Prober	   *prober;			/* CHILD, carried */
 	ValueSide  *values;			/* PARENT and CHILD that are compared by value */
 	struct Emitter *leader;		/* CHILD: that of side->leader, or NULL */
@@ -123,7 +123,7 @@ open_emitter(Keyscan *run, SharedSide *side, Emitter *emitter)
 		emitter->values = voxanne_value_open(run, side);
 	else if (side->kind == SIDE_CHILD)
 		emitter->prober = voxanne_probe_open(run, side);
-	if (side->kind != SIDE_CHILD)
+	if (side->kind != SIDE_CHILD || side->stored)
 		emitter->writer = voxanne_entries_open(run, side);
 	return true;
 }
@@ -350,7 +350,7 @@ emit(Emitter *emitter, const VoxRow *row, RowId id)
 	uint64		hash;
 
 	emitter->probed = false;
-	if (is_skipped(emitter, row))
+	if (is_skipped(emitter, row) != side->key.only_skipped)
 		return;
 	if (side->kind == SIDE_CHILD)
 	{
@@ -430,10 +430,18 @@ emit_child(Emitter *emitter, const VoxRow *row, RowId id)
 	}
 	emitter->checked++;
 	emitter->probed = result == KEY_READ;
-	if (emitter->probed)
-		voxanne_probe(emitter->prober, words, hash, id);
-	else
+	if (!emitter->probed)
 		voxanne_probe_miss(emitter->prober, id);
+	else if (emitter->side->stored)
+	{
+		uint64	   *entry = voxanne_entries_next(emitter->writer, hash);
+
+		entry[0] = id;
+		entry[1] = hash;
+		memcpy(entry + 2, words, emitter->side->words * sizeof(uint64));
+	}
+	else
+		voxanne_probe(emitter->prober, words, hash, id);
 }
 
 static void

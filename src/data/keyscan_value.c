@@ -83,6 +83,7 @@ struct ValueSide
 	SharedSide *parent;
 	SharedPartition *partitions;
 	const ValueSlot **slots;	/* by partition of the parent */
+	bool		hits;			/* they are what is reported */
 	Lot			lot;
 };
 
@@ -230,6 +231,7 @@ open_parent(ValueSide *values)
 	for (int i = 0; i < npartitions; i++)
 		if (DsaPointerIsValid(values->partitions[i].set.slots))
 			values->slots[i] = dsa_get_address(run->area, values->partitions[i].set.slots);
+	values->hits = run->questions[values->side->question].hits;
 	values->lot.run = run;
 	values->lot.side = values->side;
 }
@@ -319,7 +321,7 @@ voxanne_value_keep(ValueSide *values, const VoxRow *row, uint64 *hash, uint64 *v
 
 /*
  * Look up the key of a row of the child, and report the row if no parent has
- * it.  Returns whether the row has a complete key.
+ * it, or one has, as asked.  Returns whether the row has a complete key.
  */
 bool
 voxanne_value_probe(ValueSide *values, const VoxRow *row, RowId id, bool match_full)
@@ -328,7 +330,7 @@ voxanne_value_probe(ValueSide *values, const VoxRow *row, RowId id, bool match_f
 	uint64		hash;
 	KeyResult	result = read_values(values, row, &hash);
 
-	if (result == KEY_READ ? !is_known(values, hash) : match_full && is_partial(values, row))
+	if (result == KEY_READ ? is_known(values, hash) == values->hits : match_full && is_partial(values, row))
 		lot_add(&values->lot, id);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(values->scratch);

@@ -73,8 +73,8 @@ voxanne_scan_reference(const VoxReference *reference, bool live_only, VoxScanQue
 }
 
 /*
- * A fault of the parents that a reference leads to: which rows have no parent
- * without that fault.
+ * A fault of the parents that a reference leads to: which rows have a parent
+ * with it, or none without it.
  */
 const char *
 voxanne_scan_parent(const VoxReference *reference, VoxParentFault fault, bool live_only,
@@ -91,7 +91,9 @@ voxanne_scan_parent(const VoxReference *reference, VoxParentFault fault, bool li
 	reason = voxanne_scan_reference(reference, true, question);
 	if (reason != NULL)
 		return reason;
+	/* few parents are deleted, as a rule: their keys are soon collected */
 	skip_deleted(&question->parent, &parent);
+	question->parent.only_skipped = question->hits = true;
 	return not_stored(question);
 }
 
