@@ -35,6 +35,7 @@ case \$1 in post | fetch | list) exec $agent "\$@" ;; esac
 echo \$\$ >>$dir/runs
 if [ -p $dir/gate ]; then read line <$dir/gate; fi
 case "\$*" in *'--level verify'*) level=verify ;; *) level=status ;; esac
+if [ \$level = verify ]; then echo 'voxanne_agent:  42 %, 420 of 1000 MB, 250 MB/s' >&2; fi
 if [ \$level = verify ] && [ -p $dir/deep_gate ]; then read line <$dir/deep_gate; fi
 size=1048576 id=base finished=\$(/bin/date -u +%Y-%m-%dT%H:%M:%SZ)
 if [ -f $dir/size ]; then read size id finished <$dir/size; fi

@@ -259,7 +259,7 @@ $web->stop;
 # A server of these tests ends with the test.
 my ($out, $err) = ('', '');
 IPC::Run::run([ $^X, '-I', 't', (map { ('-I', $_) } @INC), '-MBackupServer', '-MAlertServer', '-e',
-		'my $w = BackupServer->new("{}", "{}"); my $a = AlertServer->new; $a->start; print join(" ", map { $_->{KIDS}[0]{PID} } $w->{process}, $a->{process}), "\n"; kill "KILL", $$' ],
+		'$| = 1; my $w = BackupServer->new("{}", "{}"); my $a = AlertServer->new; $a->start; print join(" ", map { $_->{KIDS}[0]{PID} } $w->{process}, $a->{process}), "\n"; kill "KILL", $$' ],
 	'<', \undef, '>', \$out, '2>', \$err);
 my @pids = split ' ', $out;
 is(scalar @pids, 2, 'two servers') or diag($err);

@@ -135,6 +135,7 @@ $listener->query_safe('LISTEN voxanne_ops');
 sql("SELECT request_verification('nightly', 'verify'), request_verification('weekly')");
 ok($node->poll_query_until('postgres', "SELECT count(*) > $rows FROM backup_verification_log WHERE target = 'weekly'"), 'one is recorded while the other is verified');
 ok(wait_progress($node, 'postgres', "phase = 'running'"), 'under way');
+ok(wait_progress($node, 'postgres', "target = 'nightly' AND done_mb = 420 AND total_mb = 1000"), 'with how far it is');
 is(sql("SELECT count(*) FROM backup_verification_log w WHERE target = 'weekly' AND NOT EXISTS (SELECT FROM backup_verification_log a WHERE a.target = '*' AND a.verified_at > w.verified_at)"),
 	'0', 'with a row for all after it');
 my $heard = '';

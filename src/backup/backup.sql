@@ -194,7 +194,8 @@ COMMENT ON PROCEDURE @extschema@.await_verification() IS
 CREATE FUNCTION @extschema@._voxanne_verification_progress()
 RETURNS TABLE (
 	database text, phase text, pid integer, last_start timestamptz, last_end timestamptz, last_result text,
-	last_error text, next_due timestamptz, cycles bigint, scheduler_pid integer, scheduler_wakeups bigint)
+	last_error text, next_due timestamptz, cycles bigint, scheduler_pid integer, scheduler_wakeups bigint,
+	target text, done_mb bigint, total_mb bigint)
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'voxanne_verification_progress';
 GRANT EXECUTE ON FUNCTION @extschema@._voxanne_verification_progress() TO pg_monitor;
 COMMENT ON FUNCTION @extschema@._voxanne_verification_progress() IS
@@ -218,6 +219,10 @@ COMMENT ON COLUMN @extschema@.backup_verification_progress.next_due IS 'when the
 COMMENT ON COLUMN @extschema@.backup_verification_progress.cycles IS 'that ended since the server started';
 COMMENT ON COLUMN @extschema@.backup_verification_progress.scheduler_pid IS 'of the scheduler, the same in all rows; null: it does not run';
 COMMENT ON COLUMN @extschema@.backup_verification_progress.scheduler_wakeups IS 'how often it woke since the server started, the same in all rows';
+
+COMMENT ON COLUMN @extschema@.backup_verification_progress.target IS 'that is verified; null while none is';
+COMMENT ON COLUMN @extschema@.backup_verification_progress.done_mb IS 'of its contents, in MB (10^6 bytes), read so far; null where nothing is known of it, as at level status';
+COMMENT ON COLUMN @extschema@.backup_verification_progress.total_mb IS 'of its contents, to be read';
 
 -- The last statement of this part: what a new installation holds is due.
 CREATE FUNCTION @extschema@._voxanne_extension_created() RETURNS void

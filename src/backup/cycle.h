@@ -46,8 +46,9 @@ extern char *voxanne_cycle_plan(TimestampTz now, const char *only, VoxCycleDue *
  */
 extern char *voxanne_cycle_plan_now(const char *only, const char *level);
 
-/* A plan (char *) for each target of a plan, in the same order, and whether such a plan is for level verify. */
+/* A plan (char *) for each target of a plan, in the same order; whom such a plan is for, and whether at level verify. */
 extern List *voxanne_cycle_parts(const char *plan);
+extern char *voxanne_cycle_target(const char *plan);
 extern bool voxanne_cycle_is_deep(const char *plan);
 
 /*

@@ -82,7 +82,7 @@ voxanne_kind_levels(const VoxKind *kind)
 const char *const *
 voxanne_kind_arguments(const char *command, const VoxVerification *verification, List *more)
 {
-	int			room = 12 + 2 * list_length(verification->directories) + list_length(more);
+	int			room = 13 + 2 * list_length(verification->directories) + list_length(more);
 	const char **argv = palloc0_array(const char *, room);
 	int			n = 0;
 	ListCell   *lc;
@@ -96,6 +96,7 @@ voxanne_kind_arguments(const char *command, const VoxVerification *verification,
 	{
 		argv[n++] = "--jobs";
 		argv[n++] = psprintf("%d", voxanne_verify_jobs);
+		argv[n++] = "--progress";
 		if (voxanne_verify_rate > 0)
 		{
 			argv[n++] = "--rate";

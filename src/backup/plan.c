@@ -146,6 +146,15 @@ voxanne_cycle_plan_target(const VoxTarget *target, const char *level)
 	return end_plan(&json);
 }
 
+/* Name of the one target of a part; NULL without any. */
+char *
+voxanne_cycle_target(const char *plan)
+{
+	JsonbContainer *targets = voxanne_json_child(voxanne_json_parse(plan), "targets");
+
+	return voxanne_json_length(targets) == 0 ? NULL : voxanne_json_text(voxanne_json_element(targets, 0), "name");
+}
+
 /* The parts are as the plan has them, without looking at what that is. */
 List *
 voxanne_cycle_parts(const char *plan)

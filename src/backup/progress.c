@@ -12,7 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#define PROGRESS_COLS 11
+#define PROGRESS_COLS 14
 
 static void put_slot(ReturnSetInfo *rsinfo, const VoxSlot *slot, pid_t scheduler, uint64 wakeups);
 static Datum time_datum(TimestampTz time, TimestampTz none, bool *null);
@@ -53,6 +53,7 @@ put_slot(ReturnSetInfo *rsinfo, const VoxSlot *slot, pid_t scheduler, uint64 wak
 	bool		nulls[PROGRESS_COLS] = {false};
 	const char *end = voxanne_cycle_end_name(slot->end);
 	char	   *error = voxanne_slot_error(slot->error);
+	char	   *target = voxanne_slot_error(NameStr(slot->target));
 	pid_t		pid = slot->pid != 0 ? slot->pid : slot->messenger_pid;
 	int			i = 0;
 
@@ -74,6 +75,12 @@ put_slot(ReturnSetInfo *rsinfo, const VoxSlot *slot, pid_t scheduler, uint64 wak
 	nulls[i] = scheduler == 0;
 	values[i++] = Int32GetDatum(scheduler);
 	values[i++] = Int64GetDatum(wakeups);
+	nulls[i] = target[0] == '\0';
+	values[i++] = CStringGetTextDatum(target);
+	nulls[i] = slot->total_mb == 0;
+	values[i++] = Int64GetDatum(slot->done_mb);
+	nulls[i] = slot->total_mb == 0;
+	values[i++] = Int64GetDatum(slot->total_mb);
 	Assert(i == PROGRESS_COLS);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }

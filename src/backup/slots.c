@@ -301,6 +301,8 @@ voxanne_slot_idle(VoxSlot *slot)
 	slot->phase = VOX_SLOT_IDLE;
 	slot->pid = 0;
 	slot->latch = NULL;
+	NameStr(slot->target)[0] = '\0';
+	slot->done_mb = slot->total_mb = 0;
 	if (!slot->watched && !slot->telling)
 	{
 		uint64		launch = slot->launch;

@@ -69,6 +69,9 @@ typedef struct VoxSlot
 								 * one that comes late */
 	pid_t		pid;			/* the verifier, or 0 */
 	Latch	   *latch;			/* of the verifier, or NULL */
+	NameData	target;			/* that is verified, cut; "" if none is */
+	uint64		done_mb;		/* of its contents, read so far; of ... */
+	uint64		total_mb;		/* ... so many; 0: not known */
 	TimestampTz tell_due;		/* when there is something to tell; DT_NOEND:
 								 * never */
 	uint64		tell_generation;	/* counts changes of tell_due by verifiers */

@@ -13,6 +13,7 @@
 #include "backup/slots.h"
 #include "backup/verifier.h"
 #include "backup/worker.h"
+#include "child/child.h"
 #include "core/compat.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -39,7 +40,8 @@ static Verifier verifier;
 
 static bool attach(void);
 static void detach(int code, Datum argument);
-static void enter(VoxSlotPhase phase);
+static void enter(VoxSlotPhase phase, const char *target);
+static void note_progress(const char *errors);
 static void end_cycle(VoxCycleEnd end, TimestampTz next_due, const char *error);
 static void fail(const char *error);
 static void cycle(void);
@@ -134,12 +136,33 @@ detach(int code, Datum argument)
 
 /* Publish what we do now.  The scheduler may wait for another verifier's planning to end. */
 static void
-enter(VoxSlotPhase phase)
+enter(VoxSlotPhase phase, const char *target)
 {
 	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
 	verifier.slot->phase = phase;
+	strlcpy(NameStr(verifier.slot->target), target == NULL ? "" : target, NAMEDATALEN);
+	verifier.slot->done_mb = verifier.slot->total_mb = 0;
 	LWLockRelease(&voxanne_slots->lock);
 	voxanne_wake_scheduler();
+}
+
+/* Publish how far the agent is, which it says once a second: "voxanne_agent:  42 %, 420 of 1000 MB, 250 MB/s". */
+static void
+note_progress(const char *errors)
+{
+	unsigned long long done;
+	unsigned long long total;
+	bool		known = false;
+
+	for (const char *line = strstr(errors, "voxanne_agent: "); line != NULL; line = strstr(line + 1, "voxanne_agent: "))
+		if (strchr(line, '\n') != NULL && sscanf(line, "voxanne_agent: %*d %%, %llu of %llu MB", &done, &total) == 2)
+			known = true;
+	if (!known)
+		return;
+	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
+	verifier.slot->done_mb = done;
+	verifier.slot->total_mb = total;
+	LWLockRelease(&voxanne_slots->lock);
 }
 
 /* Publish how the cycle ended. */
@@ -258,10 +281,12 @@ verify(const char *part, VoxPhaseReply *reply)
 	}
 	voxanne_worker_fed();
 
-	enter(VOX_SLOT_RUNNING);
+	enter(VOX_SLOT_RUNNING, voxanne_cycle_target(part));
+	voxanne_agent_heard = note_progress;
 	results = voxanne_cycle_run(part);
+	voxanne_agent_heard = NULL;
 
-	enter(VOX_SLOT_RECORDING);
+	enter(VOX_SLOT_RECORDING, NULL);
 	return record(recorder, part, results, reply);
 }
 

@@ -25,6 +25,8 @@
 #define VERSION_DEADLINE_MS 10000
 #define USAGE_EXIT_CODE 2
 
+void		(*voxanne_agent_heard) (const char *errors) = NULL;
+
 static void run_agent(const char *const *arguments, int count, const char *purpose,
 					  const char *input, int deadline_ms, VoxChildResult *result);
 static void understand(const VoxChildResult *result, VoxAgentAnswer *answer);
@@ -129,6 +131,7 @@ run_agent(const char *const *arguments, int count, const char *purpose,
 		.input = input,
 		.deadline_ms = deadline_ms,
 		.max_output = MAX_ANSWER,
+		.heard = voxanne_agent_heard,
 	};
 
 	argv[0] = voxanne_agent_program();

@@ -321,6 +321,8 @@ read_errors(ChildRun *run)
 		memmove(errors->data, errors->data + excess, KEEP_ERRORS + 1);
 		errors->len = KEEP_ERRORS;
 	}
+	if (got > 0 && run->request->heard != NULL)
+		run->request->heard(errors->data);
 	return got > 0;
 }
 

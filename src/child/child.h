@@ -32,6 +32,10 @@ typedef struct VoxChildRequest
 	int			deadline_ms;	/* > 0 */
 	Size		max_output;		/* bytes of standard output kept; more fails
 								 * the run */
+	void		(*heard) (const char *errors);	/* called with the end of
+												 * standard error when there
+												 * is more of it; NULL: not
+												 * wanted */
 } VoxChildRequest;
 
 typedef struct VoxChildResult
@@ -64,6 +68,9 @@ typedef struct VoxAgentAnswer
 
 /* The number in every document of the agent; raised with any incompatible change of docs/agent.md */
 #define VOX_AGENT_PROTOCOL 1
+
+/* Called as VoxChildRequest.heard whenever this process runs the agent, unless NULL. */
+extern void (*voxanne_agent_heard) (const char *errors);
 
 extern char *voxanne_agent_program(void);
 extern char *voxanne_agent_version(char **reason);
