@@ -69,9 +69,8 @@ is(verify('tables', 'verify'), 'success checksummed tables', 'the tables that ma
 is(verify('lost', 'verify'), 'failure listed tables tables_present', 'one has no row');
 
 # Broken ones, and what nobody may read.
-truncate "$dir/backups/custom", 1000;
-is(verify('custom', 'status'), 'failure listed custom data_present', 'a dump cut off: status');
-is(verify('custom', 'verify'), 'failure listed custom data_present dump_complete', 'a dump cut off: verify');
+truncate "$dir/backups/custom", (-s "$dir/backups/custom") - 3;
+is(verify('custom', 'verify'), 'failure listed custom dump_complete', 'a dump cut off');
 rename "$dir/backups/plain", "$dir/elsewhere/plain";
 symlink "$dir/elsewhere/plain", "$dir/backups/plain";
 is(verify('plain', 'verify'), 'failure path_outside', 'a dump that lies elsewhere');
