@@ -90,7 +90,7 @@ element_text(Scan *scan)
 	}			entities[] = {{"amp;", '&'}, {"lt;", '<'}, {"gt;", '>'}, {"quot;", '"'}, {"apos;", '\''}};
 	char	   *result = xmalloc(scan->text_len + 1);
 	char	   *out = result;
-	const char *end = scan->text + scan->text_len;
+	const char *end = scan->text +scan->text_len;
 
 	for (const char *at = scan->text; at < end;)
 	{
@@ -166,41 +166,41 @@ take_object(Scan *scan, S3Page *page, S3Object *object)
 static void
 take_property(Scan *scan, S3Object *object)
 {
-	char	   *text = element_text(scan);
+	char	   *str = element_text(scan);
 	char	   *end = NULL;
 
-	if (text == NULL)
+	if (str == NULL)
 		return;
 	if (strcmp(scan->name, "/Key") == 0 && object->key == NULL)
 	{
-		object->key = text;
+		object->key = str;
 		return;
 	}
 	if (strcmp(scan->name, "/StorageClass") == 0 && object->storage_class == NULL)
 	{
-		object->storage_class = text;
+		object->storage_class = str;
 		return;
 	}
 	if (strcmp(scan->name, "/LastModified") == 0)
-		object->last_modified = parse_utc(text);
+		object->last_modified = parse_utc(str);
 	else if (strcmp(scan->name, "/Size") == 0)
 	{
-		object->size = (int64_t) strtoll(text, &end, 10);
-		if (end == text || *end != '\0' || strlen(text) > 18)
+		object->size = (int64_t) strtoll(str, &end, 10);
+		if (end == str || *end != '\0' || strlen(str) > 18)
 			object->size = -1;
 	}
-	free(text);
+	free(str);
 }
 
 /*
  * Read a page and add it to "page", whose newest object may come from an
- * earlier one.  "text" ends with a zero behind its "len" bytes.  Returns NULL,
+ * earlier one.  "str" ends with a zero behind its "len" bytes.  Returns NULL,
  * or what is wrong with it.
  */
 const char *
-s3_read_page(const char *text, size_t len, S3Page *page)
+s3_read_page(const char *str, size_t len, S3Page *page)
 {
-	Scan		scan = {.pos = text,.end = text + len};
+	Scan		scan = {.pos = str,.end = str + len};
 	S3Object	object = {0};
 	bool		inside = false;
 	bool		begun = false;
@@ -209,7 +209,7 @@ s3_read_page(const char *text, size_t len, S3Page *page)
 	page->truncated = false;
 	free(page->token);
 	page->token = NULL;
-	if (strlen(text) != len)
+	if (strlen(str) != len)
 		return "it holds a zero byte";
 	while (!complete && scan.problem == NULL && next_tag(&scan))
 	{

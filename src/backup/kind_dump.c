@@ -44,6 +44,8 @@ dump_arguments(const VoxVerification *verification)
 	argv[n++] = "verify-dump";
 	argv[n++] = "--level";
 	argv[n++] = verification->level;
+	if (strcmp(verification->level, "verify") == 0)
+		argv[n++] = "--progress";
 	if (voxanne_verify_rate > 0)
 	{
 		argv[n++] = "--rate";

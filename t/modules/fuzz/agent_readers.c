@@ -66,21 +66,21 @@ fuzz_request(int fd)
 static void
 fuzz_answers(const uint8_t *data, size_t size)
 {
-	char	   *text = malloc(size + 1);
+	char	   *str = malloc(size + 1);
 	S3Page		page = {0};
 	ProjectBackups backups;
 
-	memcpy(text, data, size);
-	text[size] = '\0';
+	memcpy(str, data, size);
+	str[size] = '\0';
 
-	if (s3_read_page(text, size, &page) == NULL && page.newest.key != NULL && page.newest.key[0] == '\0')
+	if (s3_read_page(str, size, &page) == NULL && page.newest.key != NULL && page.newest.key[0] == '\0')
 		abort();
 	free(page.newest.key);
 	free(page.newest.storage_class);
 	free(page.token);
-	if (supabase_read_answer(text, size, &backups) == NULL && (backups.completed_at >= 0) != (backups.completed_id != NULL))
+	if (supabase_read_answer(str, size, &backups) == NULL && (backups.completed_at >= 0) != (backups.completed_id != NULL))
 		abort();
-	free(text);
+	free(str);
 }
 
 static bool
