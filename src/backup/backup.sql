@@ -41,8 +41,8 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.backup_target', '');
 COMMENT ON TABLE @extschema@.backup_target IS
 'The backups to verify, one row each; kept by add_, pause_, resume_ and remove_backup_target(). Included in dumps.';
 COMMENT ON COLUMN @extschema@.backup_target.name IS 'name, as the user calls it; "*" stands for all targets and is not a name';
-COMMENT ON COLUMN @extschema@.backup_target.kind IS 'what made the backup or keeps it, which decides how it is verified: basebackup, dump, http, s3, supabase';
-COMMENT ON COLUMN @extschema@.backup_target.location IS 'where it lies: the absolute path of the directory or file (basebackup, dump), or a URL: of an object (http), of a bucket and a prefix, https://host/bucket/prefix (s3), of a project in the Management API (supabase)';
+COMMENT ON COLUMN @extschema@.backup_target.kind IS 'what made the backup or keeps it, which decides how it is verified: basebackup, dump, http, s3, supabase, wal_archive';
+COMMENT ON COLUMN @extschema@.backup_target.location IS 'where it lies: the absolute path of the directory or file (basebackup, dump, wal_archive), or a URL: of an object (http), of a bucket and a prefix, https://host/bucket/prefix (s3), of a project in the Management API (supabase)';
 COMMENT ON COLUMN @extschema@.backup_target.status_interval IS 'how often to verify at level "status"';
 COMMENT ON COLUMN @extschema@.backup_target.verify_interval IS 'how often to verify at level "verify", which reads all contents';
 COMMENT ON COLUMN @extschema@.backup_target.max_age IS 'an older backup is a warning, one older than twice that a failure';
