@@ -33,7 +33,7 @@ sub verify
 
 for my $format ('custom', 'directory', 'tar', 'plain')
 {
-	$node->command_ok([ 'pg_dump', "--format=$format", '-f', "$dir/backups/$format", '-d', $node->connstr('postgres') ], "pg_dump: $format");
+	$node->command_ok([ 'pg_dump', "--format=$format", '-f', "$dir/backups/$format", '-t', 't', '-d', $node->connstr('postgres') ], "pg_dump: $format");
 	$node->safe_psql('postgres', "SELECT add_backup_target('$format', 'dump', '$dir/backups/$format')");
 	is(verify($format, 'status'), "success present $format", "$format: present");
 	is(verify($format, 'verify'), "success checksummed $format", "$format: checksummed");
@@ -57,12 +57,12 @@ close $file or die $!;
 utime $time, $time, $tar or die $!;
 is(verify('tar', 'verify'), 'failure listed tar unchanged', 'bit rot');
 is(verify('tar', 'verify'), 'failure listed tar unchanged', 'still bit rot');
-$node->command_ok([ 'pg_dump', '--format=tar', '-f', $tar, '-d', $node->connstr('postgres') ], 'another dump');
+$node->command_ok([ 'pg_dump', '--format=tar', '-f', $tar, '-t', 't', '-d', $node->connstr('postgres') ], 'another dump');
 is(verify('tar', 'verify'), 'success checksummed tar', 'another dump is good');
 
 # Tables that matter
 $node->safe_psql('postgres', q{CREATE TABLE empty (i int)});
-$node->command_ok([ 'pg_dump', '--format=custom', '-f', "$dir/backups/tables", '-d', $node->connstr('postgres') ], 'pg_dump: tables');
+$node->command_ok([ 'pg_dump', '--format=custom', '-f', "$dir/backups/tables", '-t', 't', '-t', 'empty', '-d', $node->connstr('postgres') ], 'pg_dump: tables');
 $node->safe_psql('postgres', qq{SELECT add_backup_target('tables', 'dump', '$dir/backups/tables', '{"critical_tables": ["public.t", "t"]}'),
 	add_backup_target('lost', 'dump', '$dir/backups/tables', '{"critical_tables": ["public.t", "public.empty"]}')});
 is(verify('tables', 'verify'), 'success checksummed tables', 'the tables that matter are there');
