@@ -249,7 +249,13 @@ sub bookings_round
 	my ($length, $value, $span) = @{ pick(
 		[ 'duration_minutes int', 'random() * 90 - 10', "CASE WHEN %s.duration_minutes IS NULL THEN interval '30 min' WHEN %s.duration_minutes > 0 THEN %s.duration_minutes * interval '1 min' END" ],
 		[ 'duration_minutes bigint', 'random() * 90', "CASE WHEN %s.duration_minutes IS NULL THEN interval '30 min' WHEN %s.duration_minutes > 0 THEN %s.duration_minutes * interval '1 min' END" ],
-		[ 'duration interval', "random() * interval '1 h'", "coalesce(%s.duration, interval '30 min')" ]) };
+		[ 'duration_minutes numeric', 'round((random() * 90 - 10)::numeric, 1)', "CASE WHEN %s.duration_minutes IS NULL THEN interval '30 min' WHEN %s.duration_minutes > 0 THEN %s.duration_minutes::float8 * interval '1 min' END" ],
+		[ 'duration interval', "random() * interval '1 h'", "coalesce(%s.duration, interval '30 min')" ],
+		[ 'duration interval', "CASE WHEN random() < 0.1 THEN interval '1 day' WHEN random() < 0.1 THEN interval '1 day -25 h' ELSE random() * interval '1 h' END",
+			"CASE WHEN %s.duration IS NULL THEN interval '30 min' WHEN %s.duration > '0' THEN %s.duration END" ]) };
+	# around the change to summer time and back
+	my ($time, $first) = (pick('timestamptz', 'timestamp'), pick('2026-03-06', '2026-10-29'));
+	my $zone = "SET TimeZone = '" . pick('UTC', 'America/New_York') . "';";
 	my $column = (split / /, $length)[0];
 	my $status = pick('text', 'status_label');
 	my $tolerance = pick(0, 0, 5, 20);
@@ -258,24 +264,27 @@ sub bookings_round
 	$node->safe_psql('postgres', "SELECT setseed(" . ($round / 1000) . ");
 		DROP TABLE IF EXISTS child CASCADE; DROP TYPE IF EXISTS status_label;
 		CREATE TYPE status_label AS ENUM ('confirmed', 'cancelled', 'no_show');"
-		. create_child("org_id $org->[0], contact_id $contact->[0], provider_id int, scheduled_at timestamptz, $length, status $status, deleted_at timestamptz") . "
+		. create_child("org_id $org->[0], contact_id $contact->[0], provider_id int, scheduled_at $time, $length, status $status, deleted_at timestamptz") . "
 		INSERT INTO child (id, org_id, contact_id, provider_id, scheduled_at, $column, status, deleted_at)
 			SELECT i, " . value($org, 'random() * 4', 1) . ", " . value($contact, 'random() * 40', 1) . ", CASE WHEN random() < 0.5 THEN random() * 60 END,
-			'2026-03-01Z'::timestamptz + floor(random() * 6000) * interval '1 min', CASE WHEN random() < 0.9 THEN $value END,
+			'$first'::$time + floor(random() * 6000) * interval '1 min', CASE WHEN random() < 0.9 THEN $value END,
 			(ARRAY['confirmed', 'cancelled', 'no_show', NULL])[1 + floor(random() * 4)]::$status, CASE WHEN random() < 0.1 THEN now() END
 			FROM generate_series(1, 900) AS i;
 		DELETE FROM child WHERE id % 17 = 3;");
 	my $busy = sub { my $t = shift; return "$t.scheduled_at IS NOT NULL AND $t.deleted_at IS NULL AND coalesce($t.status::text, '') NOT IN ('cancelled', 'no_show')"; };
-	agree("round $round, bookings of $contact->[0] with $length, tolerance $tolerance", "SET TimeZone = 'UTC';",
+	agree("round $round, bookings of $contact->[0] at $time with $length, tolerance $tolerance, $zone", $zone,
 		"SELECT kind, tenant_id, identity, starts_at, ends_at, rows, keep_id, duplicate_ids, severity, key FROM find_duplicate_appointments('child', tolerance => '$tolerance min', max_groups => 5000, same => '{contact,provider,org_without_provider}')");
-	agree("round $round, bookings of contacts", "SET TimeZone = 'UTC';",
+	is($node->safe_psql('postgres', "SET voxanne_ops.executor = scan; SET client_min_messages = error;
+			DO 'BEGIN PERFORM FROM find_duplicate_appointments(''child'', same => ''{contact}''); END'; SELECT executor, reason FROM data_check_execution()"),
+		'scan|', "round $round, bookings of contacts: the scan takes it");
+	agree("round $round, bookings of contacts", $zone,
 		"SELECT rows, kind FROM find_duplicate_appointments('child', tolerance => '$tolerance min', max_groups => 5000, same => '{contact}')",
 		{
 			got   => sub { my $rows = 0; $rows += (split /\|/)[0] for split /\n/, $_[0]; return $rows; },
-			query => "SELECT count(*) FROM child AS a WHERE " . $busy->('a') . " AND EXISTS (SELECT FROM child AS b
+			query => "$zone SELECT count(*) FROM (SELECT *, scheduled_at::timestamptz AS at FROM child) AS a WHERE " . $busy->('a') . " AND EXISTS (SELECT FROM (SELECT *, scheduled_at::timestamptz AS at FROM child) AS b
 				WHERE " . $busy->('b') . " AND a.id <> b.id AND a.org_id IS NOT DISTINCT FROM b.org_id AND a.contact_id = b.contact_id
-				AND (abs(extract(epoch FROM a.scheduled_at - b.scheduled_at)) <= $tolerance * 60
-				OR (a.scheduled_at < b.scheduled_at + " . $span_of->('b') . " AND b.scheduled_at < a.scheduled_at + " . $span_of->('a') . ")))"
+				AND (abs(extract(epoch FROM a.at - b.at)) <= $tolerance * 60
+				OR (a.at < b.at + " . $span_of->('b') . " AND b.at < a.at + " . $span_of->('a') . ")))"
 		});
 	return;
 }

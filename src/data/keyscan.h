@@ -83,10 +83,12 @@ typedef struct VoxScanQuestion
 								 * miss */
 	bool		hits;			/* reference: which rows have a parent rather
 								 * than which have none */
-	AttrNumber	start;			/* overlap: a column with time zone */
+	AttrNumber	start;			/* overlap: a timestamp, with time zone or
+								 * without */
 	AttrNumber	end;			/* overlap: another one, or 0 */
-	AttrNumber	minutes;		/* overlap: an integer column, or 0 */
-	int			default_minutes;	/* overlap: where end and minutes are null
+	AttrNumber	length;			/* overlap: a column of minutes (an integer or
+								 * decimal number) or an interval, or 0 */
+	int			default_minutes;	/* overlap: where end and length are null
 									 * or 0 */
 	int64		slack;			/* overlap: microseconds between two starts
 								 * that count as meeting */
@@ -111,6 +113,7 @@ typedef struct VoxScanStats
 	uint64		spilled;		/* bytes written to temporary files */
 } VoxScanStats;
 
+extern int64 voxanne_interval_bound(const Interval *interval);
 extern void voxanne_keyscan(VoxScanQuestion *questions, int count, TimestampTz deadline,
 							VoxScanStats *stats);
 

@@ -323,6 +323,21 @@ extern void voxanne_row_want(RowReader *reader, AttrNumber attnum);
 extern void voxanne_row_read(RowReader *reader, HeapTuple tuple);
 extern void voxanne_row_close(RowReader *reader);
 
+/* in keyscan_time.c */
+typedef struct TimeReader
+{
+	AttrNumber	start;			/* of the present leaf; 0: none */
+	AttrNumber	end;
+	AttrNumber	length;
+	Oid			start_type;
+	Oid			end_type;
+	Oid			length_type;
+	int64		default_length;
+} TimeReader;
+extern void voxanne_time_open(TimeReader *reader, const VoxScanQuestion *question, Oid leaf);
+extern int64 voxanne_time_start(const TimeReader *reader, const VoxRow *row);
+extern int64 voxanne_time_end(const TimeReader *reader, const VoxRow *row, int64 start);
+
 /* in keyscan_store.c */
 typedef struct StoreWriter StoreWriter;
 typedef struct StoreReader
@@ -372,9 +387,11 @@ extern void voxanne_probe_follow(Prober *prober, Prober *leader);
 extern void voxanne_probe_close(Prober *prober);
 extern void voxanne_probe_stored(Keyscan *run, SharedSide *child, int partition);
 
+/* in keyscan_value_plan.c */
+extern const char *voxanne_value_plan(const VoxScanQuestion *question, ValuePlan *parent, ValuePlan *child);
+
 /* in keyscan_value.c */
 typedef struct ValueSide ValueSide;
-extern const char *voxanne_value_plan(const VoxScanQuestion *question, ValuePlan *parent, ValuePlan *child);
 extern ValueSide *voxanne_value_open(Keyscan *run, SharedSide *side);
 extern AttrNumber voxanne_value_point(ValueSide *values, Oid leaf);
 extern void voxanne_value_want(const ValueSide *values, RowReader *rows);

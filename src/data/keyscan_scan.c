@@ -39,10 +39,7 @@ typedef struct Emitter
 	/* of the present leaf */
 	KeyReader	reader;
 	VoxScanSkip skips[VOX_MAX_SKIPS];
-	AttrNumber	start;
-	AttrNumber	end;
-	AttrNumber	minutes;
-	int			minutes_bytes;
+	TimeReader	times;			/* OVERLAP */
 } Emitter;
 
 static int	open_emitters(Keyscan *run, Emitter *emitters);
@@ -55,7 +52,6 @@ static void read_rows(Keyscan *run, const SharedLeaf *leaf, TableScanDesc scan, 
 static inline void fetch_ahead(HeapScanDesc scan, bool new_page);
 static bool pause_scan(Keyscan *run, uint64 rows, uint64 blocks);
 static bool is_skipped(const Emitter *emitter, const VoxRow *row);
-static int64 end_of(const Emitter *emitter, const VoxRow *row, int64 start);
 static uint32 seconds_to(int64 start, int64 end);
 static void emit(Emitter *emitter, const VoxRow *row, RowId id);
 static void emit_child(Emitter *emitter, const VoxRow *row, RowId id);
@@ -150,19 +146,15 @@ point_at_leaf(Emitter *emitter, Oid leaf)
 	}
 	if (question == NULL)
 		return last;
-	emitter->start = voxanne_leaf_column(key, question->start, leaf);
-	emitter->end = voxanne_leaf_column(key, question->end, leaf);
-	emitter->minutes = voxanne_leaf_column(key, question->minutes, leaf);
-	if (emitter->minutes != 0)
-		emitter->minutes_bytes = get_typlen(getBaseType(get_atttype(leaf, emitter->minutes)));
-	return Max(Max(last, emitter->minutes), Max(emitter->start, emitter->end));
+	voxanne_time_open(&emitter->times, question, leaf);
+	return Max(Max(last, emitter->times.length), Max(emitter->times.start, emitter->times.end));
 }
 
 /* Have an emitter's columns read. */
 static void
 want_columns(const Emitter *emitter, RowReader *rows)
 {
-	const AttrNumber times[] = {emitter->start, emitter->end, emitter->minutes};
+	const AttrNumber times[] = {emitter->times.start, emitter->times.end, emitter->times.length};
 
 	if (emitter->values != NULL)
 		voxanne_value_want(emitter->values, rows);
@@ -308,29 +300,6 @@ is_skipped(const Emitter *emitter, const VoxRow *row)
 	return false;
 }
 
-/*
- * The end of a row's time.  One without a positive length, and one that starts
- * or ends at no finite time, is a point.
- */
-static int64
-end_of(const Emitter *emitter, const VoxRow *row, int64 start)
-{
-	int64		minutes = emitter->question->default_minutes;
-
-	if (emitter->end != 0 && !row->isnull[emitter->end - 1])
-		return Max(start, DatumGetInt64(row->values[emitter->end - 1]));
-	if (emitter->minutes != 0 && !row->isnull[emitter->minutes - 1])
-	{
-		Datum		value = row->values[emitter->minutes - 1];
-
-		minutes = emitter->minutes_bytes == 8 ? DatumGetInt64(value) :
-			emitter->minutes_bytes == 2 ? DatumGetInt16(value) : DatumGetInt32(value);
-	}
-	if (minutes <= 0 || TIMESTAMP_NOT_FINITE(start))
-		return start;
-	return start + Min(minutes, PG_INT32_MAX) * USECS_PER_MINUTE;
-}
-
 /* From one time to a later one, as OverlapEntry has it. */
 static uint32
 seconds_to(int64 start, int64 end)
@@ -357,7 +326,7 @@ emit(Emitter *emitter, const VoxRow *row, RowId id)
 		emit_child(emitter, row, id);
 		return;
 	}
-	if (side->kind == SIDE_OVERLAP && row->isnull[emitter->start - 1])
+	if (side->kind == SIDE_OVERLAP && row->isnull[emitter->times.start - 1])
 		return;
 	if (side->by_value)
 	{
@@ -387,12 +356,12 @@ emit(Emitter *emitter, const VoxRow *row, RowId id)
 	else if (side->kind == SIDE_OVERLAP)
 	{
 		OverlapEntry *entry = voxanne_entries_next(emitter->writer, hash);
-		int64		start = DatumGetInt64(row->values[emitter->start - 1]);
+		int64		start = voxanne_time_start(&emitter->times, row);
 
 		entry->word = entry_word(side, hash, id);
 		entry->hash = (uint32) hash;
 		entry->start = start;
-		entry->seconds = emitter->question->ranges ? seconds_to(start, end_of(emitter, row, start)) : 0;
+		entry->seconds = emitter->question->ranges ? seconds_to(start, voxanne_time_end(&emitter->times, row, start)) : 0;
 	}
 	else
 	{

@@ -25,19 +25,14 @@
 /* The length of an appointment that does not state one, in minutes: as booking_sql.c has it. */
 #define DEFAULT_MINUTES 30
 
-/* The longest that a month and a day of an interval can be. */
-#define MAX_MONTH_USECS (31 * USECS_PER_DAY + USECS_PER_HOUR)
-#define MAX_DAY_USECS (USECS_PER_DAY + USECS_PER_HOUR)
-
 static const char *begin(VoxScanQuestion *question, VoxScanKind kind, const VoxTable *table);
 static void set_key(VoxScanKey *key, const VoxTable *table);
 static void add_column(VoxScanKey *key, AttrNumber attnum, VoxScanForm form, bool null_equal);
 static void skip_deleted(VoxScanKey *key, const VoxTable *table);
 static void add_skip(VoxScanKey *key, AttrNumber attnum, VoxSkipKind kind, int64 operand);
 static void skip_inactive(VoxScanQuestion *question, const VoxBookingQuestion *booking);
-static const char *set_times(VoxScanQuestion *question, const VoxBookingQuestion *booking);
+static void set_times(VoxScanQuestion *question, const VoxBookingQuestion *booking);
 static const char *not_stored(const VoxScanQuestion *question);
-static int64 longest(const Interval *interval);
 
 /*
  * A reference: which rows have no parent, and those that only SQL can judge.
@@ -135,11 +130,10 @@ voxanne_scan_booking(const VoxBookingQuestion *booking, VoxBookingAxis axis, Vox
 		reason = "The key is an expression.";
 	if (reason == NULL && booking->one_tenant && voxanne_executor == VOX_EXECUTOR_AUTO)
 		reason = "One tenant's rows are better found by an index.";
-	if (reason == NULL)
-		reason = set_times(question, booking);
 	if (reason != NULL)
 		return reason;
 
+	set_times(question, booking);
 	if (tenant != InvalidAttrNumber && axis != VOX_AXIS_ORG)
 		add_column(&question->key, tenant, VOX_FORM_VALUE, true);
 	add_column(&question->key, booking->columns[persons[axis]], VOX_FORM_VALUE, false);
@@ -231,48 +225,27 @@ skip_inactive(VoxScanQuestion *question, const VoxBookingQuestion *booking)
 }
 
 /* When a row's time starts and ends. */
-static const char *
+static void
 set_times(VoxScanQuestion *question, const VoxBookingQuestion *booking)
 {
 	Oid			relid = booking->table.relid;
 	const AttrNumber *columns = booking->columns;
-	AttrNumber	end = columns[VOX_ROLE_END];
-	AttrNumber	minutes = columns[VOX_ROLE_MINUTES];
 
 	question->start = columns[VOX_ROLE_START];
 	question->default_minutes = DEFAULT_MINUTES;
 	question->ranges = booking->overlapping;
-	question->slack = longest(DatumGetIntervalP(booking->tolerance));
-	if (getBaseType(voxanne_column_type(relid, question->start)) != TIMESTAMPTZOID)
-		return "The start has no time zone.";
-	if (booking->has_since)
+	question->slack = voxanne_interval_bound(DatumGetIntervalP(booking->tolerance));
+	question->length = columns[VOX_ROLE_MINUTES] != InvalidAttrNumber ? columns[VOX_ROLE_MINUTES] :
+		columns[VOX_ROLE_LENGTH];
+	if (question->length == InvalidAttrNumber)
+		question->end = columns[VOX_ROLE_END];
+
+	/*
+	 * when a time without time zone is, the scan only knows where it takes it
+	 * as a start
+	 */
+	if (booking->has_since && getBaseType(voxanne_column_type(relid, question->start)) == TIMESTAMPTZOID)
 		add_skip(&question->key, question->start, VOX_SKIP_BEFORE, booking->since);
-
-	if (minutes != InvalidAttrNumber)
-	{
-		if (getBaseType(voxanne_column_type(relid, minutes)) == NUMERICOID)
-			return "The length is a decimal number.";
-		question->minutes = minutes;
-	}
-	else if (columns[VOX_ROLE_LENGTH] != InvalidAttrNumber)
-		return "The length is an interval.";
-	else if (end != InvalidAttrNumber)
-	{
-		if (getBaseType(voxanne_column_type(relid, end)) != TIMESTAMPTZOID)
-			return "The end has no time zone.";
-		question->end = end;
-	}
-	return NULL;
-}
-
-/* An upper bound for how far an interval reaches, in microseconds. */
-static int64
-longest(const Interval *interval)
-{
-	double		usecs = (double) interval->month * MAX_MONTH_USECS +
-		(double) interval->day * MAX_DAY_USECS + (double) interval->time;
-
-	return (int64) Min(Max(usecs, 0), (double) (PG_INT64_MAX / 4));
 }
 
 /* A virtual generated column is not in the rows that a scan sees. */
@@ -280,7 +253,7 @@ static const char *
 not_stored(const VoxScanQuestion *question)
 {
 	const VoxScanKey *keys[] = {&question->key, &question->parent};
-	AttrNumber	others[] = {question->start, question->end, question->minutes};
+	AttrNumber	others[] = {question->start, question->end, question->length};
 
 	for (int k = 0; k < (int) lengthof(keys); k++)
 	{
