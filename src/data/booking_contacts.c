@@ -20,6 +20,9 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
+static List *listed_bookings(List *groups);
+static char *contacts_query(const VoxBookingQuestion *question, const VoxReference *reference, AttrNumber name,
+							AttrNumber link, List *bookings, VoxQuery *query);
 static const VoxReference *contact_reference(const VoxBookingQuestion *question, Oid relid);
 static const VoxReference *reference_from(List *references, AttrNumber column);
 static AttrNumber text_column(Oid relid, const char *name);
@@ -48,54 +51,22 @@ voxanne_contacts_find(const VoxContacts *contacts, const VoxBookingQuestion *que
 {
 	MemoryContext context = CurrentMemoryContext;
 	const VoxTable *table = &question->table;
-	const VoxReference *reference = contacts->reference;
 	AttrNumber	link = text_column(table->relid, "calendar_link");
 	AttrNumber	name = contacts->name;
+	List	   *bookings = listed_bookings(groups);
 	VoxQuery	query = {0};
-	List	   *bookings = NIL;
-	List	   *ids = NIL;
-	List	   *numbers = NIL;
-	StringInfoData sql;
-	ListCell   *lc;
 
-	foreach(lc, groups)
-	{
-		List	   *members = ((VoxBookingGroup *) lfirst(lc))->members;
-
-		for (int i = 0; i < Min(list_length(members), VOX_GROUP_LISTED); i++)
-		{
-			VoxBooking *booking = list_nth(members, i);
-
-			ids = lappend(ids, booking->id);
-			numbers = lappend_int(numbers, list_length(bookings));
-			bookings = lappend(bookings, booking);
-		}
-	}
 	if (link != InvalidAttrNumber && voxanne_run_refusal(table->relid, list_make1_int(link)) != NULL)
 		link = InvalidAttrNumber;
 	if (name != InvalidAttrNumber &&
-		voxanne_run_refusal(reference->parent, lappend_int(voxanne_reference_columns(reference, true), name)) != NULL)
+		voxanne_run_refusal(contacts->reference->parent,
+							lappend_int(voxanne_reference_columns(contacts->reference, true), name)) != NULL)
 		name = InvalidAttrNumber;
-	if (ids == NIL || (link == InvalidAttrNumber && question->columns[VOX_ROLE_CONTACT] == InvalidAttrNumber))
+	if (bookings == NIL || (link == InvalidAttrNumber && question->columns[VOX_ROLE_CONTACT] == InvalidAttrNumber))
 		return;
 
 	SPI_connect();
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT d.no, %s, %s, %s FROM ROWS FROM (pg_catalog.unnest(%s), pg_catalog.unnest(%s)) AS d (id, no)",
-					 text_or_null(table->relid, "t", question->columns[VOX_ROLE_CONTACT]),
-					 name == InvalidAttrNumber ? "NULL" : text_or_null(reference->parent, "p", name),
-					 text_or_null(table->relid, "t", link),
-					 voxanne_query_argument(&query, TEXTARRAYOID, voxanne_text_array(ids), false),
-					 voxanne_query_argument(&query, INT4ARRAYOID, voxanne_int_array(numbers), false));
-	appendStringInfo(&sql, " JOIN %s AS t ON %s", table->from, voxanne_table_id_equal(table, "t", "d.id"));
-	if (name != InvalidAttrNumber)
-	{
-		VoxTable	parent;
-
-		voxanne_table_describe(&parent, reference->parent);
-		appendStringInfo(&sql, " LEFT JOIN %s AS p ON %s", parent.from, voxanne_reference_join(reference, "p", "t"));
-	}
-	query.sql = sql.data;
+	query.sql = contacts_query(question, contacts->reference, name, link, bookings, &query);
 	(void) voxanne_query_run(&query);
 	MemoryContextSwitchTo(context);
 	for (uint64 row = 0; row < SPI_processed; row++)
@@ -110,6 +81,60 @@ voxanne_contacts_find(const VoxContacts *contacts, const VoxBookingQuestion *que
 		booking->calendar = SPI_getvalue(tuple, desc, 4);
 	}
 	SPI_finish();
+}
+
+/* The bookings that findings list. */
+static List *
+listed_bookings(List *groups)
+{
+	List	   *bookings = NIL;
+	ListCell   *lc;
+
+	foreach(lc, groups)
+	{
+		List	   *members = ((VoxBookingGroup *) lfirst(lc))->members;
+
+		for (int i = 0; i < Min(list_length(members), VOX_GROUP_LISTED); i++)
+			bookings = lappend(bookings, list_nth(members, i));
+	}
+	return bookings;
+}
+
+/*
+ * A query for the number in the list, contact, name and calendar link of
+ * bookings; "name" and "link" are columns, or InvalidAttrNumber.
+ */
+static char *
+contacts_query(const VoxBookingQuestion *question, const VoxReference *reference, AttrNumber name,
+			   AttrNumber link, List *bookings, VoxQuery *query)
+{
+	const VoxTable *table = &question->table;
+	List	   *ids = NIL;
+	List	   *numbers = NIL;
+	StringInfoData sql;
+	ListCell   *lc;
+
+	foreach(lc, bookings)
+	{
+		ids = lappend(ids, ((VoxBooking *) lfirst(lc))->id);
+		numbers = lappend_int(numbers, foreach_current_index(lc));
+	}
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT d.no, %s, %s, %s FROM ROWS FROM (pg_catalog.unnest(%s), pg_catalog.unnest(%s)) AS d (id, no)",
+					 text_or_null(table->relid, "t", question->columns[VOX_ROLE_CONTACT]),
+					 name == InvalidAttrNumber ? "NULL" : text_or_null(reference->parent, "p", name),
+					 text_or_null(table->relid, "t", link),
+					 voxanne_query_argument(query, TEXTARRAYOID, voxanne_text_array(ids), false),
+					 voxanne_query_argument(query, INT4ARRAYOID, voxanne_int_array(numbers), false));
+	appendStringInfo(&sql, " JOIN %s AS t ON %s", table->from, voxanne_table_id_equal(table, "t", "d.id"));
+	if (name != InvalidAttrNumber)
+	{
+		VoxTable	parent;
+
+		voxanne_table_describe(&parent, reference->parent);
+		appendStringInfo(&sql, " LEFT JOIN %s AS p ON %s", parent.from, voxanne_reference_join(reference, "p", "t"));
+	}
+	return sql.data;
 }
 
 /* What the contact's column refers to: by a foreign key, else by its name; NULL if nothing. */

@@ -84,9 +84,7 @@ voxanne_find_duplicate_appointments(PG_FUNCTION_ARGS)
 	run.max_groups = voxanne_argument_count(fcinfo, 7, "max_groups");
 	run.question.cancelled = voxanne_booking_cancelled(&run.question, run.relid);
 
-	voxanne_sink_open(&run.sink, fcinfo);
-	nestlevel = voxanne_run_begin();
-	voxanne_execution_begin();
+	nestlevel = voxanne_run_begin(&run.sink, fcinfo);
 	refusal = voxanne_lock_to_read(run.relid);
 	if (refusal == NULL)
 	{
@@ -99,8 +97,7 @@ voxanne_find_duplicate_appointments(PG_FUNCTION_ARGS)
 	if (refusal != NULL)
 		voxanne_sink_skip(&run.sink, voxanne_run_object(run.relid), "appointments", refusal,
 						  "Call find_duplicate_appointments() again once that is settled: there may be double bookings.");
-	voxanne_run_end(nestlevel);
-	voxanne_sink_close_unsorted(&run.sink);
+	voxanne_run_end(&run.sink, nestlevel, false);
 	PG_RETURN_VOID();
 }
 

@@ -72,9 +72,7 @@ voxanne_find_duplicates(PG_FUNCTION_ARGS)
 	run.question.live_only = !voxanne_argument_bool(fcinfo, 4, "include_deleted");
 	run.question.max_groups = voxanne_argument_count(fcinfo, 5, "max_groups");
 
-	voxanne_sink_open(&run.sink, fcinfo);
-	nestlevel = voxanne_run_begin();
-	voxanne_execution_begin();
+	nestlevel = voxanne_run_begin(&run.sink, fcinfo);
 	refusal = voxanne_lock_to_read(run.relid);
 	if (refusal == NULL)
 		voxanne_incoming_lock(&run.incoming, run.relid);
@@ -84,8 +82,7 @@ voxanne_find_duplicates(PG_FUNCTION_ARGS)
 	if (refusal != NULL)
 		voxanne_sink_skip(&run.sink, voxanne_run_object(run.relid), key_names(&run), refusal,
 						  "Call find_duplicates() again once that is settled: there may be duplicates.");
-	voxanne_run_end(nestlevel);
-	voxanne_sink_close(&run.sink);
+	voxanne_run_end(&run.sink, nestlevel, true);
 	PG_RETURN_VOID();
 }
 

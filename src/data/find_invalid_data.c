@@ -8,13 +8,7 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/relation.h"
-#include "access/table.h"
-#include "catalog/dependency.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
 #include "core/attempt.h"
@@ -41,17 +35,6 @@ enum
 /* A minority: at most one row in this many. */
 #define MINORITY_SHARE 20
 
-/* A table and what is asked about it. */
-typedef struct Target
-{
-	Oid			relid;
-	BlockNumber pages;			/* as last counted */
-	List	   *rules;			/* ours */
-	List	   *labels;			/* columns, an integer list */
-	List	   *constraints;	/* users' */
-	const char *refusal;		/* why it cannot be read, a sentence; or NULL */
-} Target;
-
 typedef struct InvalidRun
 {
 	VoxSink		sink;
@@ -59,16 +42,13 @@ typedef struct InvalidRun
 	int			max_rows;
 
 	/* the check that runs */
-	const Target *target;
+	const VoxInvalidTarget *target;
 	AttrNumber	label;			/* the column whose labels are looked at, or
 								 * InvalidAttrNumber */
 	const VoxInvalidRule *constraint;	/* both not set: all rules of ours */
 	List	   *constraint_names;	/* proposed so far for the target */
 } InvalidRun;
 
-static List *list_targets(Oid relid, List *schemas);
-static int	compare_pages(const ListCell *a, const ListCell *b);
-static Target *make_target(Oid relid, char relkind, bool named);
 static void check_target(InvalidRun *run);
 static void attempt(InvalidRun *run, char *(*how) (VoxAttempt, void *), VoxAttempt check);
 static void check_rules(void *state);
@@ -114,112 +94,16 @@ voxanne_find_invalid_data(PG_FUNCTION_ARGS)
 	if (OidIsValid(relid))
 		voxanne_require_table(relid, "relation");
 
-	voxanne_sink_open(&run.sink, fcinfo);
-	nestlevel = voxanne_run_begin();
-	voxanne_execution_begin();
-	targets = list_targets(relid, schemas);
+	nestlevel = voxanne_run_begin(&run.sink, fcinfo);
+	targets = voxanne_invalid_targets(relid, schemas);
 	voxanne_run_snapshot();
 	foreach(lc, targets)
 	{
 		run.target = lfirst(lc);
 		check_target(&run);
 	}
-	voxanne_run_end(nestlevel);
-	voxanne_sink_close(&run.sink);
+	voxanne_run_end(&run.sink, nestlevel, true);
 	PG_RETURN_VOID();
-}
-
-/*
- * The table, or all tables of the schemas that do not belong to an extension;
- * locked, or with the reason why not.
- */
-static List *
-list_targets(Oid relid, List *schemas)
-{
-	Relation	catalog;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	List	   *targets = NIL;
-	List	   *classes = NIL;
-	ListCell   *lc;
-
-	if (OidIsValid(relid))
-		return list_make1(make_target(relid, get_rel_relkind(relid), true));
-
-	catalog = table_open(RelationRelationId, AccessShareLock);
-	scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0, NULL);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
-
-		if (list_member_oid(schemas, form->relnamespace) &&
-			(form->relkind == RELKIND_RELATION || form->relkind == RELKIND_PARTITIONED_TABLE ||
-			 form->relkind == RELKIND_FOREIGN_TABLE))
-			classes = lappend_oid(classes, form->oid);
-	}
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-
-	foreach(lc, classes)
-	{
-		Target	   *target = OidIsValid(getExtensionOfObject(RelationRelationId, lfirst_oid(lc))) ? NULL :
-			make_target(lfirst_oid(lc), get_rel_relkind(lfirst_oid(lc)), false);
-
-		if (target != NULL)
-			targets = lappend(targets, target);
-	}
-	list_sort(targets, compare_pages);
-	return targets;
-}
-
-/* Smallest first, so that most tables are done when time runs out. */
-static int
-compare_pages(const ListCell *a, const ListCell *b)
-{
-	const Target *left = lfirst(a);
-	const Target *right = lfirst(b);
-
-	return left->pages < right->pages ? -1 : left->pages > right->pages;
-}
-
-/*
- * A table with its rules, locked; NULL if there is nothing to ask.  A partition
- * that was not named is asked only about constraints that its parent has not.
- */
-static Target *
-make_target(Oid relid, char relkind, bool named)
-{
-	Target	   *target = palloc0_object(Target);
-	bool		partition_only = !named && get_rel_relispartition(relid);
-	Relation	rel;
-
-	target->relid = relid;
-	switch (voxanne_try_lock(relid, AccessShareLock))
-	{
-		case VOX_LOCK_GONE:
-			return NULL;
-		case VOX_LOCK_BUSY:
-			target->refusal = psprintf("Another session holds or awaits an exclusive lock on %s.",
-									   voxanne_run_object(relid));
-			return partition_only ? NULL : target;
-		case VOX_LOCKED:
-			break;
-	}
-	rel = relation_open(relid, NoLock);
-	target->pages = (BlockNumber) rel->rd_rel->relpages;
-	if (!partition_only)
-	{
-		target->rules = voxanne_invalid_rules(rel);
-		target->labels = voxanne_invalid_label_columns(rel);
-	}
-	target->constraints = voxanne_invalid_constraints(rel, partition_only);
-	relation_close(rel, NoLock);
-
-	if (target->rules == NIL && target->labels == NIL && target->constraints == NIL)
-		return NULL;
-	target->refusal = relkind == RELKIND_FOREIGN_TABLE ? "The rows are in a foreign table." :
-		voxanne_lock_to_read(relid);
-	return target;
 }
 
 /* All checks of one table. */

@@ -15,6 +15,7 @@
 #include "core/relation.h"
 #include "data/executor.h"
 #include "data/orphan_remedy.h"
+#include "data/orphan_row.h"
 #include "data/reference_parent.h"
 #include "data/reference_target.h"
 #include "data/run.h"
@@ -23,14 +24,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
-
-/* find_orphans()'s own columns, after the finding's. */
-enum
-{
-	COL_CHILD, COL_CHILD_COLUMNS, COL_PARENT, COL_PARENT_COLUMNS, COL_SOURCE, COL_KIND,
-	COL_ORPHANS, COL_CHECKED, COL_CONFIDENCE, COL_SAMPLE, COL_CONSTRAINT_NAME,
-	OWN_COLS
-};
 
 /* Scores of an inferred reference, of 100: see infer.c. */
 #define TYPE_SCORE 30
@@ -96,11 +89,6 @@ static void check_parent(OrphanRun *run, VoxParentFault fault, const VoxReferenc
 static const char *parent_refusal(const VoxReference *reference, VoxParentFault fault);
 static void check_targets(OrphanRun *run, Oid relid, List *schemas, List *references);
 static void report_target(OrphanRun *run, const VoxTarget *target);
-static void add_row(OrphanRun *run, const VoxFinding *finding, const char *kind, int64 count,
-					int64 checked, int score, Jsonb *sample);
-static void report_skip(OrphanRun *run, const char *reason);
-static void report_skip_of(OrphanRun *run, const char *discriminator, const char *reason);
-static void fill_reference(const VoxReference *reference, Datum *own, bool *own_null);
 
 VOXANNE_FUNCTION(voxanne_find_orphans);
 
@@ -129,9 +117,7 @@ voxanne_find_orphans(PG_FUNCTION_ARGS)
 	if (OidIsValid(relid))
 		voxanne_require_table(relid, "relation");
 
-	voxanne_sink_open(&run.sink, fcinfo);
-	nestlevel = voxanne_run_begin();
-	voxanne_execution_begin();
+	nestlevel = voxanne_run_begin(&run.sink, fcinfo);
 	references = list_references(relid, schemas, inferred);
 	voxanne_run_snapshot();
 	scans = scan_references(&run, references);
@@ -144,11 +130,10 @@ voxanne_find_orphans(PG_FUNCTION_ARGS)
 		run.scans = &scans[foreach_current_index(lc)];
 		failure = voxanne_attempt(check_reference, &run);
 		if (failure != NULL)
-			report_skip(&run, failure);
+			voxanne_orphan_skip(&run.sink, run.reference, NULL, failure);
 	}
 	check_targets(&run, relid, schemas, references);
-	voxanne_run_end(nestlevel);
-	voxanne_sink_close(&run.sink);
+	voxanne_run_end(&run.sink, nestlevel, true);
 	PG_RETURN_VOID();
 }
 
@@ -247,12 +232,12 @@ check_reference(void *state)
 
 	if (reference->refusal != NULL)
 	{
-		report_skip(run, reference->refusal);
+		voxanne_orphan_skip(&run->sink, run->reference, NULL, reference->refusal);
 		return;
 	}
 	if (found == NULL && voxanne_out_of_time())
 	{
-		report_skip(run, OUT_OF_TIME);
+		voxanne_orphan_skip(&run->sink, run->reference, NULL, OUT_OF_TIME);
 		return;
 	}
 	voxanne_execution_note(voxanne_reference_object(reference), voxanne_reference_discriminator(reference),
@@ -324,8 +309,8 @@ report_fault(OrphanRun *run, VoxReferenceFault fault, const VoxReferenceAnswer *
 							  voxanne_column_list(reference->parent, "", voxanne_reference_columns(reference, true)),
 							  voxanne_reference_source_clause(reference));
 
-	add_row(run, &finding, faults[fault].kind, answer->faults[fault], answer->checked, score,
-			voxanne_reference_sample(reference, fault, live_only, found, run->max_rows));
+	voxanne_orphan_row(&run->sink, run->reference, &finding, faults[fault].kind, answer->faults[fault], answer->checked, score,
+					   voxanne_reference_sample(reference, fault, live_only, found, run->max_rows));
 }
 
 /* One fault of parents that exist, asked and told; nothing where the tables do not allow the question. */
@@ -353,12 +338,12 @@ check_parent(OrphanRun *run, VoxParentFault fault, const VoxReferenceAnswer *ans
 	refusal = parent_refusal(reference, fault);
 	if (refusal != NULL)
 	{
-		report_skip_of(run, psprintf("%s:%s", discriminator, parent_faults[fault].kind), refusal);
+		voxanne_orphan_skip(&run->sink, reference, parent_faults[fault].kind, refusal);
 		return;
 	}
 	if (found == NULL && voxanne_out_of_time())
 	{
-		report_skip_of(run, psprintf("%s:%s", discriminator, parent_faults[fault].kind), OUT_OF_TIME);
+		voxanne_orphan_skip(&run->sink, reference, parent_faults[fault].kind, OUT_OF_TIME);
 		return;
 	}
 	count = voxanne_parent_ask(reference, fault, live_only, found);
@@ -371,8 +356,8 @@ check_parent(OrphanRun *run, VoxParentFault fault, const VoxReferenceAnswer *ans
 							  (long long) answer->checked, voxanne_relation_name(reference->child),
 							  voxanne_column_list(reference->child, "", voxanne_reference_columns(reference, false)),
 							  parent_faults[fault].sentence, voxanne_relation_name(reference->parent));
-	add_row(run, &finding, parent_faults[fault].kind, count, answer->checked, score,
-			voxanne_parent_sample(reference, fault, live_only, found, run->max_rows));
+	voxanne_orphan_row(&run->sink, run->reference, &finding, parent_faults[fault].kind, count, answer->checked, score,
+					   voxanne_parent_sample(reference, fault, live_only, found, run->max_rows));
 }
 
 /* Why the columns that such a question needs besides the reference's cannot be read, or NULL. */
@@ -426,85 +411,5 @@ report_target(OrphanRun *run, const VoxTarget *target)
 							  target->uses == 0 ? psprintf("there is a table %s that the column is named after", meant) :
 							  psprintf("%lld other columns of this name lead to %s", (long long) target->uses, meant));
 	finding.advice = psprintf("Check which table is meant: if it is %s, every value that is in both tables by chance passes the present key.", meant);
-	add_row(run, &finding, "fk_target_suspect", -1, -1, 100, NULL);
-}
-
-/* Add a finding about the reference; counts below 0 and a sample of NULL are null. */
-static void
-add_row(OrphanRun *run, const VoxFinding *finding, const char *kind, int64 count,
-		int64 checked, int score, Jsonb *sample)
-{
-	Datum		own[OWN_COLS];
-	bool		own_null[OWN_COLS];
-
-	fill_reference(run->reference, own, own_null);
-	own[COL_KIND] = CStringGetTextDatum(kind);
-	own[COL_ORPHANS] = Int64GetDatum(count);
-	own[COL_CHECKED] = Int64GetDatum(checked);
-	own[COL_CONFIDENCE] = Float4GetDatum((float4) score / 100);
-	own[COL_SAMPLE] = JsonbPGetDatum(sample);
-	own_null[COL_KIND] = own_null[COL_CONFIDENCE] = false;
-	own_null[COL_ORPHANS] = count < 0;
-	own_null[COL_CHECKED] = checked < 0;
-	own_null[COL_SAMPLE] = sample == NULL;
-	voxanne_sink_add(&run->sink, finding, own, own_null);
-}
-
-/* A reference that could not be checked. */
-static void
-report_skip(OrphanRun *run, const char *reason)
-{
-	report_skip_of(run, voxanne_reference_discriminator(run->reference), reason);
-}
-
-/* The same with a discriminator of its own, for one question about it. */
-static void
-report_skip_of(OrphanRun *run, const char *discriminator, const char *reason)
-{
-	const VoxReference *reference = run->reference;
-	char	   *object = voxanne_reference_object(reference);
-	Datum		own[OWN_COLS];
-	bool		own_null[OWN_COLS];
-	VoxFinding	finding = {
-		.severity = VOX_WARNING,
-		.object = object,
-		.detail = reason,
-		.advice = "Call find_orphans() again once that is settled: this reference may have orphans.",
-		.key = voxanne_finding_key("check_skipped", object, discriminator),
-	};
-
-	fill_reference(reference, own, own_null);
-	own[COL_KIND] = CStringGetTextDatum("skipped");
-	own_null[COL_KIND] = false;
-	voxanne_sink_add(&run->sink, &finding, own, own_null);
-}
-
-/* The columns that say which reference it is; the others null. */
-static void
-fill_reference(const VoxReference *reference, Datum *own, bool *own_null)
-{
-	char	   *child = voxanne_relation_name(reference->child);
-	char	   *parent = voxanne_relation_name(reference->parent);
-	char	   *constraint = OidIsValid(reference->constraint) ? get_constraint_name(reference->constraint) : NULL;
-
-	memset(own_null, true, sizeof(bool) * OWN_COLS);
-	if (child != NULL)
-	{
-		own[COL_CHILD] = CStringGetTextDatum(child);
-		own[COL_CHILD_COLUMNS] = voxanne_name_array(reference->child, voxanne_reference_columns(reference, false));
-		own_null[COL_CHILD] = own_null[COL_CHILD_COLUMNS] = false;
-	}
-	if (parent != NULL)
-	{
-		own[COL_PARENT] = CStringGetTextDatum(parent);
-		own[COL_PARENT_COLUMNS] = voxanne_name_array(reference->parent, voxanne_reference_columns(reference, true));
-		own_null[COL_PARENT] = own_null[COL_PARENT_COLUMNS] = false;
-	}
-	own[COL_SOURCE] = CStringGetTextDatum(voxanne_reference_source(reference->source));
-	own_null[COL_SOURCE] = false;
-	if (constraint != NULL)
-	{
-		own[COL_CONSTRAINT_NAME] = DirectFunctionCall1(namein, CStringGetDatum(constraint));
-		own_null[COL_CONSTRAINT_NAME] = false;
-	}
+	voxanne_orphan_row(&run->sink, run->reference, &finding, "fk_target_suspect", -1, -1, 100, NULL);
 }

@@ -8,6 +8,7 @@
 #include "core/severity.h"
 #include "data/table.h"
 #include "nodes/pg_list.h"
+#include "storage/block.h"
 #include "utils/jsonb.h"
 #include "utils/relcache.h"
 
@@ -65,5 +66,19 @@ extern void voxanne_invalid_ask_sql(const VoxTable *table, List *rules, bool liv
 									VoxInvalidAnswer *answers);
 extern Jsonb *voxanne_invalid_sample_sql(const VoxTable *table, const VoxInvalidRule *rule,
 										 bool live_only, int max_rows);
+
+/* A table and what is asked about it. */
+typedef struct VoxInvalidTarget
+{
+	Oid			relid;
+	BlockNumber pages;			/* as last counted */
+	List	   *rules;			/* ours */
+	List	   *labels;			/* columns, an integer list */
+	List	   *constraints;	/* users' */
+	const char *refusal;		/* why it cannot be read, a sentence; or NULL */
+} VoxInvalidTarget;
+
+/* invalid_target.c */
+extern List *voxanne_invalid_targets(Oid relid, List *schemas);
 
 #endif							/* VOXANNE_INVALID_H */

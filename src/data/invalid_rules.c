@@ -16,19 +16,12 @@
 #include "core/compat.h"
 #include "core/relation.h"
 #include "data/invalid.h"
+#include "data/invalid_column.h"
 #include "lib/stringinfo.h"
 #include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-
-/* What a type is to the rules; sets of them. */
-#define TYPE_TEXT (1 << 0)
-#define TYPE_DATE (1 << 1)
-#define TYPE_MOMENT (1 << 2)	/* timestamp, with time zone or without */
-#define TYPE_NUMBER (1 << 3)
-#define TYPE_INTERVAL (1 << 4)
-#define TYPE_ENUM (1 << 5)
 
 /*
  * Names, with spaces between them; a * stands for anything.  The moments of a
@@ -51,7 +44,6 @@
 	" cell_phone telephone *_telephone"
 #define EMAILS "email *_email e_mail *_e_mail email_address *_email_address"
 #define DURATIONS "duration *_duration"
-#define LABELS "status *_status stage *_stage role *_role priority outcome"
 
 /* A character that can be a digit: none of ASCII but a digit, so those of other scripts are let through. */
 #define PERHAPS_DIGIT "[^ -/:-~]"
@@ -231,62 +223,16 @@ static const struct
 	{"check_in", "check_out", VOX_WARNING},
 };
 
-/* Units that a duration's name may end in, in seconds. */
-static const struct
-{
-	const char *suffix;
-	double		seconds;
-}			units[] =
-
-{
-	{"_milliseconds", 0.001}, {"_millis", 0.001}, {"_ms", 0.001},
-	{"_seconds", 1}, {"_secs", 1}, {"_sec", 1}, {"_s", 1},
-	{"_minutes", 60}, {"_mins", 60}, {"_min", 60},
-	{"_hours", 3600}, {"_hrs", 3600}, {"_days", 86400},
-};
-
-/* A column as the rules see it. */
-typedef struct Column
-{
-	AttrNumber	attnum;
-	Oid			base;			/* its type, or a domain's base type */
-	int			type;			/* TYPE_..., 0 for others */
-	bool		not_null;
-	char	   *name;			/* in snake_case, without a duration's unit */
-	char	   *full_name;		/* with it */
-	double		unit;			/* of a duration, in seconds; 0 if unknown */
-	char	   *ref;			/* in an expression, as its base type */
-} Column;
-
-typedef struct Table
-{
-	Relation	rel;
-	Column	   *columns;
-	int			ncolumns;
-	bool		planned;
-	bool		span;
-	List	   *rules;			/* so far, of VoxInvalidRule */
-} Table;
-
-static void describe_column(Table *table, Form_pg_attribute att);
-static int	type_class(Oid base);
-static char *snake_case(const char *name);
-static void split_unit(Column *column);
-static const Column *find_named(const Table *table, const char *names, int types);
-static const Column *find_one(const Table *table, const char *name, const Column *like);
-static bool name_fits(const char *name, const char *names);
-static bool rule_fits(const Table *table, const ColumnRule *rule, const Column *column);
-static bool defaults_to_empty(Relation rel, AttrNumber attnum);
-static bool named_elsewhere(const ColumnRule *rule, const Column *column);
-static char *fill_in(const char *template, const Column *column);
-static char *literal(const char *what, const Column *column);
-static VoxInvalidRule *add_rule(Table *table, const char *kind, VoxSeverity severity, List *columns,
+static bool rule_fits(const VoxInvalidTable *table, const ColumnRule *rule, const VoxInvalidColumn *column);
+static bool named_elsewhere(const ColumnRule *rule, const VoxInvalidColumn *column);
+static char *fill_in(const char *template, const VoxInvalidColumn *column);
+static char *literal(const char *what, const VoxInvalidColumn *column);
+static VoxInvalidRule *add_rule(VoxInvalidTable *table, const char *kind, VoxSeverity severity, List *columns,
 								char *valid, char *fault);
-static void add_column_rule(Table *table, const ColumnRule *rule, const Column *column);
-static void add_span_rules(Table *table, const Column *column);
-static void add_update_rule(Table *table);
-static void add_outcome_rule(Table *table);
-static const char *plain_name(const Table *table, const Column *column);
+static void add_column_rule(VoxInvalidTable *table, const ColumnRule *rule, const VoxInvalidColumn *column);
+static void add_span_rules(VoxInvalidTable *table, const VoxInvalidColumn *column);
+static void add_update_rule(VoxInvalidTable *table);
+static void add_outcome_rule(VoxInvalidTable *table);
 
 /*
  * The rules (VoxInvalidRule *) that fit a table's columns, without those that
@@ -297,16 +243,12 @@ static const char *plain_name(const Table *table, const Column *column);
 List *
 voxanne_invalid_rules(Relation rel)
 {
-	TupleDesc	desc = RelationGetDescr(rel);
-	Table		table = {.rel = rel};
+	VoxInvalidTable table;
 
-	table.columns = palloc0_array(Column, desc->natts);
-	for (int i = 0; i < desc->natts; i++)
-		if (!TupleDescAttr(desc, i)->attisdropped)
-			describe_column(&table, TupleDescAttr(desc, i));
-	table.planned = find_named(&table, PLANNED, TYPE_DATE | TYPE_MOMENT) != NULL;
-	table.span = find_named(&table, "started_at", TYPE_MOMENT) != NULL &&
-		find_named(&table, "ended_at", TYPE_MOMENT) != NULL;
+	voxanne_invalid_describe(&table, rel);
+	table.planned = voxanne_invalid_find_named(&table, PLANNED, TYPE_DATE | TYPE_MOMENT) != NULL;
+	table.span = voxanne_invalid_find_named(&table, "started_at", TYPE_MOMENT) != NULL &&
+		voxanne_invalid_find_named(&table, "ended_at", TYPE_MOMENT) != NULL;
 
 	for (int i = 0; i < table.ncolumns; i++)
 	{
@@ -320,202 +262,34 @@ voxanne_invalid_rules(Relation rel)
 	return table.rules;
 }
 
-/*
- * The text columns (an integer list) whose names say that they hold one of a
- * few labels.
- */
-List *
-voxanne_invalid_label_columns(Relation rel)
-{
-	TupleDesc	desc = RelationGetDescr(rel);
-	List	   *columns = NIL;
-
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
-
-		if (!att->attisdropped && type_class(getBaseType(att->atttypid)) == TYPE_TEXT &&
-			name_fits(snake_case(NameStr(att->attname)), LABELS))
-			columns = lappend_int(columns, att->attnum);
-	}
-	return columns;
-}
-
-static void
-describe_column(Table *table, Form_pg_attribute att)
-{
-	Column	   *column = &table->columns[table->ncolumns++];
-	const char *quoted = quote_identifier(NameStr(att->attname));
-
-	column->attnum = att->attnum;
-	column->base = getBaseType(att->atttypid);
-	column->type = type_class(column->base);
-	column->not_null = voxanne_column_not_null(RelationGetDescr(table->rel), att->attnum);
-	column->full_name = snake_case(NameStr(att->attname));
-	column->name = column->full_name;
-	if (column->type & (TYPE_NUMBER | TYPE_INTERVAL))
-		split_unit(column);
-	if (column->type == TYPE_TEXT && att->atttypid != TEXTOID)
-		column->ref = psprintf("%s::text", quoted);
-	else
-		column->ref = column->base == att->atttypid ? pstrdup(quoted) :
-			psprintf("%s::%s", quoted, format_type_be(column->base));
-}
-
-/* An extension's type counts as text if it is text in all but name, as citext is. */
-static int
-type_class(Oid base)
-{
-	switch (base)
-	{
-		case TEXTOID:
-		case VARCHAROID:
-		case BPCHAROID:
-			return TYPE_TEXT;
-		case DATEOID:
-			return TYPE_DATE;
-		case TIMESTAMPOID:
-		case TIMESTAMPTZOID:
-			return TYPE_MOMENT;
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-		case FLOAT4OID:
-		case FLOAT8OID:
-		case NUMERICOID:
-			return TYPE_NUMBER;
-		case INTERVALOID:
-			return TYPE_INTERVAL;
-		default:
-			if (type_is_enum(base))
-				return TYPE_ENUM;
-			return IsBinaryCoercible(base, TEXTOID) && !IsPolymorphicType(base) ? TYPE_TEXT : 0;
-	}
-}
-
-/* startedAt and "Started At" as started_at. */
-static char *
-snake_case(const char *name)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	for (const char *c = name; *c != '\0'; c++)
-	{
-		if (*c >= 'A' && *c <= 'Z' && c > name && c[-1] >= 'a' && c[-1] <= 'z')
-			appendStringInfoChar(&buf, '_');
-		appendStringInfoChar(&buf, *c == ' ' || *c == '-' ? '_' :
-							 *c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
-	}
-	return buf.data;
-}
-
-static void
-split_unit(Column *column)
-{
-	int			len = strlen(column->full_name);
-
-	for (int i = 0; i < (int) lengthof(units); i++)
-	{
-		int			tail = strlen(units[i].suffix);
-
-		if (len > tail && strcmp(column->full_name + len - tail, units[i].suffix) == 0)
-		{
-			column->unit = units[i].seconds;
-			column->name = pnstrdup(column->full_name, len - tail);
-			return;
-		}
-	}
-}
-
-/* The first column of these types with one of these names, or NULL. */
-static const Column *
-find_named(const Table *table, const char *names, int types)
-{
-	for (int i = 0; i < table->ncolumns; i++)
-		if ((table->columns[i].type & types) && name_fits(table->columns[i].name, names))
-			return &table->columns[i];
-	return NULL;
-}
-
-/* The column of exactly this name and the same type as another, or NULL. */
-static const Column *
-find_one(const Table *table, const char *name, const Column *like)
-{
-	for (int i = 0; i < table->ncolumns; i++)
-		if (table->columns[i].base == like->base && strcmp(table->columns[i].name, name) == 0)
-			return &table->columns[i];
-	return NULL;
-}
-
 static bool
-name_fits(const char *name, const char *names)
-{
-	int			len = strlen(name);
-
-	for (const char *word = names; *word != '\0'; word += strspn(word, " "))
-	{
-		int			word_len = strcspn(word, " ");
-		const char *star = memchr(word, '*', word_len);
-		int			head = star == NULL ? word_len : (int) (star - word);
-		int			tail = star == NULL ? 0 : word_len - head - 1;
-
-		if ((star == NULL ? len == word_len : len >= head + tail) &&
-			strncmp(name, word, head) == 0 &&
-			strncmp(name + len - tail, word + word_len - tail, tail) == 0)
-			return true;
-		word += word_len;
-	}
-	return false;
-}
-
-static bool
-rule_fits(const Table *table, const ColumnRule *rule, const Column *column)
+rule_fits(const VoxInvalidTable *table, const ColumnRule *rule, const VoxInvalidColumn *column)
 {
 	return (rule->types & column->type) != 0 &&
-		name_fits(column->name, rule->names) &&
+		voxanne_invalid_name_fits(column->name, rule->names) &&
 		!((rule->flags & IF_PLANNED) && !table->planned) &&
 		!((rule->flags & IF_NOT_PLANNED) && table->planned) &&
 		!((rule->flags & IF_SPAN) && !table->span) &&
 		!((rule->flags & IF_NOT_NULL) && !column->not_null) &&
 		!((rule->flags & IF_NULLABLE) && column->not_null) &&
-		!((rule->flags & IF_MEANT) && defaults_to_empty(table->rel, column->attnum)) &&
+		!((rule->flags & IF_MEANT) && voxanne_invalid_defaults_to_empty(table->rel, column->attnum)) &&
 		!((rule->flags & IF_OTHER) && named_elsewhere(rule, column)) &&
 		!(strstr(rule->valid, " day") != NULL && column->unit == 0 && column->type == TYPE_NUMBER);
 }
 
-/* Is the column's default the empty string, so that this is a value like others? */
-static bool
-defaults_to_empty(Relation rel, AttrNumber attnum)
-{
-	TupleConstr *constr = RelationGetDescr(rel)->constr;
-
-	for (int i = 0; constr != NULL && i < constr->num_defval; i++)
-	{
-		Datum		tree = CStringGetTextDatum(constr->defval[i].adbin);
-		const char *shown;
-
-		if (constr->defval[i].adnum != attnum)
-			continue;
-		shown = TextDatumGetCString(DirectFunctionCall2(pg_get_expr, tree, ObjectIdGetDatum(RelationGetRelid(rel))));
-		return strncmp(shown, "''", 2) == 0 && shown[2] != '\'';
-	}
-	return false;
-}
-
 /* Has an earlier rule for these types the column's name? */
 static bool
-named_elsewhere(const ColumnRule *rule, const Column *column)
+named_elsewhere(const ColumnRule *rule, const VoxInvalidColumn *column)
 {
 	for (const ColumnRule *other = column_rules; other < rule; other++)
-		if ((other->types & rule->types & column->type) && name_fits(column->name, other->names))
+		if ((other->types & rule->types & column->type) && voxanne_invalid_name_fits(column->name, other->names))
 			return true;
 	return false;
 }
 
 /* A template with what is in braces filled in; a pattern's braces, which no blank precedes, stay. */
 static char *
-fill_in(const char *template, const Column *column)
+fill_in(const char *template, const VoxInvalidColumn *column)
 {
 	StringInfoData buf;
 
@@ -537,7 +311,7 @@ fill_in(const char *template, const Column *column)
 
 /* What stands in braces: the column itself, a zero, a day, a length of time. */
 static char *
-literal(const char *what, const Column *column)
+literal(const char *what, const VoxInvalidColumn *column)
 {
 	const char *type = format_type_be(column->base);
 
@@ -556,15 +330,15 @@ literal(const char *what, const Column *column)
 }
 
 static void
-add_column_rule(Table *table, const ColumnRule *rule, const Column *column)
+add_column_rule(VoxInvalidTable *table, const ColumnRule *rule, const VoxInvalidColumn *column)
 {
-	Column		named = *column;
+	VoxInvalidColumn named = *column;
 	char	   *valid = fill_in(rule->valid, column);
 	VoxInvalidRule *added;
 
 	if (!(rule->flags & NO_CHECK) && voxanne_invalid_is_check(table->rel, valid))
 		return;
-	named.ref = unconstify(char *, plain_name(table, column));
+	named.ref = unconstify(char *, voxanne_invalid_plain_name(table, column));
 	added = add_rule(table, rule->kind, rule->severity, list_make1_int(column->attnum), valid,
 					 fill_in(rule->fault, &named));
 	added->advice = rule->advice;
@@ -574,7 +348,7 @@ add_column_rule(Table *table, const ColumnRule *rule, const Column *column)
 }
 
 static VoxInvalidRule *
-add_rule(Table *table, const char *kind, VoxSeverity severity, List *columns, char *valid, char *fault)
+add_rule(VoxInvalidTable *table, const char *kind, VoxSeverity severity, List *columns, char *valid, char *fault)
 {
 	VoxInvalidRule *rule = palloc0_object(VoxInvalidRule);
 
@@ -589,7 +363,7 @@ add_rule(Table *table, const char *kind, VoxSeverity severity, List *columns, ch
 
 /* Moments that end before they begin, if this is the column of the beginning. */
 static void
-add_span_rules(Table *table, const Column *column)
+add_span_rules(VoxInvalidTable *table, const VoxInvalidColumn *column)
 {
 	if (!(column->type & (TYPE_DATE | TYPE_MOMENT)))
 		return;
@@ -598,7 +372,7 @@ add_span_rules(Table *table, const Column *column)
 		char	   *padded = psprintf("_%s_", column->name);
 		char	   *word = psprintf("_%s_", spans[i].start);
 		char	   *found = strstr(padded, word);
-		const Column *end;
+		const VoxInvalidColumn *end;
 		VoxInvalidRule *rule;
 		char	   *valid;
 
@@ -607,7 +381,7 @@ add_span_rules(Table *table, const Column *column)
 		found[1] = '\0';
 		padded = psprintf("%s%s%s", padded, spans[i].end, found + strlen(word) - 1);
 		padded[strlen(padded) - 1] = '\0';
-		end = find_one(table, padded + 1, column);
+		end = voxanne_invalid_find_one(table, padded + 1, column);
 		if (end == NULL)
 			continue;
 
@@ -615,7 +389,7 @@ add_span_rules(Table *table, const Column *column)
 		if (voxanne_invalid_is_check(table->rel, valid))
 			continue;
 		rule = add_rule(table, "wrong_order", spans[i].severity, list_make2_int(column->attnum, end->attnum), valid,
-						psprintf("%s after %s", plain_name(table, column), plain_name(table, end)));
+						psprintf("%s after %s", voxanne_invalid_plain_name(table, column), voxanne_invalid_plain_name(table, end)));
 		rule->advice = "Correct these: they end before they begin, so their length is negative.";
 		rule->can_be_check = true;
 	}
@@ -626,10 +400,10 @@ add_span_rules(Table *table, const Column *column)
  * another clock than the database and is a little early: hence a minute.
  */
 static void
-add_update_rule(Table *table)
+add_update_rule(VoxInvalidTable *table)
 {
-	const Column *created = find_named(table, "created_at inserted_at", TYPE_MOMENT);
-	const Column *updated = find_named(table, "updated_at modified_at", TYPE_MOMENT);
+	const VoxInvalidColumn *created = voxanne_invalid_find_named(table, "created_at inserted_at", TYPE_MOMENT);
+	const VoxInvalidColumn *updated = voxanne_invalid_find_named(table, "updated_at modified_at", TYPE_MOMENT);
 	VoxInvalidRule *rule;
 	char	   *valid;
 
@@ -640,7 +414,7 @@ add_update_rule(Table *table)
 	if (voxanne_invalid_is_check(table->rel, valid))
 		return;
 	rule = add_rule(table, "wrong_order", VOX_WARNING, list_make2_int(created->attnum, updated->attnum), valid,
-					psprintf("%s more than a minute before %s", plain_name(table, updated), plain_name(table, created)));
+					psprintf("%s more than a minute before %s", voxanne_invalid_plain_name(table, updated), voxanne_invalid_plain_name(table, created)));
 	rule->advice = "Find out which of the two is wrong: whoever asks for what changed since a time misses these.";
 	rule->can_be_check = true;
 }
@@ -650,10 +424,10 @@ add_update_rule(Table *table)
  * not a cast, which a user may have defined for his enum.
  */
 static void
-add_outcome_rule(Table *table)
+add_outcome_rule(VoxInvalidTable *table)
 {
-	const Column *planned = find_named(table, PLANNED, TYPE_MOMENT);
-	const Column *status = find_named(table, "status", TYPE_TEXT | TYPE_ENUM);
+	const VoxInvalidColumn *planned = voxanne_invalid_find_named(table, PLANNED, TYPE_MOMENT);
+	const VoxInvalidColumn *status = voxanne_invalid_find_named(table, "status", TYPE_TEXT | TYPE_ENUM);
 	VoxInvalidRule *rule;
 
 	if (planned == NULL || status == NULL)
@@ -662,12 +436,6 @@ add_outcome_rule(Table *table)
 					psprintf("%s <= now() + '1 day' OR format('%%s', %s) COLLATE \"C\" NOT IN ('completed', 'no_show', 'attended')",
 							 planned->ref, status->ref),
 					psprintf("a %s that says it is over and %s more than a day ahead",
-							 plain_name(table, status), plain_name(table, planned)));
+							 voxanne_invalid_plain_name(table, status), voxanne_invalid_plain_name(table, planned)));
 	rule->advice = "Find out whether the time or the status is wrong: these are counted as done.";
-}
-
-static const char *
-plain_name(const Table *table, const Column *column)
-{
-	return quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(table->rel), column->attnum - 1)->attname));
 }

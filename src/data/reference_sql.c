@@ -20,9 +20,10 @@
 /*
  * What uuid_in() takes: hyphens after any group of four digits, braces around
  * the whole.  A value that does not match would abort the scan if it were cast.
+ * No backslash: what '\' means in a remedy is up to the session that runs it.
  */
 #define UUID_GROUPS "([0-9a-fA-F]{4}-?){7}[0-9a-fA-F]{4}"
-#define UUID_PATTERN "^(" UUID_GROUPS "|\\{" UUID_GROUPS "\\})$"
+#define UUID_PATTERN "^(" UUID_GROUPS "|[{]" UUID_GROUPS "[}])$"
 
 static char *child_rows(VoxQuery *query, const VoxReference *reference, const VoxTable *child,
 						const VoxScanQuestion *found);

@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "core/privileges.h"
 #include "core/relation.h"
+#include "data/executor.h"
 #include "data/run.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -24,7 +25,7 @@
 
 /*
  * Settings that decide how values are printed, which go into remedies and
- * keys; and a lock timeout, for locks that we cannot take beforehand without
+ * keys, and how our own queries are read; and a lock timeout, for locks that we cannot take beforehand without
  * waiting (a partition attached since).
  */
 static const char *const settings[][2] = {
@@ -33,20 +34,26 @@ static const char *const settings[][2] = {
 	{"extra_float_digits", "1"},
 	{"IntervalStyle", "postgres"},
 	{"lock_timeout", "10ms"},
+	{"standard_conforming_strings", "on"},
 };
 
 static bool has_unlogged_rows(Oid relid);
 
 /*
- * Pin the settings; returns what voxanne_run_end() needs.
+ * A call begins: open the sink, pin the settings, forget the last call; returns
+ * what voxanne_run_end() needs.
  */
 int
-voxanne_run_begin(void)
+voxanne_run_begin(VoxSink *sink, FunctionCallInfo fcinfo)
 {
-	int			nestlevel = voxanne_pin_settings();
+	int			nestlevel;
+
+	voxanne_sink_open(sink, fcinfo);
+	nestlevel = voxanne_pin_settings();
 
 	for (int i = 0; i < (int) lengthof(settings); i++)
 		voxanne_pin_setting(settings[i][0], settings[i][1]);
+	voxanne_execution_begin();
 	return nestlevel;
 }
 
@@ -59,11 +66,19 @@ voxanne_run_snapshot(void)
 	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
+/*
+ * A call ends: return its findings, in the order in which all are sorted or as
+ * they were added.
+ */
 void
-voxanne_run_end(int nestlevel)
+voxanne_run_end(VoxSink *sink, int nestlevel, bool sorted)
 {
 	PopActiveSnapshot();
 	voxanne_unpin_settings(nestlevel);
+	if (sorted)
+		voxanne_sink_close(sink);
+	else
+		voxanne_sink_close_unsorted(sink);
 }
 
 /*

@@ -5,15 +5,16 @@
 #ifndef VOXANNE_RUN_H
 #define VOXANNE_RUN_H
 
+#include "core/finding.h"
 #include "fmgr.h"
 #include "nodes/pg_list.h"
 
 /* Why a check was not reached, for a finding's detail. */
 #define OUT_OF_TIME "It was not reached in the time that voxanne_ops.time_budget or statement_timeout leaves."
 
-extern int	voxanne_run_begin(void);
+extern int	voxanne_run_begin(VoxSink *sink, FunctionCallInfo fcinfo);
 extern void voxanne_run_snapshot(void);
-extern void voxanne_run_end(int nestlevel);
+extern void voxanne_run_end(VoxSink *sink, int nestlevel, bool sorted);
 extern char *voxanne_run_refusal(Oid relid, List *columns);
 extern char *voxanne_run_object(Oid relid);
 
