@@ -77,6 +77,19 @@ for my $timeout (1, 5, 20, 60, 150)
 	nothing_left("statement_timeout of $timeout ms");
 }
 
+# cancelled by another session, in each phase: the calls go on until one is caught in it
+for my $phase ('scanning', 'matching')
+{
+	my ($out, $err) = ('', '');
+	my $call = IPC::Run::start([ 'psql', '-XqAt', '-d', $node->connstr('postgres'), '-c',
+		q{SET maintenance_work_mem = '1MB'; DO $$ BEGIN LOOP PERFORM FROM find_duplicates('large', '{k}'); END LOOP; END $$} ], '>', \$out, '2>', \$err);
+	ok($node->poll_query_until('postgres', "SELECT coalesce(bool_or(pg_cancel_backend(pid)), false) FROM data_check_progress WHERE phase = '$phase'"),
+		"a call is cancelled while it is $phase");
+	$call->finish;
+	like($err, qr/canceling statement due to user request/, "$phase: and ends with that error");
+	nothing_left("cancelled while $phase");
+}
+
 # the server goes down in the middle of calls: at once, and comes up clean
 my @calls = map {
 	IPC::Run::start([ 'psql', '-XqAt', '-d', $node->connstr('postgres'), '-c',
