@@ -53,7 +53,7 @@ COMMENT ON COLUMN @extschema@.backup_target.verify_window IS
 COMMENT ON COLUMN @extschema@.backup_target.min_size IS 'a backup of fewer bytes is a failure; null: any size will do';
 COMMENT ON COLUMN @extschema@.backup_target.max_size_change IS
 'a backup whose size differs from that of the good one before by more than this fraction (0.10: a tenth), up or down, is a warning';
-COMMENT ON COLUMN @extschema@.backup_target.pitr_window IS 'so far back a restore to any moment must be possible';
+COMMENT ON COLUMN @extschema@.backup_target.pitr_window IS 'kind supabase: so far back a restore to any moment must be possible';
 COMMENT ON COLUMN @extschema@.backup_target.critical_tables IS 'tables that must be in the backup with their data, as SQL writes their names; null: none are named';
 COMMENT ON COLUMN @extschema@.backup_target.external IS
 'it is verified elsewhere and the results come by record_verification(): the worker does not verify it unless asked by name, location is not checked, and verify_interval, or status_interval for a kind without level verify, says how often results are expected';

@@ -10,7 +10,7 @@ static const char *const *basebackup_arguments(const VoxVerification *verificati
 
 static const char *const levels[] = {"status", "verify", NULL};
 static const char *const proofs[] = {"present", "checksummed"};
-static const char *const options[] = {"min_size", "max_size_change", "pitr_window", NULL};
+static const char *const options[] = {"min_size", "max_size_change", NULL};
 
 const VoxKind voxanne_kind_basebackup = {
 	.name = "basebackup",
