@@ -222,6 +222,7 @@ sub answer
 {
 	my (@options) = @_;
 	my (undef, $answer) = agent("$dir/flat", '--level', 'verify', @options);
+	delete $answer->{at};
 	delete @{ $answer->{backup} }{qw(age_seconds finished_at)};
 	return JSON::PP->new->canonical->encode($answer);
 }
