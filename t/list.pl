@@ -257,12 +257,14 @@ $node->stop;
 $web->stop;
 
 # A server of these tests ends with the test.
-my ($out, $err) = ('', '');
-IPC::Run::run([ $^X, '-I', 't', (map { ('-I', $_) } @INC), '-MBackupServer', '-MAlertServer', '-e',
-		'$| = 1; my $w = BackupServer->new("{}", "{}"); my $a = AlertServer->new; $a->start; print join(" ", map { $_->{KIDS}[0]{PID} } $w->{process}, $a->{process}), "\n"; kill "KILL", $$' ],
-	'<', \undef, '>', \$out, '2>', \$err);
-my @pids = split ' ', $out;
-is(scalar @pids, 2, 'two servers') or diag($err);
+# What is printed there goes to a log, so the processes' numbers are written to a file.
+my $pids = "$web->{dir}/pids";
+append_to_file($pids, '');
+IPC::Run::run([ $^X, (map { ('-I', $_) } 't', @INC), '-MBackupServer', '-MAlertServer', '-e',
+		'my $w = BackupServer->new("{}", "{}"); my $a = AlertServer->new; $a->start; open(my $f, ">", $ARGV[0]) or die; print $f join(" ", map { $_->{KIDS}[0]{PID} } $w->{process}, $a->{process}); close $f; kill "KILL", $$', $pids ],
+	'<', \undef, '>', \my $out, '2>', \my $err);
+my @pids = split ' ', slurp_file($pids);
+is(scalar @pids, 2, 'two servers') or diag($out . $err);
 my $ended = 0;
 for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
 {
