@@ -13,7 +13,7 @@ my $dir = PostgreSQL::Test::Utils::tempdir_short;
 
 # A build of its own: one that counts coverage is not confined, one with sanitizers takes no preloaded library.
 my $agent = "$dir/voxanne_agent";
-system_or_bail('gcc', '-std=gnu11', '-O', '-D_GNU_SOURCE', '-DVOXANNE_VERSION="0"', '-o', $agent, glob('src/agent/*.c'), qw(-lcurl -lcrypto -lz));
+system_or_bail('gcc', '-std=gnu11', '-O', '-D_GNU_SOURCE', '-DVOXANNE_VERSION="0"', '-o', $agent, glob('src/agent/*.c'), qw(-lcurl -lcrypto -lz -llz4 -lzstd));
 
 sub write_file
 {

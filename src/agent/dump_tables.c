@@ -65,10 +65,13 @@ parse_table_name(const char *str, WantedTable *wanted)
 {
 	memset(wanted, 0, sizeof(*wanted));
 	wanted->label = xstrdup(str);
-	if (take_table_name(&str, wanted))
-		return *str == '\0';
-	wanted->name = wanted->schema;
-	wanted->schema = NULL;
+	wanted->name = take_name(&str);
+	if (wanted->name != NULL && *str == '.')
+	{
+		str++;
+		wanted->schema = wanted->name;
+		wanted->name = take_name(&str);
+	}
 	return wanted->name != NULL && *str == '\0';
 }
 
