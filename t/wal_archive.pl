@@ -6,13 +6,13 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $dir = PostgreSQL::Test::Utils::tempdir_short;
-mkdir "$dir/$_" or die $! for 'archive', 'elsewhere';
+mkdir "$dir/$_" or die $! for 'archive', 'nothing', 'elsewhere';
 
 my $node = PostgreSQL::Test::Cluster->new('wal_archive');
 $node->init(allows_streaming => 1, extra => ['--wal-segsize=1']);
 $node->append_conf('postgresql.conf', <<"EOT");
 shared_preload_libraries = 'voxanne_ops'
-voxanne_ops.backup_directories = '$dir/archive'
+voxanne_ops.backup_directories = '$dir/archive, $dir/nothing'
 archive_mode = on
 archive_command = 'test ! -f $dir/broken && cp %p $dir/archive/%f'
 autovacuum = off
@@ -62,20 +62,25 @@ sub segments
 	return sort grep { /^[0-9A-F]{24}$/ } slurp_dir("$dir/archive");
 }
 
-# Nothing is archived yet.
-sql("SELECT add_backup_target('archive', 'wal_archive', '$dir/archive', '{\"status_interval\": \"300 days\", \"verify_interval\": \"300 days\"}')");
-is((split /\|/, verify('status'))[0], 'failure', 'an empty archive');
+# Nothing is archived.
+my $options = '{"status_interval": "300 days", "verify_interval": "300 days"}';
+sql("SELECT add_backup_target('nothing', 'wal_archive', '$dir/nothing', '$options')");
+sql('CALL await_verification()');
+is(sql("SELECT DISTINCT status, error_details #>> '{0,check}' FROM backup_verification_log WHERE target = 'nothing'"), 'failure|archive_found', 'an empty archive');
+sql("SELECT remove_backup_target('nothing')");
 
 write_segments();
 $node->command_ok(['pg_basebackup', '--no-sync', '-c', 'fast', '-X', 'none', '-D', "$dir/base", '-d', $node->connstr('postgres')], 'pg_basebackup');
 write_segments();
 my $last = write_segments();
 await_archived($last);
+sql("SELECT add_backup_target('archive', 'wal_archive', '$dir/archive', '$options')");
+sql('CALL await_verification()');	# the worker has nothing to do from now on
 is(verify('status'), 'success|present|', 'status');
 is(details('{backup,id}'), $last, 'named by its newest segment');
 is(details('{backup,segments,found}'), scalar(my @found = segments()), 'all segments are found');
 is(verify('verify'), 'success|checksummed|', 'verify');
-like(sql("SELECT string_agg(c ->> 'detail', '') FROM backup_verification_log, jsonb_array_elements(verification_details -> 'checks') c WHERE target = 'archive' AND level = 'verify' AND c ->> 'check' = 'recovery_window'"),
+like(sql("SELECT c ->> 'detail' FROM backup_verification_log, jsonb_array_elements(verification_details -> 'checks') c WHERE target = 'archive' AND level = 'verify' AND c ->> 'check' = 'recovery_window' ORDER BY verified_at DESC LIMIT 1"),
 	qr/^Every moment can be recovered from \S+, the end of backup \S+, to \S+ on timeline 1, the last commit at \S+\.$/, 'the recovery window');
 is(sql("SELECT severity FROM backup_status() WHERE target = 'archive'"), 'info', 'backup_status() is content');
 
