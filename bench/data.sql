@@ -14,7 +14,7 @@ INSERT INTO contacts SELECT md5('c' || n)::uuid, md5('o' || n % 1000)::uuid, 'Co
 	FROM generate_series(0, :size / 10 - 1) AS n;
 INSERT INTO appointments
 	SELECT md5('a' || n)::uuid, md5('o' || c % 1000)::uuid, md5('c' || c)::uuid, 'checkup',
-		'2026-01-01Z'::timestamptz + n * 7919 % (:size + 19) * interval '1 min', 30, 'confirmed', md5('p' || c % 5000)::uuid,
+		'2006-06-01Z'::timestamptz + n * 7919 % (:size + 19) * interval '1 min', 30, 'confirmed', md5('p' || c % 5000)::uuid,
 		'2025-12-01Z', '2025-12-02Z', NULL
 	FROM (SELECT n, n * 48271 % (:size / 10) AS c FROM generate_series(1::bigint, :size) AS n) AS numbered;
 INSERT INTO appointments SELECT md5('b' || id)::uuid, org_id, contact_id, service_type, scheduled_at, duration_minutes, status,

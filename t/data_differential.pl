@@ -25,6 +25,9 @@ $node->safe_psql('postgres', q{
 	CREATE DOMAIN small AS int CHECK (VALUE >= 0);
 	CREATE DOMAIN code AS text COLLATE "C" CHECK (VALUE <> '');
 	CREATE DOMAIN amount AS numeric;
+	CREATE DOMAIN moment AS timestamptz;
+	CREATE DOMAIN length AS int;
+	CREATE DOMAIN word AS text;
 });
 my $icu = $node->psql('postgres',
 	q{CREATE COLLATION sloppy (provider = icu, locale = 'und-u-ks-level2', deterministic = false)}) == 0;
@@ -289,12 +292,65 @@ sub bookings_round
 	return;
 }
 
+# Rules about values, and labels.
+sub rules_round
+{
+	my ($round) = @_;
+	my $moment = "(ARRAY['infinity', '-infinity', '0001-01-01', '0999-12-31', '1899-12-31', '1970-01-01', '1979-12-31', '2199-12-31', '2200-01-01', '9999-12-31'])[1 + floor(random() * 40)]::timestamptz";
+	my $near   = "now() + (random() * 900 - 450) * interval '1 day'";
+	my $when   = "coalesce($moment, $near)";
+	my $day    = "CASE WHEN random() < 0.1 THEN 'infinity' WHEN random() < 0.1 THEN '0009-01-01' ELSE ($near)::date END";
+	my $number = 'CASE WHEN random() < 0.1 THEN 0 ELSE random() * 20000 - 5000 END';
+	my $text   = "(ARRAY['', ' ', E'\\t', 'Ada', '+15551234567', 'none', 'a\@example.com', repeat('long ', 900)])[1 + floor(random() * 8)]";
+	my $word   = "(ARRAY['open', 'Open', ' open', 'closed', 'in-progress', 'in_progress', ''])[1 + floor(random() * 7)]";
+	my %pool = (
+		scheduled_at => [ [ 'timestamptz', $when ], [ 'timestamp', $when ], [ 'date', $day ] ],
+		created_at   => [ [ 'timestamptz', $when ], [ 'timestamp', $when ], [ 'date', $day ], [ 'moment', $when ] ],
+		updated_at   => [ [ 'timestamptz', $when ], [ 'timestamp', $when ], [ 'moment', $when ] ],
+		started_at   => [ [ 'timestamptz', $when ], [ 'date', $day ] ],
+		ended_at     => [ [ 'timestamptz', $when ], [ 'date', $day ] ],
+		dob          => [ [ 'date', $day ] ],
+		born_on      => [ [ 'date', $day ], [ 'timestamp', $when ] ],
+		duration     => [ [ 'interval', "($number) * interval '1 s'" ], [ 'int', $number ] ],
+		duration_minutes => [ [ 'int', $number ], [ 'smallint', $number ], [ 'bigint', $number ], [ 'numeric', $number ], [ 'float8', $number ], [ 'length', $number ] ],
+		name   => [ [ 'text NOT NULL', $text ], [ 'varchar', $text ], [ 'varchar NOT NULL', $text ] ],
+		phone  => [ [ 'text', $text ] ],
+		email  => [ [ 'text', $text ] ],
+		status => [ [ 'text', $word ], [ 'varchar(20)', $word ], [ 'text', "'label ' || floor(random() * 300)" ], [ 'char(12)', $word ], [ 'word', $word ] ]);
+	my %chosen = map { $_ => pick(@{ $pool{$_} }) } grep { rand() < 0.7 } sort keys %pool;
+	my @names = sort keys %chosen;
+	my $columns = join(', ', (map { "$_ $chosen{$_}->[0]" } @names), 'deleted_at timestamptz');
+	my $values  = join(', ', map { my ($type) = split / /, $chosen{$_}->[0];
+			my $value = "($chosen{$_}->[1])::$type";
+			$chosen{$_}->[0] =~ /NOT NULL/ ? $value : "CASE WHEN random() < 0.8 THEN $value END" } @names);
+
+	$node->safe_psql('postgres', "SELECT setseed(" . ($round / 1000) . "); SET check_function_bodies = off;
+		DROP TABLE IF EXISTS child CASCADE; " . create_child($columns) . "
+		INSERT INTO child (id, " . join(', ', @names, 'deleted_at') . ")
+			SELECT i, $values, CASE WHEN random() < 0.2 THEN now() END FROM generate_series(1, 900) AS i;
+		DELETE FROM child WHERE id % 17 = 3; UPDATE child SET deleted_at = now() WHERE id % 11 = 1;");
+	my $deleted = pick('true', 'false');
+	my $infinite = exists $chosen{created_at} ? "SELECT count(*) FROM child WHERE created_at IN ('infinity', '-infinity')" . ($deleted eq 'true' ? '' : ' AND deleted_at IS NULL') : 'SELECT 0';
+	agree("round $round, rules about " . join(', ', map { "$_ $chosen{$_}->[0]" } @names),
+		"BEGIN; SET LOCAL TimeZone = '" . pick('UTC', 'America/New_York', 'Asia/Kolkata') . "';",
+		"SELECT kind, array_to_string(columns, ','), rows, checked, sample, key, remedy, severity FROM find_invalid_data('child', include_deleted => $deleted, max_rows => 30)",
+		{
+			got   => sub { my ($n) = $_[0] =~ /^date_not_finite\|created_at\|(\d+)\|/m; return $n || 0; },
+			query => $infinite
+		});
+	is($node->safe_psql('postgres', "SET voxanne_ops.executor = scan; SET client_min_messages = error;
+			DO 'BEGIN PERFORM FROM find_invalid_data(''child''); END'; SELECT DISTINCT executor, reason FROM data_check_execution() WHERE question = 'rules'"),
+		@names > 0 ? 'scan|' : '', "round $round, rules: the scan takes them");
+	return;
+}
+
 note("seed $seed, $rounds rounds");
 for my $round (1 .. $rounds)
 {
 	duplicates_round($round);
 	orphans_round($round);
 	tree_round($round);
+	rules_round($round);
 	bookings_round($round) if $round % 3 == 0;
 }
 $node->stop;

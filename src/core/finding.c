@@ -11,16 +11,27 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_enum.h"
+#include "catalog/pg_proc.h"
 #include "common/hashfn.h"
 #include "core/compat.h"
+#include "core/extension.h"
 #include "core/finding.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
+#include "utils/catcache.h"
 #include "utils/syscache.h"
 #include "utils/tuplestore.h"
+
+/* The columns of a function that passes findings of others on, after the six. */
+enum
+{
+	PASSED_CHECK, PASSED_RUNBOOK, PASSED_METADATA,
+	PASSED_COLS
+};
 
 /* One row on its way to the tuplestore; everything in it lives in the sink's context. */
 typedef struct SinkRow
@@ -32,6 +43,8 @@ typedef struct SinkRow
 	int			serial;			/* order of arrival, the last tie-break */
 } SinkRow;
 
+static void copy_own(VoxSink *sink, SinkRow *row, TupleDesc desc, const Datum *own, const bool *own_null);
+static void pass_on(VoxSink *sink, SinkRow *row, const Datum *own, const bool *own_null);
 static Oid	enum_label_oid(Oid enumtype, const char *label);
 static char *copy_text(const char *text);
 static int	compare_rows(const ListCell *a, const ListCell *b);
@@ -84,7 +97,6 @@ voxanne_sink_add(VoxSink *sink, const VoxFinding *finding,
 				 const Datum *own, const bool *own_null)
 {
 	MemoryContext old = MemoryContextSwitchTo(sink->context);
-	TupleDesc	desc = sink->rsinfo->setDesc;
 	SinkRow    *row = palloc0_object(SinkRow);
 
 	row->finding.severity = finding->severity;
@@ -95,24 +107,82 @@ voxanne_sink_add(VoxSink *sink, const VoxFinding *finding,
 	row->finding.key = copy_text(finding->key);
 	row->serial = list_length(sink->rows);
 
-	if (own != NULL)
-	{
-		row->values = palloc0_array(Datum, sink->own_cols);
-		row->nulls = palloc_array(bool, sink->own_cols);
-		for (int i = 0; i < sink->own_cols; i++)
-		{
-			int			col = i < sink->first ? i : i + VOX_FINDING_COLS;
-			Form_pg_attribute att = TupleDescAttr(desc, col);
-
-			row->nulls[i] = own_null[i];
-			if (!own_null[i])
-				row->values[i] = datumCopy(own[i], att->attbyval, att->attlen);
-		}
-	}
+	if (sink->passed != NULL)
+		pass_on(sink, row, own, own_null);
+	else if (own != NULL)
+		copy_own(sink, row, sink->rsinfo->setDesc, own, own_null);
 
 	sink->rows = lappend(sink->rows, row);
 	sink->count[finding->severity]++;
 	MemoryContextSwitchTo(old);
+}
+
+/* The function's own columns. */
+static void
+copy_own(VoxSink *sink, SinkRow *row, TupleDesc desc, const Datum *own, const bool *own_null)
+{
+	row->values = palloc0_array(Datum, sink->own_cols);
+	row->nulls = palloc_array(bool, sink->own_cols);
+	for (int i = 0; i < sink->own_cols; i++)
+	{
+		int			col = i < sink->first ? i : i + VOX_FINDING_COLS;
+		Form_pg_attribute att = TupleDescAttr(desc, col);
+
+		row->nulls[i] = own_null[i];
+		if (!own_null[i])
+			row->values[i] = datumCopy(own[i], att->attbyval, att->attlen);
+	}
+}
+
+/*
+ * From now on findings come with the own columns of another function of the
+ * extension, and are passed on with check_name, runbook and metadata, which are
+ * the last columns of this one: metadata is an object of those columns.
+ */
+void
+voxanne_sink_pass_on(VoxSink *sink, const char *function, const char *runbook)
+{
+	MemoryContext old = MemoryContextSwitchTo(sink->context);
+	CatCList   *list = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(function));
+	Oid			schema = voxanne_extension_schema(NULL);
+	TupleDesc	desc = NULL;
+
+	for (int i = 0; i < list->n_members && desc == NULL; i++)
+	{
+		HeapTuple	tuple = &list->members[i]->tuple;
+
+		if (((Form_pg_proc) GETSTRUCT(tuple))->pronamespace == schema)
+			desc = build_function_result_tupdesc_t(tuple);
+	}
+	ReleaseSysCacheList(list);
+	if (desc == NULL || sink->first != 0 || sink->own_cols != PASSED_COLS)
+		elog(ERROR, "findings of %s() cannot be passed on", function);
+
+	sink->passed = CreateTemplateTupleDesc(desc->natts - VOX_FINDING_COLS);
+	for (int i = VOX_FINDING_COLS; i < desc->natts; i++)
+		TupleDescCopyEntry(sink->passed, i - VOX_FINDING_COLS + 1, desc, i + 1);
+	sink->passed = BlessTupleDesc(sink->passed);
+	sink->runbook = runbook;
+	MemoryContextSwitchTo(old);
+}
+
+/* A finding of another function, as this one returns it. */
+static void
+pass_on(VoxSink *sink, SinkRow *row, const Datum *own, const bool *own_null)
+{
+	row->values = palloc0_array(Datum, PASSED_COLS);
+	row->nulls = palloc0_array(bool, PASSED_COLS);
+	row->values[PASSED_CHECK] = PointerGetDatum(cstring_to_text_with_len(row->finding.key,
+																		 strcspn(row->finding.key, ":")));
+	row->values[PASSED_RUNBOOK] = CStringGetTextDatum(sink->runbook);
+	row->nulls[PASSED_METADATA] = own == NULL;
+	if (own != NULL)
+	{
+		HeapTuple	tuple = heap_form_tuple(sink->passed, unconstify(Datum *, own), unconstify(bool *, own_null));
+		Datum		json = DirectFunctionCall1(row_to_json, HeapTupleGetDatum(tuple));
+
+		row->values[PASSED_METADATA] = DirectFunctionCall1(jsonb_in, CStringGetDatum(TextDatumGetCString(json)));
+	}
 }
 
 /*

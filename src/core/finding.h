@@ -41,6 +41,11 @@ typedef struct VoxSink
 	Datum		severities[VOX_SEVERITY_COUNT]; /* oids of the enum's labels */
 	MemoryContext context;		/* lives until voxanne_sink_close() */
 
+	/* set by voxanne_sink_pass_on() */
+	TupleDesc	passed;			/* own columns of the function whose findings
+								 * come; NULL: they are this function's */
+	const char *runbook;
+
 	/* what was found so far */
 	List	   *rows;			/* of SinkRow */
 	int			count[VOX_SEVERITY_COUNT];
@@ -52,6 +57,7 @@ extern void voxanne_sink_add(VoxSink *sink, const VoxFinding *finding,
 extern void voxanne_sink_skip(VoxSink *sink, const char *object,
 							  const char *discriminator, const char *reason,
 							  const char *advice);
+extern void voxanne_sink_pass_on(VoxSink *sink, const char *function, const char *runbook);
 extern void voxanne_sink_close(VoxSink *sink);
 extern void voxanne_sink_close_unsorted(VoxSink *sink);
 extern char *voxanne_finding_key(const char *check, const char *object,

@@ -100,14 +100,34 @@ kind, as warning: duration_not_positive (where a start is planned) and duration_
 kind, as info: duration_too_long (a day for what is planned, a week from started_at to ended_at); date_in_future for what has happened; date_too_early for births before 1900; date_too_late (planned more than a year ahead); date_implausible (any other date before 1000 or after 2200, but not the year 9999 or infinity); label_unknown (a label that the enum of the columns name, e.g. webhook_status for webhook_log.status, does not have, if it has most); and, where at most one row in 20 does it, blank_text and phone_format (not E.164). no_phone and no_email are info if most rows are so: then it is the guess from the name that is wrong.
 kind of constraints: not_valid_check (a CHECK, or from 18 on a NOT NULL, that is NOT VALID; a warning with rows that violate it, info with remedy if there are none), not_enforced_check (18). A constraint is run as the table''s owner, in a read-only subtransaction that is undone; of a superuser''s tables only if all it calls is known to be harmless. skipped: the check could not run (locked, not readable, row security, foreign table, or failed; detail says why).
 relation_name: the table. columns: what the rule reads. rows: rows that break the rule; a null breaks none. checked: rows that have all the columns; for constraints, all rows. sample: array of objects with the primary key (or ctid) and the columns, oldest first. constraint_name: of a constraint of the table.
-remedy: for warnings, the rule as a CHECK constraint, NOT VALID, with the number of rows that violate it, soft-deleted ones included; for a constraint that no row violates, VALIDATE. Never changes a row. Reads each table once for all rules, once more for each rule that is broken, each column of labels and each constraint. Locks tables in ACCESS SHARE mode without waiting.';
+remedy: for warnings, the rule as a CHECK constraint, NOT VALID, with the number of rows that violate it, soft-deleted ones included; for a constraint that no row violates, VALIDATE. Never changes a row. Reads each table once for all rules and labels, once more for each constraint and for each rule that very many rows break; where SQL answers, once more for each rule that is broken and each column of labels. Locks tables in ACCESS SHARE mode without waiting.';
+
+CREATE FUNCTION @extschema@.check_data(
+	relation regclass DEFAULT NULL,
+	unique_keys text[] DEFAULT '{}',
+	schemas name[] DEFAULT '{public}',
+	inferred boolean DEFAULT true,
+	include_deleted boolean DEFAULT false,
+	max_rows int DEFAULT 20)
+RETURNS TABLE (
+	severity @extschema@.voxanne_severity, object text, detail text, advice text, remedy text, key text,
+	check_name text, runbook text, metadata jsonb)
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'voxanne_check_data';
+COMMENT ON FUNCTION @extschema@.check_data(regclass, text[], name[], boolean, boolean, int) IS
+'What find_orphans() and find_invalid_data() report, and find_duplicates() for each key that is named, of one table or of all, with each table read once for all of it (runbook 4.1, 4.3, 4.4): their findings; none if all is well.
+relation: the table; NULL: all tables in schemas.
+unique_keys: keys of the relation that should be unique, each a list of columns as SQL writes them: ''{"scheduled_at, contact_id", vapi_call_id}''. The tenant''s column is part of each, as in find_duplicates().
+schemas, inferred, include_deleted, max_rows: as in find_orphans() and find_invalid_data().
+check_name: the first part of key. runbook: the section. metadata: an object of the columns that the function which makes this check alone has after key; NULL where it has nothing to say in them.
+Double bookings are not among these checks: see find_duplicate_appointments(). Locks tables in ACCESS SHARE mode without waiting.';
 
 CREATE FUNCTION @extschema@.data_check_execution()
 RETURNS TABLE (relation text, question text, executor text, workers int, rows_read bigint, spilled_bytes bigint, reason text)
 LANGUAGE C VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'voxanne_data_check_execution';
 COMMENT ON FUNCTION @extschema@.data_check_execution() IS
-'How the last call of find_duplicates(), find_duplicate_appointments(), find_orphans() or find_invalid_data() in this session was answered: one row per question; none before the first call.
+'How the last call of find_duplicates(), find_duplicate_appointments(), find_orphans(), find_invalid_data() or check_data() in this session was answered: one row per question; none before the first call.
 relation, question: what was asked of which table or column. executor: scan (the scan engine narrowed the table down) or sql; the answer is the same.
 workers: parallel processes besides the session''s own that the scan got; rows_read: rows it read for all questions of the call; spilled_bytes: what it wrote to temporary files because maintenance_work_mem was used up. NULL for sql.
 reason: why the scan was not used; NULL where it was. See setting voxanne_ops.executor (auto, scan or sql).';

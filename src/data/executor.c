@@ -83,32 +83,44 @@ voxanne_out_of_time(void)
 }
 
 /*
- * Put questions that have no reason to be SQL's to the scan engine, all in one
- * run, unless the caller wants SQL.
+ * Put questions (VoxScanQuestion *) that have no reason to be SQL's to the scan
+ * engine, all in one run, unless the caller wants SQL.
  * A run that fails leaves them unanswered: SQL will meet the fault in the
  * question that it concerns.
  */
 void
-voxanne_scan(VoxScanQuestion *questions, int count)
+voxanne_scan(List *questions)
 {
-	ScanAttempt attempt = {questions, count};
+	ScanAttempt attempt;
 	char	   *failure;
+	ListCell   *lc;
 
-	for (int i = 0; i < count; i++)
+	attempt.count = list_length(questions);
+	attempt.questions = palloc_array(VoxScanQuestion, attempt.count + 1);
+	foreach(lc, questions)
 	{
-		questions[i].answered = questions[i].late = false;
-		if (questions[i].reason == NULL && voxanne_executor == VOX_EXECUTOR_SQL)
-			questions[i].reason = "voxanne_ops.executor is sql.";
+		VoxScanQuestion *question = lfirst(lc);
+
+		question->answered = question->late = false;
+		if (question->reason == NULL && voxanne_executor == VOX_EXECUTOR_SQL)
+			question->reason = "voxanne_ops.executor is sql.";
+		attempt.questions[foreach_current_index(lc)] = *question;
 	}
-	if (voxanne_executor == VOX_EXECUTOR_SQL || count == 0)
+	if (voxanne_executor == VOX_EXECUTOR_SQL || questions == NIL)
 		return;
 	failure = voxanne_attempt(attempt_scan, &attempt);
-	for (int i = 0; i < count && failure != NULL; i++)
+	foreach(lc, questions)
 	{
-		questions[i].answered = questions[i].late = false;
-		if (questions[i].reason == NULL)
-			questions[i].reason = failure;
+		VoxScanQuestion *question = lfirst(lc);
+
+		*question = attempt.questions[foreach_current_index(lc)];
+		if (failure == NULL)
+			continue;
+		question->answered = question->late = false;
+		if (question->reason == NULL)
+			question->reason = failure;
 	}
+	pfree(attempt.questions);
 }
 
 static void

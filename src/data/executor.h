@@ -16,7 +16,7 @@
 /* executor.c */
 extern void voxanne_execution_begin(void);
 extern bool voxanne_out_of_time(void);
-extern void voxanne_scan(VoxScanQuestion *questions, int count);
+extern void voxanne_scan(List *questions);
 extern void voxanne_execution_note(const char *object, const char *question, const VoxScanQuestion *scanned);
 
 /* scan_question.c: NULL, or why the scan engine is not asked, a sentence */
@@ -27,6 +27,13 @@ extern const char *voxanne_scan_parent(const VoxReference *reference, VoxParentF
 extern const char *voxanne_scan_key(const VoxKeyQuestion *key, VoxScanQuestion *question);
 extern const char *voxanne_scan_booking(const VoxBookingQuestion *booking, VoxBookingAxis axis,
 										VoxScanQuestion *question);
+extern const char *voxanne_scan_rules(const VoxTable *table, List *rules, bool live_only,
+									  VoxScanQuestion *question);
+extern const char *voxanne_scan_labels(const VoxTable *table, AttrNumber attnum, bool live_only,
+									   VoxScanQuestion *question);
+
+/* scan_condition.c */
+extern const char *voxanne_scan_condition(Oid relid, const char *text, Node **condition);
 
 /* candidates.c */
 extern char *voxanne_rows_found(VoxQuery *query, const VoxTable *table, List *columns,

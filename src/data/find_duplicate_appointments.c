@@ -164,13 +164,18 @@ find_groups(BookingRun *run)
 	VoxBookingQuestion *question = &run->question;
 	VoxScanQuestion scans[VOX_BOOKING_AXES];
 	VoxScanQuestion *found[VOX_BOOKING_AXES] = {NULL};
+	List	   *asked = NIL;
 	List	   *places;
 
 	memset(scans, 0, sizeof(scans));
 	for (int axis = 0; axis < VOX_BOOKING_AXES; axis++)
-		scans[axis].reason = question->axes[axis] ?
-			voxanne_scan_booking(question, (VoxBookingAxis) axis, &scans[axis]) : "It is not asked.";
-	voxanne_scan(scans, VOX_BOOKING_AXES);
+	{
+		if (!question->axes[axis])
+			continue;
+		scans[axis].reason = voxanne_scan_booking(question, (VoxBookingAxis) axis, &scans[axis]);
+		asked = lappend(asked, &scans[axis]);
+	}
+	voxanne_scan(asked);
 	for (int axis = 0; axis < VOX_BOOKING_AXES; axis++)
 	{
 		const char *name = voxanne_booking_axis((VoxBookingAxis) axis);

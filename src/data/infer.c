@@ -3,8 +3,8 @@
  *		References that no foreign key declares: candidates by name and type.
  *
  * What names are worth is in the query below: a column of the same name that
- * is a declared reference elsewhere, contact_id -> contacts, created_by ->
- * profiles count 40 of 100, call_id -> call_logs counts 20.  A comparable type
+ * is a declared reference elsewhere, contact_id -> contacts, org_id ->
+ * organizations, created_by -> profiles count 40 of 100, call_id -> call_logs counts 20.  A comparable type
  * adds 30, and the share of the rows whose parent exists up to 30, so a weak
  * name needs most of its rows to have a parent.  That share is found by the
  * check itself; candidates below 70 in the end are not reported.
@@ -82,6 +82,7 @@ static const char *const candidate_query =
 "  CASE WHEN parent_schema <> schema AND parent_schema <> ALL ($2) AND NOT (in_auth AND is_person) THEN NULL"
 "  WHEN uses > 0 THEN 1"
 "  WHEN parent_name IN (stem, stem || 's', stem || 'es', regexp_replace(stem, 'y$', 'ies'))"
+"   OR stem = 'org' AND parent_name ~ '^organi[sz]ations?$'"
 "   THEN CASE WHEN parent_schema = schema THEN 2 WHEN NOT in_auth THEN 3 END"
 "  WHEN is_person AND parent_name = 'profiles' AND parent_schema = schema THEN 4"
 "  WHEN is_person AND parent_name = 'users' AND in_auth THEN 5"

@@ -6,6 +6,7 @@
 #define VOXANNE_INVALID_H
 
 #include "core/severity.h"
+#include "data/keyscan.h"
 #include "data/table.h"
 #include "nodes/pg_list.h"
 #include "storage/block.h"
@@ -55,17 +56,19 @@ extern List *voxanne_invalid_rules(Relation rel);
 extern List *voxanne_invalid_label_columns(Relation rel);
 
 /* rules that the rows themselves suggest: invalid_labels.c */
-extern List *voxanne_invalid_label_rules(const VoxTable *table, AttrNumber attnum, bool live_only);
+extern List *voxanne_invalid_label_rules(const VoxTable *table, AttrNumber attnum, bool live_only,
+										 const VoxScanQuestion *found);
 
-/* users' constraints: invalid_check.c */
+/* users' constraints: invalid_constraint.c */
 extern List *voxanne_invalid_constraints(Relation rel, bool own_only);
 extern bool voxanne_invalid_is_check(Relation rel, const char *valid);
+extern Node *voxanne_invalid_condition(Relation rel, const char *condition);
 
-/* the executor that asks SQL: invalid_sql.c */
-extern void voxanne_invalid_ask_sql(const VoxTable *table, List *rules, bool live_only,
-									VoxInvalidAnswer *answers);
-extern Jsonb *voxanne_invalid_sample_sql(const VoxTable *table, const VoxInvalidRule *rule,
-										 bool live_only, int max_rows);
+/* answers: invalid_answer.c */
+extern void voxanne_invalid_ask_rules(const VoxTable *table, List *rules, bool live_only,
+									  const VoxScanQuestion *found, VoxInvalidAnswer *answers);
+extern Jsonb *voxanne_invalid_sample(const VoxTable *table, const VoxInvalidRule *rule, bool live_only,
+									 const VoxScanQuestion *found, int max_rows);
 
 /* A table and what is asked about it. */
 typedef struct VoxInvalidTarget
@@ -76,6 +79,8 @@ typedef struct VoxInvalidTarget
 	List	   *labels;			/* columns, an integer list */
 	List	   *constraints;	/* users' */
 	const char *refusal;		/* why it cannot be read, a sentence; or NULL */
+	VoxScanQuestion *scan;		/* of the rules; or NULL */
+	List	   *label_scans;	/* of VoxScanQuestion *, by column of labels */
 } VoxInvalidTarget;
 
 /* invalid_target.c */

@@ -1,286 +1,494 @@
 /*
  * src/data/invalid_check.c
- *		CHECK constraints that were never checked, and whose code they run.
+ *		What find_invalid_data() checks: values that cannot be right.
  *
- * A constraint's expression belongs to the table's owner, who may have put
- * anything into it: a function of his own, or one of the server's that runs
- * what it is told.  So it runs as the owner, restricted.  A superuser owner
- * would be no restriction; his tables may have been somebody else's before.
- * There only expressions are run that can do nothing, whoever runs them.
+ * A table's rules are one check, answered in one pass; each constraint of a
+ * user is a check of its own, because its expression may fail, and must run as
+ * somebody else.  A check that cannot run is a finding and hides no other.
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "access/transam.h"
-#include "catalog/indexing.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_constraint.h"
-#include "catalog/pg_language.h"
-#include "catalog/pg_proc.h"
-#include "catalog/pg_type.h"
+#include "catalog/pg_inherits.h"
+#include "core/attempt.h"
 #include "core/compat.h"
+#include "core/finding.h"
+#include "core/privileges.h"
 #include "core/relation.h"
-#include "core/trees.h"
+#include "data/check.h"
 #include "data/invalid.h"
+#include "data/run.h"
 #include "miscadmin.h"
-#include "nodes/parsenodes.h"
-#include "parser/parse_coerce.h"
-#include "parser/parse_collate.h"
-#include "parser/parse_expr.h"
-#include "parser/parse_node.h"
-#include "parser/parse_relation.h"
-#include "parser/parser.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
+#include "utils/snapmgr.h"
 
-static VoxInvalidRule *make_rule(Relation rel, HeapTuple tuple, TupleDesc catalog);
-static List *constraint_columns(HeapTuple tuple, TupleDesc catalog);
-static void decide_user(VoxInvalidRule *rule, Relation rel, Node *expression);
-static bool can_do_harm(Node *node, void *context);
-static bool function_can_do_harm(Oid funcid, void *context);
-static bool is_time_function(Form_pg_proc proc);
-static bool is_time_type(Oid type);
-static bool type_has_foreign_code(Oid type);
-static Node *analyze_condition(Relation rel, const char *condition);
+/* find_invalid_data()'s own columns, after the finding's. */
+enum
+{
+	COL_KIND, COL_RELATION, COL_COLUMNS, COL_ROWS, COL_CHECKED, COL_SAMPLE, COL_CONSTRAINT_NAME,
+	OWN_COLS
+};
+
+/* A minority: at most one row in this many. */
+#define MINORITY_SHARE 20
+
+static void check_target(VoxInvalidCheck *check);
+static void ask_target(void *state);
+static const VoxScanQuestion *present_scan(const VoxInvalidCheck *check);
+static bool is_late(const VoxInvalidCheck *check);
+static void attempt(VoxInvalidCheck *check, char *(*how) (VoxAttempt, void *), VoxAttempt what);
+static void check_rules(void *state);
+static void check_labels(void *state);
+static const VoxScanQuestion *rules_scan(const VoxInvalidCheck *check);
+static void answer_rules(VoxInvalidCheck *check, const VoxTable *table, List *rules);
+static void check_constraint(void *state);
+static void ask_constraint(VoxInvalidCheck *check, const VoxTable *table);
+static List *label_columns(const VoxTable *table, AttrNumber label);
+static List *columns_read(const VoxTable *table, List *rules);
+static bool worth_reporting(const VoxInvalidRule *rule, const VoxInvalidAnswer *answer);
+static bool mostly_broken(const VoxInvalidRule *rule, const VoxInvalidAnswer *answer);
+static void report_rule(VoxInvalidCheck *check, const VoxTable *table, const VoxInvalidRule *rule,
+						const VoxInvalidAnswer *answer);
+static void report_constraint(VoxInvalidCheck *check, const VoxTable *table, const VoxInvalidAnswer *answer,
+							  int64 below);
+static void report(VoxInvalidCheck *check, const VoxTable *table, const VoxInvalidRule *rule,
+				   const VoxInvalidAnswer *answer, VoxFinding *finding, bool live_only);
+static void report_skip(VoxInvalidCheck *check, const char *reason);
+static char *rule_object(const VoxTable *table, const VoxInvalidRule *rule);
+static char *check_statement(VoxInvalidCheck *check, const VoxTable *table, const VoxInvalidRule *rule, int64 rows);
 
 /*
- * The table's CHECK and NOT NULL constraints that are not valid or not
- * enforced (VoxInvalidRule *); with "own_only" those that it did not inherit.
- * The table is locked, settings pinned.
+ * List the tables and lock them (AccessShareLock, to the end of the transaction)
+ * without waiting; those that cannot be locked are skipped.
+ */
+void
+voxanne_invalid_lock(VoxInvalidCheck *check)
+{
+	check->targets = voxanne_invalid_targets(check->relid, check->schemas);
+}
+
+/*
+ * What to ask the scan engine (VoxScanQuestion *).
  */
 List *
-voxanne_invalid_constraints(Relation rel, bool own_only)
+voxanne_invalid_ask(VoxInvalidCheck *check)
 {
-	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
-	List	   *rules = NIL;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	List	   *questions = NIL;
+	ListCell   *lc;
 
-	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(RelationGetRelid(rel)));
-	scan = systable_beginscan(catalog, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	foreach(lc, check->targets)
 	{
-		Form_pg_constraint constraint = (Form_pg_constraint) GETSTRUCT(tuple);
+		VoxInvalidTarget *target = lfirst(lc);
 
-		if ((constraint->contype == CONSTRAINT_CHECK || constraint->contype == VOX_CONSTRAINT_NOT_NULL) &&
-			!constraint->convalidated && !(own_only && constraint->coninhcount > 0))
-			rules = lappend(rules, make_rule(rel, tuple, RelationGetDescr(catalog)));
+		check->target = target;
+		if (target->refusal == NULL)
+			(void) voxanne_attempt(ask_target, check);	/* SQL will meet the
+														 * fault */
+		questions = list_concat(questions, target->label_scans);
+		if (target->scan != NULL)
+			questions = lappend(questions, target->scan);
 	}
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return rules;
+	return questions;
 }
 
-static VoxInvalidRule *
-make_rule(Relation rel, HeapTuple tuple, TupleDesc catalog)
+/*
+ * The questions about one table.  What the caller may not read, or nobody on
+ * this server, is not asked.
+ */
+static void
+ask_target(void *state)
 {
-	Form_pg_constraint constraint = (Form_pg_constraint) GETSTRUCT(tuple);
-	VoxInvalidRule *rule = palloc0_object(VoxInvalidRule);
-	bool		isnull;
-	Datum		tree = heap_getattr(tuple, Anum_pg_constraint_conbin, catalog, &isnull);
+	VoxInvalidCheck *check = state;
+	VoxInvalidTarget *target = unconstify(VoxInvalidTarget *, check->target);
+	bool		live_only = !check->include_deleted;
+	VoxTable	table;
+	ListCell   *lc;
 
-	rule->constraint = constraint->oid;
-	rule->constraint_name = pstrdup(NameStr(constraint->conname));
-	rule->enforced = voxanne_constraint_enforced(constraint);
-	rule->inherited = !constraint->connoinherit;
-	rule->kind = rule->enforced ? "not_valid_check" : "not_enforced_check";
-	rule->severity = VOX_WARNING;
-	rule->columns = constraint_columns(tuple, catalog);
-	if (constraint->contype == VOX_CONSTRAINT_NOT_NULL)
-		rule->valid = voxanne_not_null(RelationGetRelid(rel), "", linitial_int(rule->columns), true);
-	else if (!isnull)
+	voxanne_table_describe(&table, target->relid);
+	foreach(lc, target->labels)
 	{
-		rule->valid = TextDatumGetCString(DirectFunctionCall2(pg_get_expr, tree,
-															  ObjectIdGetDatum(RelationGetRelid(rel))));
-		decide_user(rule, rel, stringToNode(TextDatumGetCString(tree)));
+		VoxScanQuestion *question = palloc_object(VoxScanQuestion);
+
+		memset(question, 0, sizeof(*question));
+		question->reason = voxanne_run_refusal(table.relid, label_columns(&table, lfirst_int(lc)));
+		if (question->reason == NULL)
+			question->reason = voxanne_scan_labels(&table, lfirst_int(lc), live_only, question);
+		target->label_scans = lappend(target->label_scans, question);
 	}
-	else
-		elog(ERROR, "constraint \"%s\" has no expression", rule->constraint_name);
-	return rule;
+	if (target->rules != NIL && voxanne_run_refusal(table.relid, columns_read(&table, target->rules)) == NULL)
+	{
+		VoxScanQuestion *question = palloc_object(VoxScanQuestion);
+
+		question->reason = voxanne_scan_rules(&table, target->rules, live_only, question);
+		target->scan = question;
+	}
 }
 
-/* The columns that a constraint reads; NIL where it means the row as a whole or a system column. */
+/* What the scan engine was asked for the check that runs; NULL: nothing. */
+static const VoxScanQuestion *
+present_scan(const VoxInvalidCheck *check)
+{
+	const VoxInvalidTarget *target = check->target;
+
+	if (check->constraint != NULL)
+		return NULL;
+	if (check->label == InvalidAttrNumber)
+		return target->scan;
+	for (int i = 0; i < list_length(target->label_scans); i++)
+		if (list_nth_int(target->labels, i) == check->label)
+			return list_nth(target->label_scans, i);
+	return NULL;
+}
+
+/* Did time not suffice for the check that is next? */
+static bool
+is_late(const VoxInvalidCheck *check)
+{
+	const VoxScanQuestion *scan = present_scan(check);
+
+	if (scan != NULL && scan->answered)
+		return false;
+	return (scan != NULL && scan->late) || voxanne_out_of_time();
+}
+
+/*
+ * Report what is wrong with each table's values.
+ */
+void
+voxanne_invalid_report(VoxInvalidCheck *check)
+{
+	ListCell   *lc;
+
+	foreach(lc, check->targets)
+	{
+		check->target = lfirst(lc);
+		check_target(check);
+	}
+}
+
+/* All checks of one table. */
+static void
+check_target(VoxInvalidCheck *check)
+{
+	ListCell   *lc;
+
+	check->label = InvalidAttrNumber;
+	check->constraint = NULL;
+	check->constraint_names = NIL;
+	if (check->target->refusal != NULL)
+	{
+		report_skip(check, check->target->refusal);
+		return;
+	}
+	if (check->target->rules != NIL)
+		attempt(check, voxanne_attempt, check_rules);
+	foreach(lc, check->target->labels)
+	{
+		check->label = lfirst_int(lc);
+		attempt(check, voxanne_attempt, check_labels);
+	}
+	check->label = InvalidAttrNumber;
+	foreach(lc, check->target->constraints)
+	{
+		check->constraint = lfirst(lc);
+		attempt(check, voxanne_attempt_undone, check_constraint);
+	}
+}
+
+/* One check, if there is time for it. */
+static void
+attempt(VoxInvalidCheck *check, char *(*how) (VoxAttempt, void *), VoxAttempt what)
+{
+	char	   *failure;
+
+	CHECK_FOR_INTERRUPTS();
+	failure = is_late(check) ? pstrdup(OUT_OF_TIME) : how(what, check);
+	if (failure != NULL)
+		report_skip(check, failure);
+}
+
+/* Our rules about one table. */
+static void
+check_rules(void *state)
+{
+	VoxInvalidCheck *check = state;
+	VoxTable	table;
+	const char *refusal;
+
+	voxanne_table_describe(&table, check->target->relid);
+	refusal = voxanne_run_refusal(table.relid, columns_read(&table, check->target->rules));
+	if (refusal != NULL)
+	{
+		report_skip(check, refusal);
+		return;
+	}
+	voxanne_execution_note(table.name, "rules", check->target->scan);
+	answer_rules(check, &table, check->target->rules);
+}
+
+/* The labels of one column. */
+static void
+check_labels(void *state)
+{
+	VoxInvalidCheck *check = state;
+	VoxTable	table;
+	const char *refusal;
+
+	voxanne_table_describe(&table, check->target->relid);
+	refusal = voxanne_run_refusal(table.relid, label_columns(&table, check->label));
+	if (refusal != NULL)
+	{
+		report_skip(check, refusal);
+		return;
+	}
+	voxanne_execution_note(table.name, get_attname(table.relid, check->label, false), present_scan(check));
+	answer_rules(check, &table, voxanne_invalid_label_rules(&table, check->label, !check->include_deleted,
+															present_scan(check)));
+}
+
+/* What the scan engine has found out about our rules; NULL if SQL must. */
+static const VoxScanQuestion *
+rules_scan(const VoxInvalidCheck *check)
+{
+	const VoxScanQuestion *scan = check->label == InvalidAttrNumber ? present_scan(check) : NULL;
+
+	return scan != NULL && scan->answered ? scan : NULL;
+}
+
+static void
+answer_rules(VoxInvalidCheck *check, const VoxTable *table, List *rules)
+{
+	VoxInvalidAnswer *answers = palloc0_array(VoxInvalidAnswer, list_length(rules) + 1);
+	ListCell   *lc;
+
+	voxanne_invalid_ask_rules(table, rules, !check->include_deleted, rules_scan(check), answers);
+	foreach(lc, rules)
+	{
+		const VoxInvalidAnswer *answer = &answers[foreach_current_index(lc)];
+
+		if (worth_reporting(lfirst(lc), answer))
+			report_rule(check, table, lfirst(lc), answer);
+	}
+}
+
+/* A user's constraint, as whoever may run it. */
+static void
+check_constraint(void *state)
+{
+	VoxInvalidCheck *check = state;
+	const VoxInvalidRule *rule = check->constraint;
+	const char *refusal = rule->refusal;
+	VoxIdentity identity;
+	VoxTable	table;
+
+	voxanne_table_describe(&table, check->target->relid);
+	if (refusal == NULL)
+		refusal = voxanne_run_refusal(table.relid, rule->columns == NIL ? NIL :
+									  columns_read(&table, list_make1(unconstify(VoxInvalidRule *, rule))));
+	if (refusal != NULL)
+	{
+		report_skip(check, refusal);
+		return;
+	}
+	voxanne_execution_note(table.name, rule->constraint_name, NULL);
+	if (OidIsValid(rule->run_as))
+		voxanne_become(rule->run_as, &identity);
+	ask_constraint(check, &table);
+	if (OidIsValid(rule->run_as))
+		voxanne_become_again(&identity);
+}
+
+static void
+ask_constraint(VoxInvalidCheck *check, const VoxTable *table)
+{
+	List	   *rules = list_make1(unconstify(VoxInvalidRule *, check->constraint));
+	VoxInvalidAnswer answer;
+	VoxInvalidAnswer below = {0};
+
+	voxanne_invalid_ask_rules(table, rules, false, NULL, &answer);
+	if (!table->partitioned && check->constraint->inherited && has_subclass(table->relid))
+	{
+		VoxTable	family = *table;
+
+		family.from = family.name;
+		voxanne_invalid_ask_rules(&family, rules, false, NULL, &below);
+	}
+	report_constraint(check, table, &answer, Max(below.rows - answer.rows, 0));
+}
+
 static List *
-constraint_columns(HeapTuple tuple, TupleDesc catalog)
+label_columns(const VoxTable *table, AttrNumber label)
 {
-	List	   *columns = NIL;
-	bool		isnull;
-	Datum		key = heap_getattr(tuple, Anum_pg_constraint_conkey, catalog, &isnull);
-	ArrayType  *array;
-	int16	   *numbers;
+	return list_append_unique_int(voxanne_table_id_columns(table), label);
+}
 
-	if (isnull)
-		return NIL;
-	array = DatumGetArrayTypeP(key);
-	if (ARR_NDIM(array) != 1)
-		return NIL;
-	numbers = (int16 *) ARR_DATA_PTR(array);
-	for (int i = 0; i < ARR_DIMS(array)[0]; i++)
-	{
-		if (numbers[i] <= 0)
-			return NIL;
-		columns = lappend_int(columns, numbers[i]);
-	}
+/* The columns that answering these rules and showing rows takes. */
+static List *
+columns_read(const VoxTable *table, List *rules)
+{
+	List	   *columns = voxanne_table_id_columns(table);
+	ListCell   *lc;
+
+	foreach(lc, rules)
+		columns = list_union_int(columns, ((const VoxInvalidRule *) lfirst(lc))->columns);
 	return columns;
 }
 
-/* As whom the expression is run, or why it is not. */
+static bool
+worth_reporting(const VoxInvalidRule *rule, const VoxInvalidAnswer *answer)
+{
+	return answer->rows > 0 && !(rule->minority && answer->rows > answer->checked / MINORITY_SHARE);
+}
+
+/* Is the guess what a column holds rather wrong than its rows? */
+static bool
+mostly_broken(const VoxInvalidRule *rule, const VoxInvalidAnswer *answer)
+{
+	return rule->guessed && answer->rows > answer->checked / 2;
+}
+
 static void
-decide_user(VoxInvalidRule *rule, Relation rel, Node *expression)
+report_rule(VoxInvalidCheck *check, const VoxTable *table, const VoxInvalidRule *rule, const VoxInvalidAnswer *answer)
 {
-	Oid			owner = rel->rd_rel->relowner;
+	bool		doubtful = mostly_broken(rule, answer);
+	VoxFinding	finding = {
+		.severity = doubtful ? VOX_INFO : rule->severity,
+		.object = rule_object(table, rule),
+		.advice = rule->advice,
+	};
 
-	if (!superuser_arg(owner))
-		rule->run_as = owner;
-	else if (can_do_harm(expression, NULL))
-		rule->refusal = psprintf("Constraint %s may do more than compare, and %s belongs to a superuser, as whom it is not run.",
-								 quote_identifier(rule->constraint_name),
-								 voxanne_relation_name(RelationGetRelid(rel)));
-}
-
-/*
- * Could an expression, run as a superuser, do more than compute a value?  Yes
- * unless it consists of what is known not to.
- */
-static bool
-can_do_harm(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	switch (nodeTag(node))
+	finding.key = voxanne_finding_key(rule->kind, finding.object, NULL);
+	finding.detail = psprintf("%lld of %lld rows of %s have %s%s.",
+							  (long long) answer->rows, (long long) answer->checked, table->name, rule->fault,
+							  answer->deleted_rows == 0 ? "" :
+							  psprintf(", not counting %lld soft-deleted", (long long) answer->deleted_rows));
+	if (doubtful)
+		finding.advice = "See what the column is for: most of its values are none, so perhaps only its name says so.";
+	else if (rule->severity == VOX_WARNING && rule->can_be_check)
 	{
-		case T_Var:
-		case T_Const:
-		case T_FuncExpr:
-		case T_NamedArgExpr:
-		case T_OpExpr:
-		case T_DistinctExpr:
-		case T_NullIfExpr:
-		case T_ScalarArrayOpExpr:
-		case T_SubscriptingRef:
-		case T_RelabelType:
-		case T_CoerceViaIO:
-		case T_ArrayCoerceExpr:
-		case T_CollateExpr:
-		case T_CaseExpr:
-		case T_CaseTestExpr:
-		case T_ArrayExpr:
-		case T_CoalesceExpr:
-		case T_MinMaxExpr:
-		case T_SQLValueFunction:
-			if (type_has_foreign_code(exprType(node)))
-				return true;
-			break;
-		case T_List:
-		case T_BoolExpr:
-		case T_NullTest:
-		case T_BooleanTest:
-		case T_RowCompareExpr:
-		case T_CaseWhen:
-			break;
-		default:
-			return true;
+		finding.remedy = check_statement(check, table, rule, answer->rows + answer->deleted_rows);
+		finding.advice = psprintf("%s The remedy keeps new ones out; until the old ones are corrected, updates of those rows fail too.",
+								  rule->advice);
 	}
-	return check_functions_in_node(node, function_can_do_harm, context) ||
-		expression_tree_walker(node, can_do_harm, context);
+	report(check, table, rule, answer, &finding, !check->include_deleted);
 }
 
-/*
- * Harmless are the server's immutable functions, of those that look at the
- * clock or the time zone the ones about times, and an extension's functions in
- * C that claim to be immutable.  Volatile ones may write, stable ones may run
- * a query that they are given as text.
- */
-static bool
-function_can_do_harm(Oid funcid, void *context)
+/* Also reports that no row violates the constraint: then it can be validated. */
+static void
+report_constraint(VoxInvalidCheck *check, const VoxTable *table, const VoxInvalidAnswer *answer, int64 below)
 {
-	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
-	Form_pg_proc proc;
-	bool		of_server = funcid < FirstNormalObjectId;
-	bool		harmless;
+	const VoxInvalidRule *rule = check->constraint;
+	const char *name = quote_identifier(rule->constraint_name);
+	VoxFinding	finding = {
+		.severity = answer->rows > 0 ? rule->severity : VOX_INFO,
+		.object = table->name,
+		.key = voxanne_finding_key(rule->kind, table->name, rule->constraint_name),
+	};
 
-	if (!HeapTupleIsValid(tuple))
-		return true;
-	proc = (Form_pg_proc) GETSTRUCT(tuple);
-	if (of_server)
-		harmless = proc->provolatile == PROVOLATILE_IMMUTABLE ||
-			(proc->provolatile == PROVOLATILE_STABLE && is_time_function(proc));
+	finding.detail = psprintf("%lld of %lld rows of %s violate constraint %s, which is %s%s.",
+							  (long long) answer->rows, (long long) answer->checked, table->name, name,
+							  rule->enforced ? "NOT VALID: rows older than it were never checked" : "NOT ENFORCED",
+							  below == 0 ? "" : psprintf("; so do %lld rows of its children", (long long) below));
+	if (!rule->enforced)
+	{
+		if (answer->rows == 0)
+			return;
+		finding.advice = "Correct the rows or drop the constraint: it promises readers what nobody sees to.";
+	}
+	else if (answer->rows + below > 0)
+		finding.advice = psprintf("Correct the rows, of which updates fail until then; after that: ALTER TABLE %s VALIDATE CONSTRAINT %s;",
+								  table->name, name);
 	else
-		harmless = proc->provolatile == PROVOLATILE_IMMUTABLE && proc->prolang == ClanguageId &&
-			superuser_arg(proc->proowner);
-	ReleaseSysCache(tuple);
-	return !harmless;
+	{
+		finding.advice = "Validate it: that reads the table once and blocks neither readers nor writers.";
+		finding.remedy = psprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s;", table->name, name);
+	}
+	report(check, table, rule, answer, &finding, false);
 }
 
-static bool
-is_time_function(Form_pg_proc proc)
+/* Add a finding with the rule's own columns and some rows. */
+static void
+report(VoxInvalidCheck *check, const VoxTable *table, const VoxInvalidRule *rule,
+	   const VoxInvalidAnswer *answer, VoxFinding *finding, bool live_only)
 {
-	for (int i = 0; i < proc->pronargs; i++)
-		if (is_time_type(proc->proargtypes.values[i]))
-			return true;
-	return is_time_type(proc->prorettype);
+	Datum		own[OWN_COLS];
+	bool		own_null[OWN_COLS] = {false};
+
+	own[COL_KIND] = CStringGetTextDatum(rule->kind);
+	own[COL_RELATION] = CStringGetTextDatum(table->name);
+	own[COL_COLUMNS] = voxanne_name_array(table->relid, rule->columns);
+	own[COL_ROWS] = Int64GetDatum(answer->rows);
+	own[COL_CHECKED] = Int64GetDatum(answer->checked);
+	own[COL_SAMPLE] = JsonbPGetDatum(voxanne_invalid_sample(table, rule, live_only, rules_scan(check),
+															answer->rows == 0 ? 0 : check->max_rows));
+	own_null[COL_CONSTRAINT_NAME] = rule->constraint_name == NULL;
+	if (rule->constraint_name != NULL)
+		own[COL_CONSTRAINT_NAME] = DirectFunctionCall1(namein, CStringGetDatum(rule->constraint_name));
+	voxanne_sink_add(check->sink, finding, own, own_null);
 }
 
-static bool
-is_time_type(Oid type)
+/* The check that is running could not be done. */
+static void
+report_skip(VoxInvalidCheck *check, const char *reason)
 {
-	return type == DATEOID || type == TIMESTAMPOID || type == TIMESTAMPTZOID || type == TIMEOID ||
-		type == TIMETZOID || type == INTERVALOID;
+	char	   *object = voxanne_run_object(check->target->relid);
+	const char *constraint = check->constraint == NULL ? NULL : check->constraint->constraint_name;
+	const char *label = check->label == InvalidAttrNumber ? NULL : get_attname(check->target->relid, check->label, true);
+	Datum		own[OWN_COLS];
+	bool		own_null[OWN_COLS];
+	VoxFinding	finding = {
+		.severity = VOX_WARNING,
+		.object = object,
+		.detail = reason,
+		.advice = "Call find_invalid_data() again once that is settled: this table may hold invalid values.",
+		.key = voxanne_finding_key("check_skipped", object, constraint != NULL ? constraint : label),
+	};
+
+	memset(own_null, true, sizeof(own_null));
+	own[COL_KIND] = CStringGetTextDatum("skipped");
+	own[COL_RELATION] = CStringGetTextDatum(object);
+	own_null[COL_KIND] = own_null[COL_RELATION] = false;
+	if (constraint != NULL)
+	{
+		own[COL_CONSTRAINT_NAME] = DirectFunctionCall1(namein, CStringGetDatum(constraint));
+		own_null[COL_CONSTRAINT_NAME] = false;
+	}
+	voxanne_sink_add(check->sink, &finding, own, own_null);
 }
 
-/* Can comparing or printing a value of the type run a user's function?  Only superusers make base types. */
-static bool
-type_has_foreign_code(Oid type)
+/* public.contacts.phone, or public.calls (started_at, ended_at). */
+static char *
+rule_object(const VoxTable *table, const VoxInvalidRule *rule)
 {
-	Oid			element = get_element_type(type);
-
-	if (OidIsValid(element))
-		return type_has_foreign_code(element);
-	type = getBaseType(type);
-	if (type < FirstNormalObjectId)
-		return false;
-	return get_typtype(type) != TYPTYPE_BASE && get_typtype(type) != TYPTYPE_ENUM;
+	if (list_length(rule->columns) == 1)
+		return voxanne_column_name(table->relid, linitial_int(rule->columns));
+	return psprintf("%s (%s)", table->name, voxanne_column_list(table->relid, "", rule->columns));
 }
 
 /*
- * Does a CHECK constraint of the table, valid or not, say exactly this?
+ * The statement that makes a rule a constraint of the table.  It does not
+ * validate it: rows violate it, how many says the comment.
  */
-bool
-voxanne_invalid_is_check(Relation rel, const char *valid)
+static char *
+check_statement(VoxInvalidCheck *check, const VoxTable *table, const VoxInvalidRule *rule, int64 rows)
 {
-	TupleConstr *constr = RelationGetDescr(rel)->constr;
-	Node	   *wanted;
+	StringInfoData columns;
+	const char *name;
+	ListCell   *lc;
 
-	if (constr == NULL || constr->num_check == 0)
-		return false;
-	wanted = analyze_condition(rel, valid);
-	for (int i = 0; i < constr->num_check; i++)
-		if (equal(wanted, stringToNode(constr->check[i].ccbin)))
-			return true;
-	return false;
-}
-
-/* A condition as ALTER TABLE would store it. */
-static Node *
-analyze_condition(Relation rel, const char *condition)
-{
-	ParseState *pstate = make_parsestate(NULL);
-	List	   *parsed = raw_parser(psprintf("SELECT (%s)", condition), RAW_PARSE_DEFAULT);
-	SelectStmt *select = castNode(SelectStmt, linitial_node(RawStmt, parsed)->stmt);
-	ParseNamespaceItem *item = addRangeTableEntryForRelation(pstate, rel, AccessShareLock, NULL, false, true);
-	Node	   *node;
-
-	addNSItemToQuery(pstate, item, true, true, true);
-	node = transformExpr(pstate, linitial_node(ResTarget, select->targetList)->val, EXPR_KIND_CHECK_CONSTRAINT);
-	node = coerce_to_boolean(pstate, node, "CHECK");
-	assign_expr_collations(pstate, node);
-	free_parsestate(pstate);
-	return node;
+	initStringInfo(&columns);
+	foreach(lc, rule->columns)
+		appendStringInfo(&columns, "%s%s", columns.len > 0 ? "_" : "",
+						 get_attname(table->relid, lfirst_int(lc), false));
+	name = ChooseConstraintName(get_rel_name(table->relid), columns.data, "check",
+								get_rel_namespace(table->relid), check->constraint_names);
+	check->constraint_names = lappend(check->constraint_names, unconstify(char *, name));
+	return psprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s)%s NOT VALID;\n"
+					"-- Rows that violate it: %lld.  Once they are corrected: ALTER TABLE %s VALIDATE CONSTRAINT %s;",
+					table->name, quote_identifier(name), rule->valid,
+					!table->partitioned && has_subclass(table->relid) ? " NO INHERIT" : "",
+					(long long) rows, table->name, quote_identifier(name));
 }

@@ -16,9 +16,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-/* A column with more labels than this holds no labels. */
-#define MOST_LABELS 100
-
 /* How many a detail lists. */
 #define LISTED_LABELS 5
 
@@ -31,6 +28,8 @@ typedef struct Label
 	bool		known;			/* by the enum */
 } Label;
 
+static Label *found_labels(const VoxScanQuestion *found, int *count);
+static int	by_frequency(const void *a, const void *b);
 static Label *read_labels(const VoxTable *table, AttrNumber attnum, bool live_only, int *count);
 static char *fold(const char *label);
 static void find_variants(Label *labels, int count);
@@ -40,14 +39,17 @@ static VoxInvalidRule *make_rule(const VoxTable *table, AttrNumber attnum, const
 
 /*
  * The rules (VoxInvalidRule *) that a column's labels suggest and that rows
- * break.  Reads the table once; it is locked, settings pinned.
+ * break.  "found" is what the scan engine was asked about the column; where it
+ * has not answered, the table is read once.  It is locked, settings pinned.
  */
 List *
-voxanne_invalid_label_rules(const VoxTable *table, AttrNumber attnum, bool live_only)
+voxanne_invalid_label_rules(const VoxTable *table, AttrNumber attnum, bool live_only,
+							const VoxScanQuestion *found)
 {
 	const char *column = quote_identifier(get_attname(table->relid, attnum, false));
 	int			count;
-	Label	   *labels = read_labels(table, attnum, live_only, &count);
+	Label	   *labels = found != NULL && found->answered ? found_labels(found, &count) :
+		read_labels(table, attnum, live_only, &count);
 	List	   *rules = NIL;
 	const char *enum_name;
 	VoxInvalidRule *rule;
@@ -76,6 +78,34 @@ voxanne_invalid_label_rules(const VoxTable *table, AttrNumber attnum, bool live_
 	return rules;
 }
 
+/* What the scan engine has counted, as read_labels() returns it. */
+static Label *
+found_labels(const VoxScanQuestion *found, int *count)
+{
+	Label	   *labels;
+
+	*count = Max(found->nlabels, 0);
+	labels = palloc0_array(Label, *count + 1);
+	for (int i = 0; i < *count; i++)
+	{
+		labels[i].text = found->labels[i].text;
+		labels[i].rows = (int64) found->labels[i].rows;
+	}
+	qsort(labels, *count, sizeof(Label), by_frequency);
+	return labels;
+}
+
+static int
+by_frequency(const void *a, const void *b)
+{
+	const Label *left = a;
+	const Label *right = b;
+
+	if (left->rows != right->rows)
+		return left->rows > right->rows ? -1 : 1;
+	return strcmp(left->text, right->text);
+}
+
 /* The labels of a column, most frequent first; none if there are too many. */
 static Label *
 read_labels(const VoxTable *table, AttrNumber attnum, bool live_only, int *count)
@@ -91,11 +121,11 @@ read_labels(const VoxTable *table, AttrNumber attnum, bool live_only, int *count
 	query.sql = psprintf("SELECT label, rows FROM (SELECT (%s)::text COLLATE \"C\" AS label, count(*) AS rows"
 						 " FROM %s AS %s WHERE %s AND %s IS NOT NULL GROUP BY 1 LIMIT %d) AS found ORDER BY 2 DESC, 1",
 						 column, table->from, alias,
-						 live_only ? voxanne_table_live(table, alias) : "true", column, MOST_LABELS + 1);
+						 live_only ? voxanne_table_live(table, alias) : "true", column, VOX_MAX_LABELS + 1);
 	SPI_connect();
 	found = voxanne_query_run(&query);
 	MemoryContextSwitchTo(context);
-	*count = found > MOST_LABELS ? 0 : (int) found;
+	*count = found > VOX_MAX_LABELS ? 0 : (int) found;
 	labels = palloc0_array(Label, *count + 1);
 	for (int i = 0; i < *count; i++)
 	{

@@ -44,7 +44,7 @@ static void estimate_toc(ParallelContext *pcxt, const KeyscanPlan *plan);
 static void fill_toc(ParallelContext *pcxt, KeyscanPlan *plan, dsa_area *area);
 static void init_scans(KeyscanPlan *plan, char *scans);
 static void init_shared(KeyscanShared *shared, const KeyscanPlan *plan, dsa_area *area, int nparticipants);
-static void init_side(SharedSide *side, dsa_area *area);
+static void init_side(SharedSide *side, dsa_area *area, const VoxScanQuestion *questions);
 static Keyscan *attach(shm_toc *toc, dsa_area *area, int number);
 static dsm_segment *own_files(ParallelContext *pcxt, Keyscan *run);
 static void participate(Keyscan *run);
@@ -166,7 +166,7 @@ fill_toc(ParallelContext *pcxt, KeyscanPlan *plan, dsa_area *area)
 	for (int i = 0; i < plan->nsides; i++)
 	{
 		sides[i] = plan->sides[i];
-		init_side(&sides[i], area);
+		init_side(&sides[i], area, plan->questions);
 	}
 	memcpy(toc_place(toc, TOC_STEPS, sizeof(SharedStep) * plan->nsteps), plan->steps,
 		   sizeof(SharedStep) * plan->nsteps);
@@ -217,9 +217,9 @@ init_shared(KeyscanShared *shared, const KeyscanPlan *plan, dsa_area *area, int 
 	shared->nparticipants = nparticipants;
 }
 
-/* Make a side's partitions and set its counters. */
+/* Make a side's partitions, set its counters, share what a copy of its question does not hold. */
 static void
-init_side(SharedSide *side, dsa_area *area)
+init_side(SharedSide *side, dsa_area *area, const VoxScanQuestion *questions)
 {
 	int			count = 1 << side->partition_bits;
 	SharedPartition *partitions;
@@ -237,6 +237,9 @@ init_side(SharedSide *side, dsa_area *area)
 	pg_atomic_init_u64(&side->results, InvalidDsaPointer);
 	pg_atomic_init_u64(&side->kept, InvalidDsaPointer);
 	pg_atomic_init_u32(&side->overflow, 0);
+	pg_atomic_init_u64(&side->labels, InvalidDsaPointer);
+	if (side->kind == SIDE_RULES)
+		voxanne_rules_share(area, side, questions[side->question].rules);
 }
 
 /* Look the run up in the table of contents: the same in the leader and in workers. */
@@ -373,6 +376,10 @@ collect(Keyscan *run, KeyscanPlan *plan)
 		question->late = side->step >= (int) pg_atomic_read_u32(&run->shared->steps_done);
 		if (question->late)
 			question->reason = "Its time was up.";
+		else if (side->kind == SIDE_RULES)
+			voxanne_rules_collect(run, side, question);
+		else if (side->kind == SIDE_LABELS)
+			voxanne_labels_collect(run, side, question);
 		else if (pg_atomic_read_u32(&side->overflow) != 0)
 			question->reason = "Too many rows matter, or maintenance_work_mem is too small.";
 		else

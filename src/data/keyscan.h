@@ -7,6 +7,7 @@
 
 #include "access/attnum.h"
 #include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
 #include "pg_config_manual.h"
 #include "storage/itemptr.h"
 
@@ -15,8 +16,10 @@ typedef enum VoxScanKind
 	VOX_SCAN_UNIQUE,			/* rows that share their key with another row */
 	VOX_SCAN_OVERLAP,			/* rows whose time meets that of another row
 								 * with the same key */
-	VOX_SCAN_REFERENCE			/* rows whose key no row of the parent has, or
+	VOX_SCAN_REFERENCE,			/* rows whose key no row of the parent has, or
 								 * any has */
+	VOX_SCAN_RULES,				/* rows that break conditions */
+	VOX_SCAN_LABELS				/* the values of a text column that has few */
 } VoxScanKind;
 
 /* How a column becomes part of a key. */
@@ -63,6 +66,34 @@ typedef struct VoxScanKey
 	bool		only_skipped;	/* rather all others are passed over */
 } VoxScanKey;
 
+/*
+ * A condition that rows should keep; one for which it is null keeps it.  Its
+ * functions are the server's and parallel safe.
+ */
+typedef struct VoxScanRule
+{
+	List	   *columns;		/* those a row must have to be "checked" */
+	struct Node *valid;			/* about the columns of the key's relation,
+								 * varno 1; ready to be executed */
+} VoxScanRule;
+
+/* What became of a rule: see VoxInvalidAnswer. */
+typedef struct VoxScanCount
+{
+	uint64		checked;
+	uint64		broken;
+	uint64		skipped_broken; /* by rows that are passed over */
+} VoxScanCount;
+
+typedef struct VoxScanLabel
+{
+	char	   *text;
+	uint64		rows;
+} VoxScanLabel;
+
+/* A column with more values than this has no labels. */
+#define VOX_MAX_LABELS 100
+
 /* A row: table (a leaf of the key's relation) and place. */
 typedef struct VoxScanRow
 {
@@ -93,6 +124,8 @@ typedef struct VoxScanQuestion
 	int64		slack;			/* overlap: microseconds between two starts
 								 * that count as meeting */
 	bool		ranges;			/* overlap: times that overlap meet as well */
+	List	   *rules;			/* rules: of VoxScanRule *; the key has no
+								 * columns */
 
 	const char *reason;			/* why SQL must answer; NULL: ask the scan */
 
@@ -102,7 +135,12 @@ typedef struct VoxScanQuestion
 								 * passed */
 	uint64		checked;		/* rows with a complete key */
 	uint64		nrows;
-	VoxScanRow *rows;			/* by table and place */
+	VoxScanRow *rows;			/* by table and place; rules: that break any,
+								 * unless they are too many to list */
+	bool		listed;			/* rules: "rows" has all of them */
+	VoxScanCount *counts;		/* rules: by rule */
+	int			nlabels;		/* labels: in no order; -1: too many */
+	VoxScanLabel *labels;
 } VoxScanQuestion;
 
 /* How a run went; the same for all its questions. */

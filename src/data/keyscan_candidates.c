@@ -11,13 +11,14 @@
 #include "core/compat.h"
 #include "data/keyscan_internal.h"
 
-/* Candidates beyond which SQL over the whole table is no slower. */
+/* Candidates beyond which SQL over the whole table is no slower; those of rules are samples only. */
 #define MAX_CANDIDATES 2000000
+#define MAX_BROKEN 100000
 
 static int	compare_rowids(const void *a, const void *b);
 
 /*
- * Hand over the rows of a lot, and empty it.  Past MAX_CANDIDATES the side
+ * Hand over the rows of a lot, and empty it.  Past the limit the side
  * overflows and keeps no more.
  */
 void
@@ -29,10 +30,11 @@ voxanne_lot_flush(Lot *lot)
 	dsa_pointer pointer;
 	Chunk	   *chunk;
 	uint64		head;
+	uint64		most = side->kind == SIDE_RULES ? MAX_BROKEN : MAX_CANDIDATES;
 
 	if (lot->count == 0)
 		return;
-	if (pg_atomic_fetch_add_u64(&side->candidates, lot->count) + lot->count > MAX_CANDIDATES)
+	if (pg_atomic_fetch_add_u64(&side->candidates, lot->count) + lot->count > most)
 	{
 		pg_atomic_write_u32(&side->overflow, 1);
 		lot->count = 0;

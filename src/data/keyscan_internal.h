@@ -11,6 +11,8 @@
  *	CHILD	 a look-up; a miss (or a hit, where that is asked) becomes a candidate.
  *			 Nothing is kept but in a table that references itself: there it
  *			 is an entry (row, hash, key), looked up once the parent's set is built
+ *	RULES	 counts; a row that breaks a rule becomes a candidate
+ *	LABELS	 counts by label, handed over at the end of the scan
  *
  * Entries are partitioned by the top bits of the hash as they come, so that
  * matching works on one partition at a time, in cache.
@@ -46,7 +48,9 @@ typedef enum SideKind
 	SIDE_UNIQUE,
 	SIDE_OVERLAP,
 	SIDE_PARENT,
-	SIDE_CHILD
+	SIDE_CHILD,
+	SIDE_RULES,
+	SIDE_LABELS
 } SideKind;
 
 /*
@@ -139,7 +143,7 @@ typedef struct ValuePlan
 typedef struct SharedSide
 {
 	SideKind	kind;
-	int			question;		/* UNIQUE, OVERLAP, CHILD; else -1 */
+	int			question;		/* -1: PARENT */
 	int			parent;			/* CHILD: its PARENT side */
 	int			leader;			/* CHILD: another one, whose hits are hits of
 								 * this one; -1: none */
@@ -162,6 +166,8 @@ typedef struct SharedSide
 	pg_atomic_uint64 candidates;
 	pg_atomic_uint64 results;	/* dsa_pointer of a list of chunks of RowId */
 	pg_atomic_uint32 overflow;	/* gave up: SQL must answer */
+	dsa_pointer rules;			/* RULES: a SharedRules */
+	pg_atomic_uint64 labels;	/* LABELS: dsa_pointer of a list of chunks */
 } SharedSide;
 
 typedef struct SharedLeaf
@@ -401,6 +407,46 @@ extern void voxanne_value_close(ValueSide *values);
 extern void voxanne_value_build(Keyscan *run, SharedSide *side, int partition);
 extern void voxanne_value_free(Keyscan *run, SharedSide *side);
 
+/*
+ * A bound of a column: a range, or another column that it must not exceed (or,
+ * "strictly", must be less than).
+ */
+typedef struct VoxBound
+{
+	AttrNumber	attnum;
+	AttrNumber	other;			/* 0: the range */
+	int8		width;			/* of the values, bytes */
+	int8		other_width;
+	bool		strictly;
+	int64		lowest;
+	int64		highest;
+} VoxBound;
+
+#define VOX_MAX_BOUNDS 8
+
+/* in keyscan_bounds.c */
+extern int	voxanne_bounds_find(Node *condition, VoxBound *bounds);
+
+/* in keyscan_rules.c */
+typedef struct SharedRules SharedRules;
+typedef struct RuleSide RuleSide;
+extern void voxanne_rules_share(dsa_area *area, SharedSide *side, List *rules);
+extern RuleSide *voxanne_rules_open(Keyscan *run, SharedSide *side);
+extern AttrNumber voxanne_rules_point(RuleSide *rules, Relation leaf);
+extern void voxanne_rules_want(const RuleSide *rules, RowReader *rows);
+extern void voxanne_rules_begin(RuleSide *rules, const VoxRow *row, AttrNumber last);
+extern void voxanne_rules_row(RuleSide *rules, bool skipped, RowId id);
+extern void voxanne_rules_end(RuleSide *rules);
+extern void voxanne_rules_close(RuleSide *rules);
+extern void voxanne_rules_collect(Keyscan *run, SharedSide *side, VoxScanQuestion *question);
+
+/* in keyscan_labels.c */
+typedef struct LabelSide LabelSide;
+extern LabelSide *voxanne_labels_open(Keyscan *run, SharedSide *side);
+extern void voxanne_labels_row(LabelSide *labels, const VoxRow *row, AttrNumber attnum);
+extern void voxanne_labels_close(LabelSide *labels);
+extern void voxanne_labels_collect(Keyscan *run, SharedSide *side, VoxScanQuestion *question);
+
 /* in keyscan_scan.c */
 extern void voxanne_scan_step(Keyscan *run);
 
@@ -446,6 +492,45 @@ static inline bool
 entry_words_match(const SharedSide *side, uint64 a, uint64 b)
 {
 	return (a ^ b) >> side->row_bits >> 1 == 0;
+}
+
+/* A value that is stored as an integer of so many bytes. */
+static inline int64
+voxanne_bound_value(Datum value, int width)
+{
+	return width == 8 ? DatumGetInt64(value) : width == 4 ? DatumGetInt32(value) : DatumGetInt16(value);
+}
+
+/* Is a row within all bounds, of which there are some, and are none of their columns null? */
+static inline bool
+voxanne_bounds_hold(const VoxBound *bounds, int count, const VoxRow *row)
+{
+	for (int i = 0; i < count; i++)
+	{
+		const VoxBound *bound = &bounds[i];
+		int			column = bound->attnum - 1;
+		int64		value;
+
+		if (row->isnull[column])
+			return false;
+		value = voxanne_bound_value(row->values[column], bound->width);
+		if (bound->other == 0)
+		{
+			if (value < bound->lowest || value > bound->highest)
+				return false;
+		}
+		else
+		{
+			int64		other;
+
+			if (row->isnull[bound->other - 1])
+				return false;
+			other = voxanne_bound_value(row->values[bound->other - 1], bound->other_width);
+			if (bound->strictly ? value >= other : value > other)
+				return false;
+		}
+	}
+	return count > 0;
 }
 
 /* Report a row as a candidate. */

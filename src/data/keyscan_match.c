@@ -37,7 +37,7 @@ voxanne_match_side(Keyscan *run, SharedSide *side)
 	uint32		partition;
 	Lot		   *lot;
 
-	if (side->kind == SIDE_CHILD)
+	if (side->kind == SIDE_CHILD || side->kind == SIDE_RULES || side->kind == SIDE_LABELS)
 		return;
 	lot = palloc_object(Lot);
 	lot->run = run;

@@ -89,6 +89,12 @@ voxanne_keyscan_plan(KeyscanPlan *plan, VoxScanQuestion *questions, int count)
 static void
 add_question(KeyscanPlan *plan, VoxScanQuestion *question)
 {
+	static const SideKind kinds[] = {
+		[VOX_SCAN_UNIQUE] = SIDE_UNIQUE,
+		[VOX_SCAN_OVERLAP] = SIDE_OVERLAP,
+		[VOX_SCAN_RULES] = SIDE_RULES,
+		[VOX_SCAN_LABELS] = SIDE_LABELS,
+	};
 	bool		is_reference = question->kind == VOX_SCAN_REFERENCE;
 	List	   *leaves;
 	int			words = 0;
@@ -99,13 +105,13 @@ add_question(KeyscanPlan *plan, VoxScanQuestion *question)
 	if (question->reason != NULL)
 		return;
 	question->reason = list_leaves(&question->key, &leaves);
-	if (question->reason == NULL && !is_reference)
+	if (question->reason == NULL && (question->kind == VOX_SCAN_UNIQUE || question->kind == VOX_SCAN_OVERLAP))
 		question->reason = voxanne_key_plan(&question->key, false, &words);
 	if (question->reason == NULL && is_reference)
 		question->reason = add_reference(plan, question);
 	else if (question->reason == NULL)
 	{
-		SharedSide	side = {.kind = question->kind == VOX_SCAN_UNIQUE ? SIDE_UNIQUE : SIDE_OVERLAP,.parent = -1};
+		SharedSide	side = {.kind = kinds[question->kind],.parent = -1};
 
 		add_side(plan, &side, &question->key, question - plan->questions);
 	}
@@ -547,6 +553,9 @@ entry_size(const SharedSide *side)
 			return (1 + (side->by_value ? 1 : side->words)) * sizeof(uint64);
 		case SIDE_CHILD:
 			return side->stored ? (2 + side->words) * sizeof(uint64) : 0;
+		case SIDE_RULES:
+		case SIDE_LABELS:
+			return 0;
 	}
 	pg_unreachable();
 }
@@ -565,11 +574,10 @@ partition_bits(const KeyscanPlan *plan, int side, uint64 memory_limit)
 
 	if (plan->sides[side].stored)
 		return plan->sides[plan->sides[side].parent].partition_bits;
-	if (plan->sides[side].kind == SIDE_CHILD)
+	if (plan->sides[side].entry_size == 0)
 		return 0;
 	for (int i = 0; i < plan->nsides; i++)
-		if (plan->sides[i].step == plan->sides[side].step &&
-			(plan->sides[i].kind != SIDE_CHILD || plan->sides[i].stored))
+		if (plan->sides[i].step == plan->sides[side].step && entry_size(&plan->sides[i]) > 0)
 			sharing++;
 	while (bits < MAX_PARTITION_BITS && bytes > PARTITION_BYTES * (double) (1 << bits) &&
 		   (uint64) CHUNK_BYTES * sharing * participants * (1 << (bits + 1)) <= memory_limit / 4)

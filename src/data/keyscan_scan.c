@@ -32,6 +32,8 @@ typedef struct Emitter
 	StoreWriter *writer;		/* all but CHILD, unless it is stored */
 	Prober	   *prober;			/* CHILD, carried */
 	ValueSide  *values;			/* PARENT and CHILD that are compared by value */
+	RuleSide   *rules;			/* RULES */
+	LabelSide  *labels;			/* LABELS */
 	struct Emitter *leader;		/* CHILD: that of side->leader, or NULL */
 	bool		probed;			/* CHILD: the present row was looked up */
 	uint64		checked;
@@ -44,7 +46,7 @@ typedef struct Emitter
 
 static int	open_emitters(Keyscan *run, Emitter *emitters);
 static bool open_emitter(Keyscan *run, SharedSide *side, Emitter *emitter);
-static AttrNumber point_at_leaf(Emitter *emitter, Oid leaf);
+static AttrNumber point_at_leaf(Emitter *emitter, Relation leaf);
 static void want_columns(const Emitter *emitter, RowReader *rows);
 static void scan_leaf(Keyscan *run, const SharedLeaf *leaf, Emitter *emitters, int count);
 static void read_rows(Keyscan *run, const SharedLeaf *leaf, TableScanDesc scan, RowReader *rows,
@@ -117,23 +119,30 @@ open_emitter(Keyscan *run, SharedSide *side, Emitter *emitter)
 	emitter->question = side->kind == SIDE_PARENT ? NULL : &run->questions[side->question];
 	if (side->by_value)
 		emitter->values = voxanne_value_open(run, side);
+	else if (side->kind == SIDE_RULES)
+		emitter->rules = voxanne_rules_open(run, side);
+	else if (side->kind == SIDE_LABELS)
+		emitter->labels = voxanne_labels_open(run, side);
 	else if (side->kind == SIDE_CHILD)
 		emitter->prober = voxanne_probe_open(run, side);
-	if (side->kind != SIDE_CHILD || side->stored)
+	if (side->entry_size > 0)
 		emitter->writer = voxanne_entries_open(run, side);
 	return true;
 }
 
 /* Find an emitter's columns in a leaf; returns the last of them. */
 static AttrNumber
-point_at_leaf(Emitter *emitter, Oid leaf)
+point_at_leaf(Emitter *emitter, Relation rel)
 {
 	const VoxScanKey *key = &emitter->side->key;
 	const VoxScanQuestion *question = emitter->question;
+	Oid			leaf = RelationGetRelid(rel);
 	AttrNumber	last = 0;
 
 	if (emitter->values != NULL)
 		last = voxanne_value_point(emitter->values, leaf);
+	else if (emitter->rules != NULL)
+		last = voxanne_rules_point(emitter->rules, rel);
 	else
 		voxanne_key_open(&emitter->reader, key, leaf, emitter->side->words);
 	for (int i = 0; i < emitter->reader.ncols; i++)
@@ -158,6 +167,8 @@ want_columns(const Emitter *emitter, RowReader *rows)
 
 	if (emitter->values != NULL)
 		voxanne_value_want(emitter->values, rows);
+	if (emitter->rules != NULL)
+		voxanne_rules_want(emitter->rules, rows);
 	for (int i = 0; i < emitter->reader.ncols; i++)
 		voxanne_row_want(rows, emitter->reader.cols[i].attnum);
 	for (int i = 0; i < emitter->side->key.nskips; i++)
@@ -182,16 +193,27 @@ scan_leaf(Keyscan *run, const SharedLeaf *leaf, Emitter *emitters, int count)
 	AttrNumber	last = 0;
 
 	for (int i = 0; i < count; i++)
-		last = Max(last, point_at_leaf(&emitters[i], leaf->relid));
+	{
+		AttrNumber	wanted = point_at_leaf(&emitters[i], rel);
+
+		last = Max(last, wanted);
+	}
 	rows = voxanne_row_open(rel, last, &row);
 	for (int i = 0; i < count; i++)
+	{
 		want_columns(&emitters[i], rows);
+		if (emitters[i].rules != NULL)
+			voxanne_rules_begin(emitters[i].rules, &row, last);
+	}
 
 	scan = table_beginscan_parallel(rel, (ParallelTableScanDesc) (run->scans + leaf->scan_offset));
 	old = MemoryContextSwitchTo(run->row_context);
 	read_rows(run, leaf, scan, rows, &row, emitters, count);
 	MemoryContextSwitchTo(old);
 	table_endscan(scan);
+	for (int i = 0; i < count; i++)
+		if (emitters[i].rules != NULL)
+			voxanne_rules_end(emitters[i].rules);
 	voxanne_row_close(rows);
 	table_close(rel, NoLock);
 }
@@ -317,10 +339,21 @@ emit(Emitter *emitter, const VoxRow *row, RowId id)
 	const SharedSide *side = emitter->side;
 	uint64		words[KEY_MAX_WORDS];
 	uint64		hash;
+	bool		skipped = is_skipped(emitter, row);
 
 	emitter->probed = false;
-	if (is_skipped(emitter, row) != side->key.only_skipped)
+	if (emitter->rules != NULL)
+	{
+		voxanne_rules_row(emitter->rules, skipped, id);
 		return;
+	}
+	if (skipped != side->key.only_skipped)
+		return;
+	if (emitter->labels != NULL)
+	{
+		voxanne_labels_row(emitter->labels, row, emitter->reader.cols[0].attnum);
+		return;
+	}
 	if (side->kind == SIDE_CHILD)
 	{
 		emit_child(emitter, row, id);
@@ -426,6 +459,10 @@ close_emitters(Emitter *emitters, int count)
 			voxanne_probe_close(emitter->prober);
 		if (emitter->values != NULL)
 			voxanne_value_close(emitter->values);
+		if (emitter->rules != NULL)
+			voxanne_rules_close(emitter->rules);
+		if (emitter->labels != NULL)
+			voxanne_labels_close(emitter->labels);
 		pg_atomic_fetch_add_u64(&emitter->side->checked, emitter->checked);
 	}
 }

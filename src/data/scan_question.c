@@ -16,6 +16,7 @@
 #include "core/relation.h"
 #include "core/settings.h"
 #include "data/executor.h"
+#include "data/invalid.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
@@ -142,6 +143,50 @@ voxanne_scan_booking(const VoxBookingQuestion *booking, VoxBookingAxis axis, Vox
 	if (booking->live_only)
 		skip_deleted(&question->key, &booking->table);
 	skip_inactive(question, booking);
+	return not_stored(question);
+}
+
+/*
+ * Our rules (VoxInvalidRule *) about a table's values.
+ */
+const char *
+voxanne_scan_rules(const VoxTable *table, List *rules, bool live_only, VoxScanQuestion *question)
+{
+	const char *reason = begin(question, VOX_SCAN_RULES, table);
+	ListCell   *lc;
+
+	foreach(lc, rules)
+	{
+		const VoxInvalidRule *rule = lfirst(lc);
+		VoxScanRule *scanned = palloc_object(VoxScanRule);
+
+		if (reason != NULL)
+			return reason;
+		scanned->columns = rule->columns;
+		reason = voxanne_scan_condition(table->relid, rule->valid, &scanned->valid);
+		question->rules = lappend(question->rules, scanned);
+	}
+	if (live_only)
+		skip_deleted(&question->key, table);
+	return reason == NULL ? not_stored(question) : reason;
+}
+
+/*
+ * The labels that a text column holds.
+ */
+const char *
+voxanne_scan_labels(const VoxTable *table, AttrNumber attnum, bool live_only, VoxScanQuestion *question)
+{
+	const char *reason = begin(question, VOX_SCAN_LABELS, table);
+	Oid			type = getBaseType(voxanne_column_type(table->relid, attnum));
+
+	if (reason == NULL && type != TEXTOID && type != VARCHAROID)
+		reason = "The scan counts labels of type text only.";
+	if (reason != NULL)
+		return reason;
+	add_column(&question->key, attnum, VOX_FORM_VALUE, false);
+	if (live_only)
+		skip_deleted(&question->key, table);
 	return not_stored(question);
 }
 

@@ -354,10 +354,10 @@ voxanne_table_sample(const VoxTable *table, const char *from, const char *alias,
 						 voxanne_json_value(voxanne_column_type(table->relid, lfirst_int(lc)),
 											voxanne_column_ref(table->relid, alias, lfirst_int(lc))));
 	return psprintf("SELECT coalesce(pg_catalog.jsonb_agg(row_object ORDER BY place), '[]')"
-					" FROM (SELECT pg_catalog.jsonb_build_object(%s%s) AS row_object,"
-					" pg_catalog.row_number() OVER (ORDER BY %s) AS place"
-					" FROM %s AS %s WHERE %s ORDER BY place LIMIT %d) AS chosen",
-					pairs.data, more, voxanne_table_seniority(table, alias), from, alias, condition, max_rows);
+					" FROM (SELECT row_object, pg_catalog.row_number() OVER () AS place"
+					" FROM (SELECT pg_catalog.jsonb_build_object(%s%s) AS row_object"
+					" FROM %s AS %s WHERE %s ORDER BY %s LIMIT %d) AS first) AS chosen",
+					pairs.data, more, from, alias, condition, voxanne_table_seniority(table, alias), max_rows);
 }
 
 /*

@@ -1,13 +1,14 @@
 /*
- * src/data/invalid_sql.c
- *		Questions about invalid values, answered by SQL.
+ * src/data/invalid_answer.c
+ *		Answers to questions about invalid values, from the scan engine or by SQL.
  *
- * One pass over a table answers all its rules; a row is read once, and a
+ * In SQL, one pass over a table answers all its rules; a row is read once, and a
  * condition is evaluated for it once, whether it is soft-deleted or not.
  */
 #include "postgres.h"
 
 #include "core/query.h"
+#include "data/executor.h"
 #include "data/invalid.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -25,11 +26,23 @@ static char *complete(const VoxTable *table, const VoxInvalidRule *rule);
 
 /*
  * Answer rules about a table, answers[] in their order; "live_only" counts
- * soft-deleted rows apart.  The table is locked, settings pinned.
+ * soft-deleted rows apart.  "found" is what the scan engine was asked about
+ * these rules, if it has answered.  The table is locked, settings pinned.
  */
 void
-voxanne_invalid_ask_sql(const VoxTable *table, List *rules, bool live_only, VoxInvalidAnswer *answers)
+voxanne_invalid_ask_rules(const VoxTable *table, List *rules, bool live_only, const VoxScanQuestion *found,
+						  VoxInvalidAnswer *answers)
 {
+	if (found != NULL)
+	{
+		for (int i = 0; i < list_length(rules); i++)
+		{
+			answers[i].checked = (int64) found->counts[i].checked;
+			answers[i].rows = (int64) found->counts[i].broken;
+			answers[i].deleted_rows = (int64) found->counts[i].skipped_broken;
+		}
+		return;
+	}
 	for (int first = 0; first < list_length(rules); first += RULES_A_QUERY)
 		ask_some(table, rules, first, Min(RULES_A_QUERY, list_length(rules) - first), live_only, answers);
 }
@@ -71,17 +84,21 @@ ask_some(const VoxTable *table, List *rules, int first, int count, bool live_onl
 /*
  * The first rows that break a rule, the oldest first, as a jsonb array of
  * objects that hold the primary key (or "ctid") and the rule's columns.
+ * "found": as above.
  */
 Jsonb *
-voxanne_invalid_sample_sql(const VoxTable *table, const VoxInvalidRule *rule, bool live_only, int max_rows)
+voxanne_invalid_sample(const VoxTable *table, const VoxInvalidRule *rule, bool live_only,
+					   const VoxScanQuestion *found, int max_rows)
 {
 	const char *alias = table_alias(table);
 	VoxQuery	query = {0};
 	List	   *columns = list_truncate(list_copy(rule->columns), SAMPLED_COLUMNS);
 	char	   *condition = psprintf("%s AND NOT (%s)", live_only ? voxanne_table_live(table, alias) : "true",
 									 rule->valid);
+	const char *from = found == NULL || !found->listed ? table->from :
+		voxanne_rows_found(&query, table, list_union_int(voxanne_table_id_columns(table), rule->columns), found);
 
-	query.sql = voxanne_table_sample(table, table->from, alias, columns, "", condition, max_rows);
+	query.sql = voxanne_table_sample(table, from, alias, columns, "", condition, max_rows);
 	return voxanne_query_jsonb(&query);
 }
 
