@@ -116,6 +116,18 @@ SELECT rows, keep_id, duplicate_ids FROM find_duplicates('hostile.couples', '{p}
 ALTER TABLE hostile.couples OWNER TO CURRENT_USER;
 SELECT detail, rows FROM find_duplicates('hostile.couples', '{p}');
 
+-- a tenant whose type runs a constraint when it is read from the argument
+SET ROLE regress_mallory;
+CREATE DOMAIN hostile.word AS text CHECK (hostile.attack() = 1);
+CREATE TABLE hostile.appointments (id int PRIMARY KEY, org_id hostile.word[], contact_id int, scheduled_at timestamptz);
+CREATE TABLE hostile.bookings (id int PRIMARY KEY, org_id hostile.word, contact_id int, scheduled_at timestamptz);
+INSERT INTO hostile.appointments SELECT n, '{a}', 1, '2026-01-01Z' FROM generate_series(1, 2) AS n;
+INSERT INTO hostile.bookings SELECT n, 'a', 1, '2026-01-01Z' FROM generate_series(1, 2) AS n;
+RESET ROLE;
+SELECT rows FROM find_duplicate_appointments('hostile.appointments', tenant => '{a}');
+SELECT rows FROM find_duplicate_appointments('hostile.appointments');
+SELECT rows FROM find_duplicate_appointments('hostile.bookings', tenant => 'a');
+
 SELECT rolsuper FROM pg_roles WHERE rolname = 'regress_mallory';
 DROP SCHEMA hostile CASCADE;
 DROP OWNED BY regress_mallory;

@@ -137,16 +137,19 @@ SELECT (SELECT count(*) FROM ((TABLE found EXCEPT ALL TABLE oracle) UNION ALL (T
 
 -- bad input
 CREATE VIEW contact_view AS SELECT * FROM contacts;
+CREATE MATERIALIZED VIEW contact_copy AS SELECT * FROM contacts;
 CREATE TABLE documents (id int, body json);
 ALTER TABLE documents ADD gone int;
 ALTER TABLE documents DROP gone;
 SELECT * FROM find_duplicates(NULL, '{a}');
 SELECT * FROM find_duplicates('contact_view', '{phone}');
+SELECT * FROM find_duplicates('contact_copy', '{phone}');
 SELECT * FROM find_duplicates('contacts', NULL);
 SELECT * FROM find_duplicates('contacts', '{}');
 SELECT * FROM find_duplicates('contacts', '{phone,NULL}');
 SELECT * FROM find_duplicates('contacts', '{phone,phone}');
 SELECT * FROM find_duplicates('contacts', '{no_such_column}');
+SELECT * FROM find_duplicates('contacts', '{lower(phone)}');
 SELECT * FROM find_duplicates('contacts', '{phone}', tenant_column => 'nobody');
 SELECT * FROM find_duplicates('contacts', '{ctid}');
 SELECT * FROM find_duplicates('documents', '{gone}');

@@ -164,6 +164,38 @@ INSERT INTO many SELECT n, 1 FROM generate_series(2, 50000) AS n;
 SELECT rows, keep_id, cardinality(duplicate_ids) FROM find_duplicates('many', '{k}');
 SELECT executor FROM data_check_execution();
 
+-- all rows alike, and more of them than fit into memory; as many orphans, as many references to one row
+SET maintenance_work_mem = '1MB';
+INSERT INTO many SELECT n, 1 FROM generate_series(50001, 150000) AS n;
+SELECT rows, keep_id, cardinality(duplicate_ids) FROM find_duplicates('many', '{k}');
+CREATE TABLE one (id int PRIMARY KEY);
+ALTER TABLE many ADD FOREIGN KEY (k) REFERENCES one NOT VALID;
+SELECT orphans, checked, sample FROM find_orphans('many', '{keyscan}', max_rows => 2);
+INSERT INTO one VALUES (1);
+SELECT * FROM find_orphans('many', '{keyscan}');
+-- neither executor has room for files: a finding
+CREATE TABLE distinct_ones AS SELECT n AS k FROM generate_series(1, 150000) AS n;
+SET temp_file_limit = '64kB';
+SET work_mem = '64kB';
+SELECT severity, key, detail FROM find_duplicates('distinct_ones', '{k}');
+RESET temp_file_limit;
+RESET work_mem;
+RESET maintenance_work_mem;
+SELECT count(*) FROM pg_ls_dir('base/pgsql_tmp', true, false) AS file WHERE file LIKE 'pgsql_tmp' || pg_backend_pid() || '.%';
+
+SET session_replication_role = replica;
+DELETE FROM one;
+RESET session_replication_role;
+-- from within a parallel query, by a function that claims to be safe there: SQL answers
+CREATE FUNCTION in_parallel(keys name[]) RETURNS bigint LANGUAGE plpgsql PARALLEL SAFE AS
+	$$ BEGIN RETURN (SELECT sum(rows) FROM find_duplicates('people', keys)); END $$;
+CREATE FUNCTION orphans_in_parallel() RETURNS bigint LANGUAGE plpgsql PARALLEL SAFE AS
+	$$ BEGIN RETURN (SELECT count(*) FROM find_orphans(schemas => '{keyscan}')); END $$;
+SELECT count(*) FROM (SELECT set_config(name, 'on', false) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query')) AS one;
+SELECT in_parallel('{org_id}'), orphans_in_parallel();
+SELECT count(*) FROM (SELECT set_config(name, 'off', false) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query')) AS one;
+SELECT in_parallel('{org_id}'), orphans_in_parallel();
+
 -- as many columns as a table can have, the key the last
 DO $$
 BEGIN

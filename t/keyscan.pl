@@ -90,6 +90,24 @@ for my $phase ('scanning', 'matching')
 	nothing_left("cancelled while $phase");
 }
 
+# cancelled in an exception block: the same transaction goes on, with nothing held but its locks
+for my $phase ('scanning', 'matching')
+{
+	my ($out, $err) = ('', '');
+	my $call = IPC::Run::start([ 'psql', '-XqAt', '-d', $node->connstr('postgres'), map { ('-c', $_) }
+		q{SET maintenance_work_mem = '1MB'}, 'BEGIN',
+		q{DO $$ BEGIN LOOP PERFORM FROM find_duplicates('large', '{k}'); END LOOP; EXCEPTION WHEN query_canceled THEN NULL; END $$},
+		q{SELECT (SELECT count(*) FROM data_check_progress),
+			(SELECT count(*) FROM pg_ls_dir('base/pgsql_tmp', true, false) AS file WHERE file LIKE 'pgsql_tmp' || pg_backend_pid() || '.%'),
+			(SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation' AND mode <> 'AccessShareLock')},
+		q{SELECT count(*) FROM find_duplicates('large', '{k}')}, 'COMMIT' ], '>', \$out, '2>', \$err);
+	ok($node->poll_query_until('postgres', "SELECT coalesce(bool_or(pg_cancel_backend(pid)), false) FROM data_check_progress WHERE phase = '$phase'"),
+		"a call in an exception block is cancelled while it is $phase");
+	$call->finish;
+	is("$out$err", "0|0|0\n0\n", "$phase: the transaction goes on");
+	nothing_left("cancelled in an exception block while $phase");
+}
+
 # the server goes down in the middle of calls: at once, and comes up clean
 my @calls = map {
 	IPC::Run::start([ 'psql', '-XqAt', '-d', $node->connstr('postgres'), '-c',
@@ -105,4 +123,5 @@ nothing_left('fast shutdown');
 $node->stop;
 my $log = slurp_file($node->logfile);
 unlike($log, qr/TRAP:|terminated by signal|PANIC/, 'no assertion failed');
+unlike($log, qr/refcount leak|resource was not closed|reference leak/, 'no pin or snapshot was leaked');
 done_testing();

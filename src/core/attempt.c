@@ -4,7 +4,8 @@
  *
  * A check that fails becomes a finding, for which its work has to be undone:
  * hence a subtransaction.  In recovery there is none, because a conflict with
- * replay inside a subtransaction ends the session; there an error stays one.
+ * replay inside a subtransaction ends the session, nor as part of a parallel
+ * query, where up to 16 none can be begun; there an error stays one.
  */
 #include "postgres.h"
 
@@ -22,8 +23,9 @@ static bool concerns_whole_call(int sqlerrcode);
  * why not, for a finding's detail.  What ends the whole call is thrown on:
  * cancel, timeouts, shutdown, lack of memory, a failed serialization.
  *
- * What "run" allocates in the current memory context is kept.  In recovery it
- * runs as it is, and every error is thrown on.
+ * What "run" allocates in the current memory context is kept.  In recovery and
+ * in parallel mode it runs as it is, and every error is thrown on; nothing can
+ * be written there.
  */
 char *
 voxanne_attempt(VoxAttempt run, void *state)
@@ -49,7 +51,7 @@ attempt(VoxAttempt run, void *state, bool undo)
 	ResourceOwner owner = CurrentResourceOwner;
 	char	   *volatile failure = NULL;
 
-	if (RecoveryInProgress())
+	if (RecoveryInProgress() || IsInParallelMode())
 	{
 		run(state);
 		return NULL;

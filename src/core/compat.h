@@ -188,6 +188,9 @@
 #define voxanne_new_wait_event(name) PG_WAIT_EXTENSION
 #endif
 
+/* 17 takes exclusion constraints on partitioned tables */
+#define VOX_PARTITIONED_EXCLUSION PG17_GE
+
 /* 19 names a tranche when it is made; before, each process does, which fork() passes on */
 #if PG19_GE
 #define voxanne_new_tranche(id, name) ((id) = LWLockNewTrancheId(name))

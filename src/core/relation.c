@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
@@ -21,6 +22,7 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -28,6 +30,7 @@
 
 static char *lock_one_to_read(Oid relid, const char *name);
 static char *lock_indexes_to_read(Oid relid);
+static bool has_lost_member(List *members, Snapshot snapshot);
 
 /*
  * Quoted identity "schema.relation", always with the schema; pg_temp for the
@@ -158,14 +161,16 @@ lock_indexes_to_read(Oid relid)
 
 /*
  * Was a table, or one below it, altered by a transaction that the snapshot does
- * not see?  A rewrite or TRUNCATE since then makes its rows look missing.
+ * not see?  A rewrite or TRUNCATE since then makes its rows look missing, and
+ * so does a partition that was detached or dropped.
  */
 bool
 voxanne_changed_since(Oid relid, Snapshot snapshot)
 {
+	List	   *members = find_all_inheritors(relid, NoLock, NULL);
 	ListCell   *lc;
 
-	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+	foreach(lc, members)
 	{
 		HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(lfirst_oid(lc)));
 		TransactionId xmin;
@@ -178,7 +183,32 @@ voxanne_changed_since(Oid relid, Snapshot snapshot)
 			XidInMVCCSnapshot(xmin, snapshot))
 			return true;
 	}
-	return false;
+	return has_lost_member(members, snapshot);
+}
+
+/* Did one of the tables have one below it, to the snapshot, that is not among them now? */
+static bool
+has_lost_member(List *members, Snapshot snapshot)
+{
+	Relation	catalog = table_open(InheritsRelationId, AccessShareLock);
+	bool		lost = false;
+	ListCell   *lc;
+
+	foreach(lc, members)
+	{
+		ScanKeyData key;
+		SysScanDesc scan;
+		HeapTuple	tuple;
+
+		ScanKeyInit(&key, Anum_pg_inherits_inhparent, BTEqualStrategyNumber, F_OIDEQ,
+					ObjectIdGetDatum(lfirst_oid(lc)));
+		scan = systable_beginscan(catalog, InheritsParentIndexId, true, snapshot, 1, &key);
+		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+			lost |= !list_member_oid(members, ((Form_pg_inherits) GETSTRUCT(tuple))->inhrelid);
+		systable_endscan(scan);
+	}
+	table_close(catalog, AccessShareLock);
+	return lost;
 }
 
 /*

@@ -7,7 +7,9 @@
  * a length is not, because a day's length depends on the zone, so ranges are
  * built in UTC.  Rows that take no time (not live, cancelled, without a
  * positive length) are left out by its condition: a range that ends before it
- * begins would fail the statement that writes it.
+ * begins would fail the statement that writes it.  A partitioned table takes
+ * one from 17 on, its partitions do on all versions; it is complete where rows
+ * that can collide are in the same partition.
  */
 #include "postgres.h"
 
@@ -18,11 +20,17 @@
 #include "core/compat.h"
 #include "core/relation.h"
 #include "data/booking.h"
+#include "data/partition.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+/* Partitions below a remedy. */
+#define LEAVES_LISTED 50
+
+static const char *constraints(const VoxBookingQuestion *question, AttrNumber person);
+static void append_constraint(StringInfo buf, const VoxBookingQuestion *question, Oid relid, AttrNumber person);
 static AttrNumber axis_column(const VoxBookingQuestion *question, VoxBookingAxis axis);
 static bool is_gist_type(Oid relid, AttrNumber attnum);
 static char *in_utc(const VoxBookingQuestion *question, VoxBookingRole role);
@@ -36,9 +44,10 @@ static int64 count_violations(const VoxBookingQuestion *question, VoxBookingAxis
 
 /*
  * Comments for the end of a statement, with the constraint that would have
- * prevented conflicts on an axis, and the number of rows that violate it; NULL
- * where there are none, or no constraint can do that.  "places" are all
- * conflicts, by axis, part and start.
+ * prevented conflicts on an axis, and the number of rows that violate it, or
+ * why there can be none for a partitioned table; NULL where no row violates it,
+ * or no constraint can do that.  "places" are all conflicts, by axis, part and
+ * start.
  */
 const char *
 voxanne_booking_prevention(const VoxBookingQuestion *question, VoxBookingAxis axis, List *places)
@@ -47,24 +56,70 @@ voxanne_booking_prevention(const VoxBookingQuestion *question, VoxBookingAxis ax
 	AttrNumber	person = axis_column(question, axis);
 	AttrNumber	tenant = question->columns[VOX_ROLE_TENANT];
 	int64		violations = count_violations(question, axis, places);
-	char	   *start;
-	char	   *name;
+	const char *other = NULL;
 
-	if (person == InvalidAttrNumber || violations == 0 || table->partitioned || table->foreign ||
+	if (person == InvalidAttrNumber || violations == 0 || table->foreign ||
 		!question->overlapping || !question->live_only || question->one_tenant || question->has_since ||
 		!is_gist_type(table->relid, person) ||
 		(tenant != InvalidAttrNumber && !is_gist_type(table->relid, tenant)))
 		return NULL;
-	start = in_utc(question, VOX_ROLE_START);
-	name = ChooseConstraintName(get_rel_name(table->relid), get_attname(table->relid, person, false), "excl",
-								get_rel_namespace(table->relid), NIL);
+	if (table->partitioned)
+		other = voxanne_partitioned_by_other(table->relid, tenant == InvalidAttrNumber ? list_make1_int(person) :
+											 list_make2_int(tenant, person));
+	if (other != NULL)
+		return psprintf("\n-- No constraint can keep new ones of this %s out: %s is partitioned by %s,"
+						"\n-- and rows of different partitions cannot exclude each other.",
+						voxanne_booking_axis(axis), table->name, other);
 	return psprintf("\n-- Once all are settled, keep new ones out (appointments in the way now: %lld):"
-					"\n-- CREATE EXTENSION IF NOT EXISTS btree_gist;"
-					"\n-- ALTER TABLE %s ADD CONSTRAINT %s EXCLUDE USING gist (%s%s%s WITH =, tsrange(%s, %s) WITH &&) WHERE (%s);",
-					(long long) violations, table->name, quote_identifier(name),
-					tenant == InvalidAttrNumber ? "" : voxanne_column_ref(table->relid, "", tenant),
-					tenant == InvalidAttrNumber ? "" : " WITH =, ",
-					voxanne_column_ref(table->relid, "", person), start, range_end(question, start), condition(question));
+					"\n-- CREATE EXTENSION IF NOT EXISTS btree_gist;%s",
+					(long long) violations, constraints(question, person));
+}
+
+/* The constraint, or where a partitioned table takes none, one for each partition. */
+static const char *
+constraints(const VoxBookingQuestion *question, AttrNumber person)
+{
+	const VoxTable *table = &question->table;
+	List	   *leaves;
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	if (!table->partitioned || VOX_PARTITIONED_EXCLUSION)
+	{
+		append_constraint(&buf, question, table->relid, person);
+		return buf.data;
+	}
+	leaves = voxanne_partition_leaves(table->relid);
+	foreach(lc, leaves)
+	{
+		if (foreach_current_index(lc) == LEAVES_LISTED)
+		{
+			appendStringInfo(&buf, "\n-- and the same for its %d other partitions.",
+							 list_length(leaves) - LEAVES_LISTED);
+			break;
+		}
+		append_constraint(&buf, question, lfirst_oid(lc), person);
+	}
+	appendStringInfoString(&buf, "\n-- A partition that is added later needs its own.");
+	return buf.data;
+}
+
+/* The constraint on a table or a partition, whose columns have the same names. */
+static void
+append_constraint(StringInfo buf, const VoxBookingQuestion *question, Oid relid, AttrNumber person)
+{
+	Oid			named = question->table.relid;
+	AttrNumber	tenant = question->columns[VOX_ROLE_TENANT];
+	char	   *start = in_utc(question, VOX_ROLE_START);
+	char	   *name = ChooseConstraintName(get_rel_name(relid), get_attname(named, person, false), "excl",
+											get_rel_namespace(relid), NIL);
+
+	appendStringInfo(buf, "\n-- ALTER TABLE %s ADD CONSTRAINT %s EXCLUDE USING gist (%s%s%s WITH =, tsrange(%s, %s) WITH &&) WHERE (%s);",
+					 voxanne_relation_name(relid), quote_identifier(name),
+					 tenant == InvalidAttrNumber ? "" : voxanne_column_ref(named, "", tenant),
+					 tenant == InvalidAttrNumber ? "" : " WITH =, ",
+					 voxanne_column_ref(named, "", person), start, range_end(question, start), condition(question));
 }
 
 /* The column that says whose time it is; InvalidAttrNumber where that is an expression, or not certain. */

@@ -4,18 +4,16 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_partitioned_table.h"
 #include "core/attempt.h"
 #include "core/compat.h"
 #include "core/finding.h"
 #include "core/privileges.h"
 #include "core/relation.h"
 #include "data/check.h"
+#include "data/partition.h"
 #include "data/run.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
@@ -34,7 +32,6 @@ static char *key_names(const VoxDuplicateCheck *check);
 static void report_group(VoxDuplicateCheck *check, const VoxKeyGroup *group, int64 references);
 static void fill_treatment(VoxDuplicateCheck *check, const VoxKeyGroup *group, VoxFinding *finding);
 static char *unique_index(const VoxDuplicateCheck *check);
-static bool covers_partition_key(const VoxDuplicateCheck *check);
 
 /*
  * The columns of a key, the tenant's (InvalidAttrNumber: none) first.  ERROR for
@@ -302,7 +299,7 @@ unique_index(const VoxDuplicateCheck *check)
 		if (!OidIsValid(lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY)->btree_opf))
 			return NULL;
 	}
-	if (table->partitioned && (partial || !covers_partition_key(check)))
+	if (table->partitioned && voxanne_partitioned_by_other(check->relid, check->question.columns) != NULL)
 		return NULL;
 	return psprintf("CREATE UNIQUE INDEX %sON %s (%s)%s%s%s;",
 					table->partitioned ? "" : "CONCURRENTLY ", table->name,
@@ -310,26 +307,4 @@ unique_index(const VoxDuplicateCheck *check)
 					check->question.nulls_distinct ? "" : " NULLS NOT DISTINCT",
 					partial ? " WHERE " : "",
 					partial ? voxanne_table_live(table, "") : "");
-}
-
-/*
- * A unique index of a partitioned table must contain all columns that it is
- * partitioned by.  Not from the relcache, which would fold the key's functions.
- */
-static bool
-covers_partition_key(const VoxDuplicateCheck *check)
-{
-	HeapTuple	tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(check->relid));
-	bool		covered = HeapTupleIsValid(tuple);
-
-	if (covered)
-	{
-		Form_pg_partitioned_table form = (Form_pg_partitioned_table) GETSTRUCT(tuple);
-
-		for (int i = 0; i < form->partnatts && covered; i++)
-			covered = form->partattrs.values[i] != 0 &&
-				list_member_int(check->question.columns, form->partattrs.values[i]);
-		ReleaseSysCache(tuple);
-	}
-	return covered;
 }

@@ -25,14 +25,17 @@
 
 /*
  * Settings that decide how values are printed, which go into remedies and
- * keys, and how our own queries are read; and a lock timeout, for locks that we cannot take beforehand without
- * waiting (a partition attached since).
+ * keys, and how our own queries are read; a lock timeout, for locks that we
+ * cannot take beforehand without waiting (a partition attached since); and no
+ * compiling, which takes seconds where much DDL has bloated the catalogs that
+ * some of the queries read.
  */
 static const char *const settings[][2] = {
 	{"bytea_output", "hex"},
 	{"DateStyle", "ISO"},
 	{"extra_float_digits", "1"},
 	{"IntervalStyle", "postgres"},
+	{"jit", "off"},
 	{"lock_timeout", "10ms"},
 	{"standard_conforming_strings", "on"},
 };
