@@ -88,6 +88,7 @@ INSERT INTO contacts (id, name, phone, email, date_of_birth, created_at, updated
 	(26, 'f', '', ' ', NULL, '2026-01-05 10:00Z', '2026-01-05 10:00Z'),
 	(27, 'g', NULL, 'a b@example.com', NULL, '2026-01-05 10:00Z', '2026-01-05 10:00Z');
 INSERT INTO contacts (id, name, phone, deleted_at) VALUES (28, 'deleted', 'none', '2026-02-01');
+-- case 26: lengths of 0 and less
 INSERT INTO appointments (id, scheduled_at, duration_minutes, status) VALUES
 	(21, '2026-01-05 10:00Z', 0, 'completed'), (22, '2026-01-05 10:00Z', -15, 'completed'), (23, '2026-01-05 10:00Z', 1441, 'completed'),
 	(24, now() + '2 days', 30, 'completed'), (25, now() + '3 days', 30, 'no_show'), (26, now() + '2 years', 30, 'pending'),

@@ -1,4 +1,4 @@
-# Tables come, go, and are rewritten, truncated, attached and detached while they are listed and scanned: no call fails, what
+# Case 40: tables come, go, and are rewritten, truncated, attached and detached while they are listed and scanned: no call fails, what
 # could not be checked is a finding, and no state of the database has a duplicate or an orphan but the one that is always there.
 use strict;
 use warnings;
