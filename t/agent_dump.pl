@@ -1,20 +1,18 @@
 # verify-dump of voxanne_agent: real dumps of every format and compression, and what can happen to them.
 use strict;
 use warnings;
+use AgentTest;
 use Cwd;
 use Digest::SHA qw(sha256_hex);
 use File::Copy ();
 use File::Path qw(rmtree);
 use IPC::Run;
-use JSON::PP;
 use POSIX qw(mkfifo);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $agent     = getcwd() . '/voxanne_agent';
-my $dir       = Cwd::realpath(PostgreSQL::Test::Utils::tempdir_short);
-my $sanitized = `ldd $agent` =~ /libasan/;
+my $dir = Cwd::realpath(PostgreSQL::Test::Utils::tempdir_short);
 
 my $node = PostgreSQL::Test::Cluster->new('dump');
 $node->init;
@@ -56,47 +54,7 @@ my $rows = 20000 + 1 + 3 + 1 + 50;
 sub verify
 {
 	my ($path, @options) = @_;
-	IPC::Run::run([ $agent, 'verify-dump', $path, '--level', 'verify', '--format', 'json', @options ], '>', \my $out, '2>', \my $err);
-	my $status = $? >> 8;
-	is($err, '', "nothing on standard error: $path @options");
-	return ($status, $out eq '' ? undef : decode_json($out));
-}
-
-sub check
-{
-	my ($document, $name) = @_;
-	return (grep { $_->{name} eq $name } @{ $document->{checks} })[0] // { items => [], detail => '', result => '' };
-}
-
-# Names of the checks with this result
-sub with
-{
-	my ($document, $result) = @_;
-	return join ' ', sort map { $_->{name} } grep { $_->{result} eq $result } @{ $document->{checks} };
-}
-
-sub items
-{
-	my ($document, $name) = @_;
-	return join ', ', map { "$_->{path}: $_->{problem}" } @{ check($document, $name)->{items} };
-}
-
-sub write_file
-{
-	my ($path, $text) = @_;
-	unlink $path;
-	open my $file, '>:raw', $path or die "$path: $!";
-	print $file $text;
-	close $file or die $!;
-	return;
-}
-
-sub read_raw
-{
-	my ($path) = @_;
-	open my $file, '<:raw', $path or die "$path: $!";
-	local $/;
-	return scalar <$file>;
+	return run_agent('verify-dump', $path, '--level', 'verify', @options);
 }
 
 sub dump_to
@@ -149,8 +107,8 @@ for my $name (sort keys %dumps)
 		is($document->{backup}{rows}, $rows, "$name: rows");
 		my $digest =
 		  -d $dumps{$name}
-		  ? sha256_hex(join '', map { sha256_hex(read_raw("$dumps{$name}/$_")) . "  $_\n" } sort grep { !/^\./ } slurp_dir($dumps{$name}))
-		  : sha256_hex(read_raw($dumps{$name}));
+		  ? sha256_hex(join '', map { sha256_hex(slurp_file("$dumps{$name}/$_")) . "  $_\n" } sort grep { !/^\./ } slurp_dir($dumps{$name}))
+		  : sha256_hex(slurp_file($dumps{$name}));
 		is($document->{backup}{sha256}, $digest, "$name: digest");
 		like(check($document, 'dump_contents')->{detail}, qr/ and 7 large objects\.$/, "$name: large objects") if $name !~ /plain|cluster/;
 	}
@@ -195,7 +153,7 @@ sub data_of
 {
 	my ($path, $table) = @_;
 	my ($id) = `pg_restore -l $path` =~ /^(\d+); \d+ \d+ TABLE DATA \S+ \Q$table\E /m or die $table;
-	return ($id, index(read_raw($path), pack('CCV', 1, 0, $id), 200));
+	return ($id, index(slurp_file($path), pack('CCV', 1, 0, $id), 200));
 }
 
 my $damages = 0;
@@ -212,7 +170,7 @@ sub damaged
 	}
 	else
 	{
-		local $_ = read_raw($what);
+		local $_ = slurp_file($what);
 		$inflict->();
 		write_file($path, $_);
 	}
@@ -235,7 +193,7 @@ my $raw    = $dumps{'custom none'};
 my $plain  = $dumps{plain};
 my ($id_large, $at_large) = data_of($raw, 'large');
 my ($id_small, $at_small) = data_of($raw, 'small');
-my $row_100 = index(read_raw($raw), "100\tf899139d");
+my $row_100 = index(slurp_file($raw), "100\tf899139d");
 
 # custom
 damaged($custom, 'custom: cut in half', sub { $_ = substr($_, 0, length() / 2) }, 'data_present dump_complete', 'data_present', qr/its data are missing/, 'bad');
@@ -261,12 +219,12 @@ damaged($raw, 'custom: a column lost', sub { my $tab = index($_, "\t", $row_100)
 damaged($raw, 'custom: no end of rows', sub { my $mark = index($_, "\\.\n\n\n", $at_small); substr($_, $mark, 1) = 'x' }, 'data_readable', 'data_readable', qr/^public\.small: the data end in the middle, after row 6$/, 'good');
 
 # pg_restore --list is content with half a dump, and so are offsets when only the last data are cut
-write_file("$dir/half", substr(read_raw($custom), 0, int(length(read_raw($custom)) * 0.6)));
+write_file("$dir/half", substr(slurp_file($custom), 0, int(length(slurp_file($custom)) * 0.6)));
 $node->command_ok([ 'pg_restore', '--list', "$dir/half" ], 'pg_restore --list passes half a dump');
 my $status;
 ($status, $document) = verify("$dir/half", '--level', 'status');
 is("$status " . with($document, 'failed'), '1 data_present', 'level status does not');
-write_file("$dir/half", substr(read_raw($custom), 0, -1));
+write_file("$dir/half", substr(slurp_file($custom), 0, -1));
 ($status, $document) = verify("$dir/half", '--level', 'status');
 is($status, 0, 'but for what is lost in the last data');
 
@@ -278,7 +236,7 @@ for my $method (sort keys %compressions)
 	my ($file) = map { s{.*/}{}r } glob("$source/$id.dat*");
 	damaged($source, "directory $method: a file missing", sub { unlink "$_[0]/$file" }, 'data_present', 'data_present', qr/^public\.large: its file $id\.dat is missing$/, 'bad');
 	damaged($source, "directory $method: a file empty", sub { write_file("$_[0]/$file", '') }, 'data_present', 'data_present', qr/^public\.large: its file \Q$file\E is empty$/);
-	damaged($source, "directory $method: half a file", sub { my $text = read_raw("$_[0]/$file"); write_file("$_[0]/$file", substr($text, 0, length($text) / 2)) }, 'data_readable', 'data_readable',
+	damaged($source, "directory $method: half a file", sub { my $text = slurp_file("$_[0]/$file"); write_file("$_[0]/$file", substr($text, 0, length($text) / 2)) }, 'data_readable', 'data_readable',
 		$method eq 'none' ? qr/^public\.large: file \Q$file\E: (the data end in the middle, after row|row) \d+/ : qr/^public\.large: file \Q$file\E: the $method data are damaged/);
 	damaged($source, "directory $method: something behind a file", sub { append_to_file("$_[0]/$file", 'garbage') }, 'data_readable', 'data_readable',
 		$method eq 'none' ? qr/something follows the end mark of its rows/ : qr/the $method data are damaged/);
@@ -290,10 +248,10 @@ damaged($directory, 'directory: whole lines lost', sub { rmtree($_[0]); system_o
 damaged($directory, 'directory: a FIFO', sub { unlink "$_[0]/$id.dat.gz"; mkfifo("$_[0]/$id.dat.gz", 0600) }, 'data_present', 'data_present', qr/is not a regular file$/);
 damaged($directory, 'directory: a link', sub { rename "$_[0]/$id.dat.gz", "$_[0]/x"; symlink 'x', "$_[0]/$id.dat.gz" }, 'data_present', 'data_present', qr/is a symbolic link$/);
 damaged($directory, 'directory: unreadable', sub { chmod 0, "$_[0]/$id.dat.gz" }, 'data_present', 'data_present', qr/is unreadable: permission denied$/);
-damaged($directory, 'directory: half a table of contents', sub { my $text = read_raw("$_[0]/toc.dat"); write_file("$_[0]/toc.dat", substr($text, 0, length($text) / 2)) }, 'toc_readable', 'toc_readable', qr/it is cut off/, 'bad');
+damaged($directory, 'directory: half a table of contents', sub { my $text = slurp_file("$_[0]/toc.dat"); write_file("$_[0]/toc.dat", substr($text, 0, length($text) / 2)) }, 'toc_readable', 'toc_readable', qr/it is cut off/, 'bad');
 damaged($directory, 'directory: a table of contents that goes on', sub { append_to_file("$_[0]/toc.dat", 'x') }, 'toc_readable', 'toc_readable', qr/something follows its end/);
-damaged($directory, 'directory: a file elsewhere', sub { my $text = read_raw("$_[0]/toc.dat"); $text =~ s{\Q$id\E\.dat}{'../' . 'x' x (length("$id.dat") - 3)}e; write_file("$_[0]/toc.dat", $text) }, 'toc_readable', 'toc_readable', qr/names a file that cannot be its own/);
-damaged($directory, 'directory: a list of large objects cut off', sub { my ($list) = glob("$_[0]/blobs*.toc"); my $text = read_raw($list); write_file($list, substr($text, 0, -3)) }, 'data_readable', 'data_readable', qr/large objects \(entry \d+\): file blobs.*\.toc: the list of large objects is cut off/);
+damaged($directory, 'directory: a file elsewhere', sub { my $text = slurp_file("$_[0]/toc.dat"); $text =~ s{\Q$id\E\.dat}{'../' . 'x' x (length("$id.dat") - 3)}e; write_file("$_[0]/toc.dat", $text) }, 'toc_readable', 'toc_readable', qr/names a file that cannot be its own/);
+damaged($directory, 'directory: a list of large objects cut off', sub { my ($list) = glob("$_[0]/blobs*.toc"); my $text = slurp_file($list); write_file($list, substr($text, 0, -3)) }, 'data_readable', 'data_readable', qr/large objects \(entry \d+\): file blobs.*\.toc: the list of large objects is cut off/);
 damaged($directory, 'directory: no table of contents', sub { unlink "$_[0]/toc.dat" }, 'dump_found', 'dump_found', qr/No dump lies in/);
 damaged("$directory/toc.dat", 'directory: nothing but its table of contents', sub { }, 'dump_header', 'dump_header', qr/the table of contents of a dump in directory format/);
 system_or_bail('cp', '-r', $directory, "$dir/more");
@@ -331,10 +289,10 @@ damaged($plain, 'plain: something behind its end', sub { $_ .= "SELECT 1;\n" }, 
 damaged($dumps{cluster}, 'cluster: cut behind a database', sub { s/\n--\n-- PostgreSQL database cluster dump complete\n.*//s or die }, 'dump_complete', 'dump_complete', qr/"PostgreSQL database cluster dump complete"/);
 damaged($dumps{'plain gzip'}, 'plain, compressed: cut', sub { $_ = substr($_, 0, -20) }, 'dump_complete', 'dump_complete', qr/the gzip data are damaged: they are cut off/);
 damaged($dumps{'plain gzip'}, 'plain, compressed: last byte lost', sub { chop }, 'dump_complete', 'dump_complete', qr/they are cut off/);
-write_file("$dir/half", substr(read_raw($plain), 0, 10000));
+write_file("$dir/half", substr(slurp_file($plain), 0, 10000));
 ($status, $document) = verify("$dir/half", '--level', 'status');
 is("$status " . with($document, 'failed'), '1 dump_complete', 'plain: level status notices, too');
-write_file("$dir/windows", read_raw($plain) =~ s/\n/\r\n/gr);
+write_file("$dir/windows", slurp_file($plain) =~ s/\n/\r\n/gr);
 is((verify("$dir/windows"))[0], 1, 'a script that was changed at each line is no dump any more');
 
 # A directory of dumps: the newest counts, by the time in its header, but not one that may be under way.
@@ -343,7 +301,7 @@ File::Copy::copy($tar, "$dir/many/old") or die $!;
 system_or_bail('cp', '-r', $directory, "$dir/many/new");
 write_file("$dir/many/later.tmp", 'PGDMP');
 write_file("$dir/many/notes.txt", 'not a dump');
-my $text = read_raw("$dir/many/new/toc.dat");
+my $text = slurp_file("$dir/many/new/toc.dat");
 my $year = 11 + ($major >= 16 ? 1 : 5) + 5 * 5 + 1;
 substr($text, $year, 1) = chr(ord(substr($text, $year, 1)) - 1);
 write_file("$dir/many/new/toc.dat", $text);
@@ -364,7 +322,7 @@ SKIP:
 {
 	skip 'a library cannot be preloaded into a build with sanitizers', 1 if $sanitized;
 	system_or_bail('gcc', '-shared', '-fPIC', '-O', '-o', "$dir/restless.so", 't/modules/restless/restless.c');
-	write_file("$dir/half", substr(read_raw($custom), 0, -1));
+	write_file("$dir/half", substr(slurp_file($custom), 0, -1));
 	local $ENV{LD_PRELOAD}     = "$dir/restless.so";
 	local $ENV{RESTLESS_INODE} = (stat "$dir/half")[1];
 	local $ENV{RESTLESS_TIMES} = 99;

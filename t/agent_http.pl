@@ -1,7 +1,7 @@
 # fetch and post against servers on the loopback device: what is done, and what is refused.
 use strict;
 use warnings;
-use Cwd;
+use AgentTest;
 use IO::Socket::INET;
 use IO::Select;
 use IPC::Run;
@@ -10,19 +10,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
-my $agent = getcwd() . '/voxanne_agent';
-my $dir   = PostgreSQL::Test::Utils::tempdir_short;
-my $json  = JSON::PP->new->canonical->allow_nonref;
-
-sub write_file
-{
-	my ($path, $text, $mode) = @_;
-	open my $file, '>:raw', $path or die "$path: $!";
-	print $file $text;
-	close $file or die $!;
-	chmod $mode, $path if defined $mode;
-	return $path;
-}
+my $dir = PostgreSQL::Test::Utils::tempdir_short;
+my $json = JSON::PP->new->canonical->allow_nonref;
 
 # Run a command of the agent; its exit status, its document, and all it printed.
 sub agent

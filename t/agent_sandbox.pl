@@ -1,6 +1,7 @@
 # What a subverted agent could still do: a library is preloaded into it that tries everything.
 use strict;
 use warnings;
+use AgentTest qw(write_file);
 use IO::Socket::INET;
 use IPC::Run;
 use JSON::PP;
@@ -14,15 +15,6 @@ my $dir = PostgreSQL::Test::Utils::tempdir_short;
 # A build of its own: one that counts coverage is not confined, one with sanitizers takes no preloaded library.
 my $agent = "$dir/voxanne_agent";
 system_or_bail('gcc', '-std=gnu11', '-O', '-D_GNU_SOURCE', '-DVOXANNE_VERSION="0"', '-o', $agent, glob('src/agent/*.c'), qw(-lcurl -lcrypto -lz -llz4 -lzstd));
-
-sub write_file
-{
-	my ($path, $text) = @_;
-	open my $file, '>', $path or die "$path: $!";
-	print $file $text;
-	close $file or die $!;
-	return;
-}
 
 system_or_bail('gcc', '-shared', '-fPIC', '-O', '-o', "$dir/misbehave.so", 't/modules/misbehave/misbehave.c');
 

@@ -1,6 +1,7 @@
 # verify-backup of base backups in tar format: real ones, compressed in every way, and what can happen to them.
 use strict;
 use warnings;
+use AgentTest;
 use Cwd;
 use File::Path qw(rmtree);
 use IPC::Run;
@@ -9,8 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $agent = getcwd() . '/voxanne_agent';
-my $dir   = Cwd::realpath(PostgreSQL::Test::Utils::tempdir_short);
+my $dir = Cwd::realpath(PostgreSQL::Test::Utils::tempdir_short);
 
 my $node = PostgreSQL::Test::Cluster->new('tar');
 $node->init(allows_streaming => 1, extra => ['--data-checksums']);
@@ -32,46 +32,7 @@ my $oid    = $node->safe_psql('postgres', "SELECT oid FROM pg_tablespace WHERE s
 sub verify
 {
 	my ($path, @options) = @_;
-	IPC::Run::run([ $agent, 'verify-backup', $path, '--level', 'verify', '--format', 'json', '--system-identifier', $system, @options ], '>', \my $out, '2>', \my $err);
-	my $status = $? >> 8;
-	is($err, '', "nothing on standard error: $path @options");
-	return ($status, $out eq '' ? undef : decode_json($out));
-}
-
-sub check
-{
-	my ($document, $name) = @_;
-	return (grep { $_->{name} eq $name } @{ $document->{checks} })[0] // { items => [], detail => '', result => '' };
-}
-
-# Names of the checks with this result
-sub with
-{
-	my ($document, $result) = @_;
-	return join ' ', sort map { $_->{name} } grep { $_->{result} eq $result } @{ $document->{checks} };
-}
-
-sub items
-{
-	my ($document, $name) = @_;
-	return join ', ', map { "$_->{path}: $_->{problem}" } @{ check($document, $name)->{items} };
-}
-
-sub read_raw
-{
-	my ($path) = @_;
-	open my $file, '<:raw', $path or die "$path: $!";
-	local $/;
-	return scalar <$file>;
-}
-
-sub write_raw
-{
-	my ($path, $text) = @_;
-	open my $file, '>:raw', $path or die "$path: $!";
-	print $file $text;
-	close $file or die $!;
-	return;
+	return run_agent('verify-backup', $path, '--level', 'verify', '--system-identifier', $system, @options);
 }
 
 # Every way to compress that the server and pg_basebackup have; healthy ones pass as a plain one does.
@@ -102,7 +63,7 @@ for my $way (sort keys %ways)
 	is("$status $document->{result} " . with($document, 'warning'), $expected, "$way: good") or diag explain $document;
 	is(with($document, 'skipped'), $way eq 'no WAL' ? 'wal_records' : $way eq 'no checksums' ? 'file_checksums' : '', "$way: everything is looked at");
 	is(with($document, 'passed'), $all_checks, "$way: all checks") if $way eq 'none';
-	my $compared = grep { $_->{Path} !~ m{^(pg_wal/|postgresql\.auto\.conf$)} } @{ decode_json(read_raw("$path/backup_manifest"))->{Files} };
+	my $compared = grep { $_->{Path} !~ m{^(pg_wal/|postgresql\.auto\.conf$)} } @{ decode_json(slurp_file("$path/backup_manifest"))->{Files} };
 	like(check($document, 'file_checksums')->{detail}, qr/^$compared files have the checksum/, "$way: all files") if $way ne 'no checksums';
 	($status, $document) = verify($path, '--level', 'status');
 	is("$status $document->{result}", '0 success', "$way: level status") or diag explain $document;
@@ -115,31 +76,6 @@ my (undef, $plain) = verify("$dir/plain");
 my (undef, $tarred) = verify($backups{none});
 is(check($tarred, 'page_checksums')->{detail}, check($plain, 'page_checksums')->{detail}, 'as many pages as in a plain backup');
 
-# Where a member of a tar archive begins: its header
-sub member
-{
-	my ($text, $name) = @_;
-	my $at = 0;
-	while ($at + 512 <= length $text)
-	{
-		my ($path) = unpack 'Z100', substr($text, $at, 100);
-		return $at if $path eq $name || $path eq "./$name";
-		my $size = oct(substr($text, $at + 124, 11));
-		$at += 512 + 512 * int(($size + 511) / 512);
-	}
-	die "no $name";
-}
-
-# Change a field of a header in $_, and its sum.
-sub patch_header
-{
-	my ($at, $offset, $field) = @_;
-	substr($_, $at + $offset, length $field) = $field;
-	substr($_, $at + 148, 8) = ' ' x 8;
-	substr($_, $at + 148, 8) = sprintf("%06o\0 ", unpack('%32C*', substr($_, $at, 512)));
-	return;
-}
-
 my $copies = 0;
 
 # Damage a file of a copy of a backup, and see what fails.
@@ -150,9 +86,9 @@ sub damaged
 	system_or_bail('cp', '-r', $backups{$way}, $path);
 	if (defined $file)
 	{
-		local $_ = read_raw("$path/$file");
+		local $_ = slurp_file("$path/$file");
 		$inflict->($path);
-		write_raw("$path/$file", $_);
+		write_file("$path/$file", $_);
 	}
 	else { $inflict->($path) }
 	my ($status, $document) = verify($path);
@@ -165,23 +101,23 @@ sub damaged
 }
 
 my $no_forget = 'does not have the CRC32C checksum that the manifest states';
-damaged('none', 'a bit flipped', 'base.tar', sub { my $at = member($_, $table) + 512 + 3 * 8192 + 5000; substr($_, $at, 1) ^= "\1" }, 'file_checksums page_checksums', 'page_checksums', qr/^\Q$table\E: block 3 has checksum .*, before the backup's start$/);
-damaged('none', 'a bit flipped in a tablespace', "$oid.tar", sub { my $at = member($_, $spaced =~ s{^pg_tblspc/\d+/}{}r) + 512 + 5000; substr($_, $at, 1) ^= "\1" }, 'file_checksums page_checksums', 'file_checksums', qr/^\Q$spaced\E: $no_forget$/);
-damaged('no checksums', 'a bit flipped, no checksums', 'base.tar', sub { my $at = member($_, $table) + 512 + 3 * 8192 + 5000; substr($_, $at, 1) ^= "\1" }, 'page_checksums', 'page_checksums', qr/^\Q$table\E: block 3 /);
+damaged('none', 'a bit flipped', 'base.tar', sub { my $at = tar_member($_, $table) + 512 + 3 * 8192 + 5000; substr($_, $at, 1) ^= "\1" }, 'file_checksums page_checksums', 'page_checksums', qr/^\Q$table\E: block 3 has checksum .*, before the backup's start$/);
+damaged('none', 'a bit flipped in a tablespace', "$oid.tar", sub { my $at = tar_member($_, $spaced =~ s{^pg_tblspc/\d+/}{}r) + 512 + 5000; substr($_, $at, 1) ^= "\1" }, 'file_checksums page_checksums', 'file_checksums', qr/^\Q$spaced\E: $no_forget$/);
+damaged('no checksums', 'a bit flipped, no checksums', 'base.tar', sub { my $at = tar_member($_, $table) + 512 + 3 * 8192 + 5000; substr($_, $at, 1) ^= "\1" }, 'page_checksums', 'page_checksums', qr/^\Q$table\E: block 3 /);
 damaged('none', 'an archive missing', undef, sub { unlink "$_[0]/$oid.tar" }, 'files_present', 'files_present', qr/^pg_tblspc\/$oid\/.*: missing/);
-damaged('none', 'an archive empty', undef, sub { write_raw("$_[0]/$oid.tar", '') }, 'archives_readable', 'archives_readable', qr/^$oid\.tar: is empty$/);
-damaged('none', 'an archive cut', 'base.tar', sub { $_ = substr($_, 0, member($_, $table) + 1000) }, 'archives_readable pg_control_readable', 'archives_readable', qr/^base\.tar: cannot be read to its end: it is cut off$/);
+damaged('none', 'an archive empty', undef, sub { write_file("$_[0]/$oid.tar", '') }, 'archives_readable', 'archives_readable', qr/^$oid\.tar: is empty$/);
+damaged('none', 'an archive cut', 'base.tar', sub { $_ = substr($_, 0, tar_member($_, $table) + 1000) }, 'archives_readable pg_control_readable', 'archives_readable', qr/^base\.tar: cannot be read to its end: it is cut off$/);
 damaged('none', 'the end of an archive lost', 'base.tar', sub { s/\0{1024}\z// or die }, 'archives_readable', 'archives_readable', qr/it is cut off$/);
 damaged('none', 'something behind its end', 'base.tar', sub { $_ .= "x\n" }, 'archives_readable', 'archives_readable', qr/something follows its end/);
-damaged('none', 'a header damaged', 'base.tar', sub { substr($_, member($_, $table), 1) = 'X' }, 'archives_readable pg_control_readable', 'archives_readable', qr/a header is damaged$/);
+damaged('none', 'a header damaged', 'base.tar', sub { substr($_, tar_member($_, $table), 1) = 'X' }, 'archives_readable pg_control_readable', 'archives_readable', qr/a header is damaged$/);
 damaged('none', 'unreadable', undef, sub { chmod 0, "$_[0]/$oid.tar" }, 'archives_readable', 'archives_readable', qr/unreadable: permission denied$/);
 damaged('none', 'a link', undef, sub { rename "$_[0]/base.tar", "$_[0]/x"; symlink 'x', "$_[0]/base.tar" }, 'archives_readable pg_control_readable', 'archives_readable', qr/^base\.tar: is a symbolic link$/);
-damaged('none', 'a file renamed', 'base.tar', sub { patch_header(member($_, $table), 0, pack('a100', 'base/other')) }, 'files_present no_extra_files', 'no_extra_files', qr/^base\/other: not in the manifest$/);
-damaged('none', 'a path that leads out', 'base.tar', sub { patch_header(member($_, $table), 0, pack('a100', 'base/../../x')) }, 'file_types files_present', 'file_types', qr/^base\/\.\.\/\.\.\/x: leads out of the backup$/);
-damaged('none', 'a file is a FIFO', 'base.tar', sub { my $at = member($_, 'backup_label'); patch_header($at, 156, '6') }, 'backup_label_present file_types files_present', 'file_types', qr/^backup_label: is something else than/);
-damaged('none', 'a file is there twice', 'base.tar', sub { my $at = member($_, 'PG_VERSION'); my $copy = substr($_, $at, 1024); substr($_, $at, 0) = $copy }, 'no_extra_files', 'no_extra_files', qr/^PG_VERSION: is there twice$/);
-damaged('none', 'a file is shorter', 'base.tar', sub { my $at = member($_, 'PG_VERSION'); patch_header($at, 124, sprintf('%011o', 2)) }, 'file_sizes', 'file_sizes', qr/^PG_VERSION: has 2 bytes, not 3$/);
-damaged('none', 'pg_control damaged', 'base.tar', sub { substr($_, member($_, 'global/pg_control') + 512 + 100, 1) ^= "\1" }, 'file_checksums pg_control_readable');
+damaged('none', 'a file renamed', 'base.tar', sub { tar_header(tar_member($_, $table), 0, pack('a100', 'base/other')) }, 'files_present no_extra_files', 'no_extra_files', qr/^base\/other: not in the manifest$/);
+damaged('none', 'a path that leads out', 'base.tar', sub { tar_header(tar_member($_, $table), 0, pack('a100', 'base/../../x')) }, 'file_types files_present', 'file_types', qr/^base\/\.\.\/\.\.\/x: leads out of the backup$/);
+damaged('none', 'a file is a FIFO', 'base.tar', sub { my $at = tar_member($_, 'backup_label'); tar_header($at, 156, '6') }, 'backup_label_present file_types files_present', 'file_types', qr/^backup_label: is something else than/);
+damaged('none', 'a file is there twice', 'base.tar', sub { my $at = tar_member($_, 'PG_VERSION'); my $copy = substr($_, $at, 1024); substr($_, $at, 0) = $copy }, 'no_extra_files', 'no_extra_files', qr/^PG_VERSION: is there twice$/);
+damaged('none', 'a file is shorter', 'base.tar', sub { my $at = tar_member($_, 'PG_VERSION'); tar_header($at, 124, sprintf('%011o', 2)) }, 'file_sizes', 'file_sizes', qr/^PG_VERSION: has 2 bytes, not 3$/);
+damaged('none', 'pg_control damaged', 'base.tar', sub { substr($_, tar_member($_, 'global/pg_control') + 512 + 100, 1) ^= "\1" }, 'file_checksums pg_control_readable');
 damaged('none', 'the manifest damaged', 'backup_manifest', sub { s/PG_VERSION/PG_VERSIOM/ }, 'manifest_checksum');
 for my $way (grep { $backups{$_} } 'gzip', 'client lz4', 'client zstd', 'server lz4', 'server zstd')
 {
@@ -192,12 +128,12 @@ for my $way (grep { $backups{$_} } 'gzip', 'client lz4', 'client zstd', 'server 
 }
 
 # WAL, in an archive of its own and in base.tar, compressed or not
-my ($segment) = read_raw("$backups{none}/pg_wal.tar") =~ /^([0-9A-F]{24})\0/;
-damaged('none', 'WAL: a bit flipped', 'pg_wal.tar', sub { substr($_, member($_, $segment) + 512 + 0x28 + 25, 1) ^= "\1" }, 'wal_records', 'wal_records', qr/^pg_wal\/$segment: record at .* does not have the checksum that it states$/);
-damaged('none', 'WAL: of another cluster', 'pg_wal.tar', sub { substr($_, member($_, $segment) + 512 + 24, 8) = pack('Q', 42) }, 'wal_segments', 'wal_segments', qr/: is of cluster 42, not $system$/);
-damaged('none', 'WAL: misnamed', 'pg_wal.tar', sub { patch_header(member($_, $segment), 0, pack('a100', $segment =~ s/.$/F/r)) }, 'wal_segments', 'wal_segments', qr/^pg_wal\/$segment: missing$/);
-($segment) = read_raw("$backups{fetch}/base.tar") =~ m{\0pg_wal/([0-9A-F]{24})\0};
-damaged('fetch', 'fetched WAL: a bit flipped', 'base.tar', sub { substr($_, member($_, "pg_wal/$segment") + 512 + 0x28 + 25, 1) ^= "\1" }, 'wal_records', 'wal_records', qr/^pg_wal\/$segment: record at /);
+my ($segment) = slurp_file("$backups{none}/pg_wal.tar") =~ /^([0-9A-F]{24})\0/;
+damaged('none', 'WAL: a bit flipped', 'pg_wal.tar', sub { substr($_, tar_member($_, $segment) + 512 + 0x28 + 25, 1) ^= "\1" }, 'wal_records', 'wal_records', qr/^pg_wal\/$segment: record at .* does not have the checksum that it states$/);
+damaged('none', 'WAL: of another cluster', 'pg_wal.tar', sub { substr($_, tar_member($_, $segment) + 512 + 24, 8) = pack('Q', 42) }, 'wal_segments', 'wal_segments', qr/: is of cluster 42, not $system$/);
+damaged('none', 'WAL: misnamed', 'pg_wal.tar', sub { tar_header(tar_member($_, $segment), 0, pack('a100', $segment =~ s/.$/F/r)) }, 'wal_segments', 'wal_segments', qr/^pg_wal\/$segment: missing$/);
+($segment) = slurp_file("$backups{fetch}/base.tar") =~ m{\0pg_wal/([0-9A-F]{24})\0};
+damaged('fetch', 'fetched WAL: a bit flipped', 'base.tar', sub { substr($_, tar_member($_, "pg_wal/$segment") + 512 + 0x28 + 25, 1) ^= "\1" }, 'wal_records', 'wal_records', qr/^pg_wal\/$segment: record at /);
 
 # Among several the newest counts, of whatever format.
 mkdir "$dir/many" or die $!;

@@ -1,10 +1,10 @@
 # verify-backup --level verify: contents, pages and WAL of real base backups; pg_verifybackup as the oracle.
 use strict;
 use warnings;
+use AgentTest;
 use Cwd;
-use Digest::SHA qw(sha256_hex);
 use File::Copy ();
-use File::Path qw(make_path rmtree);
+use File::Path qw(rmtree);
 use IPC::Run;
 use JSON::PP;
 use POSIX qw(mkfifo);
@@ -13,9 +13,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes;
 
-my $agent = getcwd() . '/voxanne_agent';
-my $dir   = PostgreSQL::Test::Utils::tempdir_short;
-my $sanitized = `ldd $agent` =~ /libasan/;
+my $dir = PostgreSQL::Test::Utils::tempdir_short;
 
 # All ways to compute checksums agree, and with published examples.
 system_or_bail('gcc', '-std=gnu11', '-O2', '-Wno-psabi', '-o', "$dir/checksums", 't/modules/checksums/checksums.c', 'src/agent/crc32c.c', 'src/agent/page.c');
@@ -52,41 +50,11 @@ sub backup
 }
 
 # Run the agent; its exit status and its document.
+my @deep = ('verify-backup', '--level', 'verify');
 sub verify
 {
 	my ($path, @options) = @_;
-	my ($out, $err);
-	IPC::Run::run([$agent, 'verify-backup', $path, '--level', 'verify', '--format', 'json', @options], '>', \$out, '2>', \$err);
-	my $status = $? >> 8;
-	is($err, '', "nothing on standard error: $path @options");
-	return ($status, $out eq '' ? undef : decode_json($out));
-}
-
-sub check
-{
-	my ($document, $name) = @_;
-	return (grep { $_->{name} eq $name } @{ $document->{checks} })[0] // { items => [], detail => '', result => '' };
-}
-
-# Names of the checks with this result
-sub with
-{
-	my ($document, $result) = @_;
-	return join ' ', sort map { $_->{name} } grep { $_->{result} eq $result } @{ $document->{checks} };
-}
-
-sub items
-{
-	my ($document, $name) = @_;
-	return join ', ', map { "$_->{path}: $_->{problem}" } @{ check($document, $name)->{items} };
-}
-
-# pg_verifybackup's verdict
-sub oracle
-{
-	my ($path) = @_;
-	IPC::Run::run(['pg_verifybackup', $path], '>', \my $out, '2>', \my $err);
-	return $? == 0 ? 'good' : 'bad';
+	return run_agent(@deep, $path, @options);
 }
 
 # A copy of a backup to be damaged: its files are links, so whoever changes one in place makes it the copy's own first.
@@ -110,58 +78,6 @@ sub remove
 	return;
 }
 
-sub own
-{
-	my ($path) = @_;
-	File::Copy::copy($path, "$path.own") && rename "$path.own", $path or die "$path: $!";
-	return $path;
-}
-
-sub write_file
-{
-	my ($path, $text) = @_;
-	unlink $path;
-	open my $file, '>:raw', $path or die "$path: $!";
-	print $file $text;
-	close $file or die $!;
-	return;
-}
-
-# Overwrite bytes of a file of a copy; "bytes" may be a function of those that are there.
-sub patch
-{
-	my ($path, $at, $length, $bytes) = @_;
-	own($path);
-	open my $file, '+<:raw', $path or die "$path: $!";
-	seek $file, $at, 0;
-	read($file, my $old, $length);
-	seek $file, $at, 0;
-	print $file ref $bytes ? $bytes->($old) : $bytes;
-	close $file or die $!;
-	return;
-}
-
-sub flip { return chr(ord($_[0]) ^ 1) . substr($_[0], 1) }
-
-# Replace in the manifest and state the right checksum again.
-sub edit_manifest
-{
-	my ($path, $edit) = @_;
-	local $_ = slurp_file("$path/backup_manifest");
-	s/"Manifest-Checksum": "[0-9a-f]+"\}\n\z// or die;
-	$edit->();
-	write_file("$path/backup_manifest", $_ . '"Manifest-Checksum": "' . sha256_hex($_) . "\"}\n");
-	return;
-}
-
-# Have the manifest state no checksum of a file, so that only its pages can tell.
-sub forget_checksum
-{
-	my ($path, $file) = @_;
-	edit_manifest($path, sub { s/("Path": "\Q$file\E".*?), "Checksum-Algorithm": "\w+", "Checksum": "\w+"/$1/ or die });
-	return;
-}
-
 my $good = backup('good');
 my $manifest = decode_json(slurp_file("$good/backup_manifest"));
 my ($range) = @{ $manifest->{'WAL-Ranges'} };
@@ -182,18 +98,7 @@ $pages += $_->{Size} / 8192
 is(check($document, 'page_checksums')->{detail}, "All $pages pages of relations have the checksum that they state.", 'good: all pages');
 like(check($document, 'wal_records')->{detail}, qr/^\d+ records of WAL from $range->{'Start-LSN'} to $range->{'End-LSN'} are an unbroken chain\.$/, 'good: WAL');
 
-# However many threads, the answer is the same.
-sub answer
-{
-	my ($path, @options) = @_;
-	my (undef, $answer) = verify($path, @options);
-	delete $answer->{at};
-	delete $answer->{backup}{age_seconds};
-	delete $answer->{backup}{path};
-	delete $answer->{backup}{id};
-	return JSON::PP->new->canonical->encode($answer);
-}
-is(answer($good, '--jobs', 1), answer($good, '--jobs', 4), 'good: jobs 1 and 4 agree');
+is(answer(@deep, $good, '--jobs', 1), answer(@deep, $good, '--jobs', 4), 'good: jobs 1 and 4 agree');
 
 # Each damage: what is done, which checks fail, items, pg_verifybackup's verdict.
 my @damages = (
@@ -262,7 +167,7 @@ for my $damage (@damages)
 	elsif (defined $items) { is(items($document, $first), $items, "$name: items") }
 	like(items($document, 'page_checksums'), $page_items, "$name: pages") if defined $page_items;
 	is(oracle($path), $verdict eq 'bad' ? 'bad' : 'good', "$name: pg_verifybackup") if $verdict ne 'skip';
-	is(answer($path, '--jobs', 1), answer($path, '--jobs', 4), "$name: jobs 1 and 4 agree") if $name =~ /page/;
+	is(answer(@deep, $path, '--jobs', 1), answer(@deep, $path, '--jobs', 4), "$name: jobs 1 and 4 agree") if $name =~ /page/;
 	remove($path);
 }
 

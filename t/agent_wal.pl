@@ -1,10 +1,9 @@
 # verify-wal: real archives of archive_command and pg_receivewal, healthy and with each kind of damage.
 use strict;
 use warnings;
-use Cwd;
-use Digest::SHA qw(sha1_hex);
+use AgentTest;
 use File::Copy ();
-use File::Path qw(make_path rmtree);
+use File::Path qw(rmtree);
 use IO::Compress::Gzip ();
 use IPC::Run;
 use JSON::PP;
@@ -13,8 +12,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $agent = getcwd() . '/voxanne_agent';
-my $dir   = PostgreSQL::Test::Utils::tempdir_short;
+my $dir = PostgreSQL::Test::Utils::tempdir_short;
 my $mb    = 1024 * 1024;
 
 # A cluster with segments of 1 MB that archives by copying.
@@ -46,29 +44,7 @@ sub await_archived
 sub agent
 {
 	my (@arguments) = @_;
-	IPC::Run::run([$agent, 'verify-wal', @arguments, '--format', 'json'], '>', \my $out, '2>', \my $err);
-	my $status = $? >> 8;
-	is($err, '', "nothing on standard error: @arguments") if $status != 2;
-	return ($status, $out eq '' ? undef : decode_json($out));
-}
-
-sub check
-{
-	my ($document, $name) = @_;
-	return (grep { $_->{name} eq $name } @{ $document->{checks} })[0] // { items => [], detail => '', result => '' };
-}
-
-# Names of the checks with this result
-sub with
-{
-	my ($document, $result) = @_;
-	return join ' ', sort map { $_->{name} } grep { $_->{result} eq $result } @{ $document->{checks} };
-}
-
-sub items
-{
-	my ($document, $name) = @_;
-	return join ', ', map { "$_->{path}: $_->{problem}" } @{ check($document, $name)->{items} };
+	return run_agent('verify-wal', @arguments);
 }
 
 sub counts
@@ -91,28 +67,6 @@ sub copy
 	system('cp', '-a', $from, $path) == 0 or die;
 	return $path;
 }
-
-sub write_file
-{
-	my ($path, $text) = @_;
-	unlink $path;
-	open my $file, '>:raw', $path or die "$path: $!";
-	print $file $text;
-	close $file or die $!;
-	return;
-}
-
-# Overwrite bytes; "bytes" may be a function of those that are there.
-sub patch
-{
-	my ($path, $at, $length, $bytes) = @_;
-	my $text = slurp_file($path);
-	substr($text, $at, $length) = ref $bytes ? $bytes->(substr($text, $at, $length)) : $bytes;
-	write_file($path, $text);
-	return;
-}
-
-sub flip { return chr(ord($_[0]) ^ 1) . substr($_[0], 1) }
 
 my $before = write_segments($node);
 $node->command_ok(['pg_basebackup', '--no-sync', '-c', 'fast', '-X', 'none', '-D', "$dir/base", '-d', $node->connstr('postgres')], 'pg_basebackup');
@@ -217,16 +171,7 @@ for my $damage (@damages)
 	rmtree($path);
 }
 
-# However many threads, the answer is the same.
-sub answer
-{
-	my (@options) = @_;
-	my (undef, $answer) = agent("$dir/flat", '--level', 'verify', @options);
-	delete $answer->{at};
-	delete @{ $answer->{backup} }{qw(age_seconds finished_at)};
-	return JSON::PP->new->canonical->encode($answer);
-}
-is(answer('--jobs', 1), answer('--jobs', 4), 'jobs 1 and 4 agree');
+is(answer('verify-wal', "$dir/flat", '--level', 'verify', '--jobs', 1), answer('verify-wal', "$dir/flat", '--level', 'verify', '--jobs', 4), 'jobs 1 and 4 agree');
 
 # Nothing, and not WAL.
 mkdir "$dir/empty" or die $!;

@@ -1,7 +1,7 @@
 # verify-wal on the directory of a server of the real Barman, plain and compressed.
 use strict;
 use warnings;
-use Cwd;
+use AgentTest;
 use File::Path qw(rmtree);
 use IPC::Run;
 use JSON::PP;
@@ -11,8 +11,7 @@ use Test::More;
 
 plan skip_all => 'barman is not installed' if system('barman --version >/dev/null 2>&1') != 0;
 
-my $agent = getcwd() . '/voxanne_agent';
-my $dir   = PostgreSQL::Test::Utils::tempdir_short;
+my $dir = PostgreSQL::Test::Utils::tempdir_short;
 mkdir "$dir/$_" or die $! for qw(home lock conf.d);
 
 my $node = PostgreSQL::Test::Cluster->new('barman');
@@ -61,22 +60,7 @@ sub barman
 sub agent
 {
 	my (@arguments) = @_;
-	IPC::Run::run([$agent, 'verify-wal', @arguments, '--format', 'json'], '>', \my $out, '2>', \my $err);
-	my $status = $? >> 8;
-	is($err, '', 'nothing on standard error');
-	return ($status, decode_json($out));
-}
-
-sub check
-{
-	my ($document, $name) = @_;
-	return (grep { $_->{name} eq $name } @{ $document->{checks} })[0] // { items => [], detail => '', result => '' };
-}
-
-sub with
-{
-	my ($document, $result) = @_;
-	return join ' ', sort map { $_->{name} } grep { $_->{result} eq $result } @{ $document->{checks} };
+	return run_agent('verify-wal', @arguments);
 }
 
 # Write segments and wait until Barman can take them; the last one's name.

@@ -1,9 +1,8 @@
 # verify-wal on a repository of the real pgBackRest, each compression that it has, and what it lists.
 use strict;
 use warnings;
-use Cwd;
+use AgentTest;
 use File::Path qw(rmtree);
-use IPC::Run;
 use JSON::PP;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -11,8 +10,7 @@ use Test::More;
 
 plan skip_all => 'pgbackrest is not installed' if system('pgbackrest version >/dev/null 2>&1') != 0;
 
-my $agent = getcwd() . '/voxanne_agent';
-my $dir   = PostgreSQL::Test::Utils::tempdir_short;
+my $dir = PostgreSQL::Test::Utils::tempdir_short;
 mkdir "$dir/$_" or die $! for qw(repo log lock spool);
 
 my $node = PostgreSQL::Test::Cluster->new('backrest');
@@ -49,22 +47,7 @@ sub run_ok
 sub agent
 {
 	my (@arguments) = @_;
-	IPC::Run::run([$agent, 'verify-wal', @arguments, '--format', 'json'], '>', \my $out, '2>', \my $err);
-	my $status = $? >> 8;
-	is($err, '', 'nothing on standard error');
-	return ($status, decode_json($out));
-}
-
-sub check
-{
-	my ($document, $name) = @_;
-	return (grep { $_->{name} eq $name } @{ $document->{checks} })[0] // { items => [], detail => '', result => '' };
-}
-
-sub with
-{
-	my ($document, $result) = @_;
-	return join ' ', sort map { $_->{name} } grep { $_->{result} eq $result } @{ $document->{checks} };
+	return run_agent('verify-wal', @arguments);
 }
 
 # Write segments and wait until they are in the repository; the last one's name.
