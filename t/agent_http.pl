@@ -225,16 +225,16 @@ for my $path ('/bytes', '/nul', '/gzip')
 }
 my $file = write_file("$dir/url", "https://localhost:$good/echo\n", 0600);
 request_is('fetch', { url_file => $file, ca_file => $ca }, '0 success 200', undef, 'URL from a file');
-write_file($file, "https://localhost:$good/utf8?token=abcdefgh");
+write_file($file, "https://localhost:$good/utf8?token=abcdefgh", 0600);
 like(request_is('fetch', { url_file => $file, ca_file => $ca }, '0 success 200', undef, 'an answer')->{body}, qr/caf/, 'is shown');
 for my $path ('/echo', '/echo?token=abcdefgh')
 {
-	write_file($file, "https://localhost:$good$path");
+	write_file($file, "https://localhost:$good$path", 0600);
 	my $echoed = request_is('fetch', { url_file => $file, ca_file => $ca }, '0 success 200', undef, "an answer that repeats $path");
 	is($echoed->{body}, undef, 'is not, as that is a secret');
 	cmp_ok($echoed->{body_bytes}, '>', 0, 'but its size');
 }
-write_file($file, "https://localhost:$good/echo\n");
+write_file($file, "https://localhost:$good/echo\n", 0600);
 request_is('fetch', { url => "http://127.0.0.1:$plain/echo", allow_http => JSON::PP::true }, '0 success 200', undef, 'http, where it is allowed');
 
 # Answers that are failures.
