@@ -202,14 +202,68 @@ symlink "$dir/space", "$path/pg_wal";
 is(check($document, 'wal_segments')->{detail}, 'pg_wal cannot be read: it leads out of the allowed directories.', 'pg_wal elsewhere');
 remove($path);
 
-# An incremental backup is not all that a restore needs.
-$path = copy($good);
+# An incremental backup, made by hand of a full one: its table is in a file of some pages.
 my $incremental = $table =~ s{(\d+)$}{INCREMENTAL.$1}r;
-rename "$path/$table", "$path/$incremental" or die $!;
-edit_manifest($path, sub { s/"Path": "\Q$table\E"/"Path": "$incremental"/ or die });
+sub make_incremental
+{
+	my ($blocks, $header) = @_;
+	my $backup = copy($good);
+	my $text   = slurp_file("$backup/$table");
+	$header //= pack('L3', 0xd3ae1f0d, scalar @$blocks, length($text) / 8192);
+	$header .= pack('L*', @$blocks);
+	$header .= "\0" x (-length($header) % 8192) if @$blocks;
+	unlink "$backup/$table" or die $!;
+	write_file("$backup/$incremental", $header . join '', map { substr($text, 8192 * $_, 8192) } @$blocks);
+	my $size = -s "$backup/$incremental";
+	edit_manifest($backup, sub { s/"Path": "\Q$table\E", "Size": \d+/"Path": "$incremental", "Size": $size/ or die });
+	forget_checksum($backup, $incremental);
+	return $backup;
+}
+
+# Have it build on one that starts at the beginning of WAL, as a full one does then.
+sub chain_backups
+{
+	my ($full, $backup) = @_;
+	my %change = ($full => sub { s/^(START WAL LOCATION: )\S+/${1}0\/28/m or die }, $backup => sub { $_ .= "INCREMENTAL FROM LSN: 0/28\nINCREMENTAL FROM TLI: 1\n" });
+	for my $changed (keys %change)
+	{
+		local $_ = slurp_file("$changed/backup_label");
+		$change{$changed}->();
+		write_file("$changed/backup_label", $_);
+		my $size = -s "$changed/backup_label";
+		edit_manifest($changed, sub { s/("Path": "backup_label", "Size": )\d+/$1$size/ or die });
+		forget_checksum($changed, 'backup_label');
+	}
+	edit_manifest($full, sub { s/("Start-LSN": )"[^"]+"/$1"0\/28"/ or die });
+	return;
+}
+$path = make_incremental([ 1, 3, 4 ]);
 ($status, $document) = verify($path);
-is("$status $document->{result} " . with($document, 'warning'), '0 warning backup_complete', 'an incremental backup');
+is(check($document, 'incremental_files')->{detail}, '1 file holds changed pages only, although backup_label says that this is a full backup.', 'an incremental file in a full backup');
+my $full = copy($good);
+chain_backups($full, $path);
+($status, $document) = verify($path, '--prior', $full);
+is("$status $document->{result}", '0 success', 'an incremental backup') or diag explain $document->{checks};
+is(check($document, 'incremental_files')->{detail}, '1 file holds changed pages only and is what the header states.', 'its file');
+like(check($document, 'page_checksums')->{detail}, qr/^All @{[$pages - (-s "$good/$table") / 8192 + 3]} pages/, 'its pages');
+is($document->{backup}{size_bytes}, $document->{backup}{stored_bytes} - (-s "$path/$incremental") + (-s "$good/$table"), 'its size when restored');
+patch("$path/$incremental", 8192 + 2 * 8192 + 5000, 1, \&flip);
+($status, $document) = verify($path, '--prior', $full);
+like(items($document, 'page_checksums'), qr/^\Q$incremental\E: block 4 has checksum/, 'its third page is block 4');
+is((verify($path))[0], 1, 'without the one that it builds on');
 remove($path);
+for my $case ([ [ 3, 1 ], undef, 'lists block 1 behind block 3' ], [ [ 1, 1 ], undef, 'lists block 1 twice' ], [ [], pack('L3', 1, 0, 9), 'begins with 00000001, not with D3AE1F0D as an incremental file does' ],
+	[ [], pack('L3', 0xd3ae1f0d, 1, 9), 'has 12 bytes, not 16384 as with the 1 blocks that its header states' ], [ [1], pack('L3', 0xd3ae1f0d, 1, 131073), 'states a length of 131073 blocks, more than the 131072 of a whole file' ])
+{
+	my ($blocks, $start, $problem) = @$case;
+	$path = make_incremental($blocks, $start);
+	my $prior = copy($good);
+	chain_backups($prior, $path);
+	($status, $document) = verify($path, '--prior', $prior);
+	is("$status " . items($document, 'incremental_files'), "1 $incremental: $problem", "header: $problem");
+	remove($_) for $path, $prior;
+}
+remove($full);
 
 # Every kind of checksum, from pg_basebackup itself.
 for my $kind (qw(SHA224 SHA256 SHA384 SHA512 NONE))

@@ -40,6 +40,9 @@ typedef struct Options
 	const char **within;		/* real paths of directories that must hold
 								 * what is read */
 	int			n_within;
+	const char **priors;		/* backups that one may build on, or
+								 * directories of them */
+	int			n_priors;
 	int			jobs;			/* threads that read; 0: as many as there are
 								 * processors, but see MAX_DEFAULT_JOBS */
 	uint64_t	rate;			/* bytes a second, 0: no limit */

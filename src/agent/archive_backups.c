@@ -7,6 +7,7 @@
  * exists.  pgBackRest and Barman list those that do.
  */
 #include "archive_backups.h"
+#include "label.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -93,23 +94,6 @@ timeline_of(const char *segment)
 
 	parse_wal_name(segment, &name);
 	return name.timeline;
-}
-
-/* What follows "label" at the start of a line of the text, in "value"; false if there is no such line. */
-static bool
-find_line(const char *text, const char *label, char *value, size_t size)
-{
-	size_t		len = strlen(label);
-
-	for (const char *line = text; line != NULL; line = strchr(line, '\n'), line = line == NULL ? NULL : line + 1)
-	{
-		if (strncmp(line, label, len) == 0)
-		{
-			snprintf(value, size, "%.*s", (int) strcspn(line + len, "\n"), line + len);
-			return true;
-		}
-	}
-	return false;
 }
 
 /*

@@ -35,6 +35,7 @@ typedef struct Contents
 	/* under the lock: checks, and what threads leave when they end */
 	pthread_mutex_t lock;
 	Check	   *checksums;
+	Check	   *headers;		/* of incremental files; NULL: not looked at */
 	Check	   *readable;
 	Check	   *changed;
 	PageFindings findings;
@@ -90,6 +91,7 @@ read_whole(Contents *contents, Reader *reader, uint32_t number, bool second)
 	uint32_t	n_findings = reader->findings.n;
 	ReadResult	result = reader_read(reader, &order);
 	unsigned char digest[MAX_DIGEST_SIZE];
+	bool		good;
 
 	if (result.error != 0)
 	{
@@ -97,12 +99,13 @@ read_whole(Contents *contents, Reader *reader, uint32_t number, bool second)
 		contents->unreadable += file->size;
 		return;
 	}
-	if (result.complete && file->digest_kind != DIGEST_NONE &&
-		digest_end(&reader->digest, digest) && matches(contents, file, digest))
-		return;
-	if (!result.changed)
+	good = result.complete && file->digest_kind != DIGEST_NONE &&
+		digest_end(&reader->digest, digest) && matches(contents, file, digest);
+	if (good || !result.changed)
 	{
-		if (file->digest_kind != DIGEST_NONE)
+		if (result.bad_header)
+			add_problem(contents, contents->headers, number, "%s", reader->incremental.problem);
+		if (!good && file->digest_kind != DIGEST_NONE)
 			add_mismatch(contents, number);
 		return;
 	}
@@ -128,6 +131,8 @@ judge_split(Contents *contents, Reader *reader, Split *split)
 		read_whole(contents, reader, split->file, true);
 		return;
 	}
+	if (split->bad_header != NULL)
+		add_problem(contents, contents->headers, split->file, "%s", split->bad_header);
 	if (file->digest_kind == DIGEST_NONE)
 		return;
 	for (uint32_t i = split->first_piece; i < split->first_piece + split->n_pieces; i++)
@@ -154,7 +159,11 @@ read_piece(Contents *contents, Reader *reader, const Unit *unit)
 	if (!result.complete || result.changed)
 		split->disturbed = true;
 	else
+	{
 		piece->crc = crc32c_end(reader->digest.crc);
+		if (result.bad_header && order.start == 0)
+			split->bad_header = xstrdup(reader->incremental.problem);
+	}
 	if (--split->left == 0)
 		judge_split(contents, reader, split);
 }
@@ -169,6 +178,7 @@ read_units(void *argument)
 		.options = contents->options,
 		.pace = &contents->pace,
 		.check_pages = contents->check_pages,
+		.check_headers = contents->headers != NULL,
 	};
 	const Unit *unit;
 
@@ -251,6 +261,8 @@ verify_contents(Report *report, Backup *backup, const Options *options, Check *r
 	static Contents contents;
 	Check	   *changed;
 
+	memset(&contents, 0, sizeof(contents));
+	contents.headers = backup->layout.known ? backup->incremental.check : NULL;
 	contents.backup = backup;
 	contents.options = options;
 	contents.check_pages = why_no_pages(backup) == NULL;

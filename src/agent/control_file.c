@@ -6,13 +6,9 @@
 #include "crc32c.h"
 #include "page.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 
 /* The fields that we use stand where they stood in 13. */
@@ -85,30 +81,6 @@ read_layout(Backup *backup, const unsigned char *data)
 	layout->known = is_size(layout->page_size, MIN_PAGE_SIZE, MAX_PAGE_SIZE) && layout->segment_pages > 0 &&
 		is_size(layout->wal_page_size, MIN_PAGE_SIZE, 2 * MAX_PAGE_SIZE) &&
 		is_size(layout->wal_segment_size, MIN_WAL_SEGMENT, MAX_WAL_SEGMENT);
-}
-
-/* Read a regular file of the backup from its start; bytes read, or -1 with "problem" set. */
-static ssize_t
-read_small(int dir, const char *name, void *data, size_t size, char **problem)
-{
-	int			fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	struct stat st;
-	ssize_t		got = -1;
-
-	*problem = NULL;
-	if (fd < 0 || fstat(fd, &st) != 0)
-		*problem = xstrdup(describe_errno(errno));
-	else if (!S_ISREG(st.st_mode))
-		*problem = xstrdup("it is not a regular file");
-	else
-	{
-		got = pread(fd, data, size, 0);
-		if (got < 0)
-			*problem = xstrdup(describe_errno(errno));
-	}
-	if (fd >= 0)
-		close(fd);
-	return got;
 }
 
 /* The contents of PG_VERSION, to be cut behind its number. */

@@ -8,6 +8,7 @@
  * the backup's WAL has been read, and not yet a damage.
  */
 #include "findings.h"
+#include "incremental.h"
 #include "page.h"
 
 #include <stdlib.h>
@@ -82,7 +83,10 @@ relation_file(const char *path, const Layout *layout, RelationFile *relation)
 	uint32_t	segment = 0;
 
 	memset(relation, 0, sizeof(*relation));
-	if (!take_directory(&path, name) || !take_number(&path, &name->relation))
+	if (!take_directory(&path, name))
+		return false;
+	relation->incremental = take_text(&path, INCREMENTAL_PREFIX);
+	if (!take_number(&path, &name->relation))
 		return false;
 	for (uint32_t i = 1; i < N_FORKS; i++)
 	{

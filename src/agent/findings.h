@@ -22,6 +22,7 @@ typedef struct RelationFile
 {
 	uint32_t	file;			/* number in the manifest */
 	BlockName	first;
+	bool		incremental;	/* it holds some of its pages only */
 } RelationFile;
 
 typedef enum PageFault

@@ -178,6 +178,13 @@ allow_links(SandboxPlan *plan, const Options *options, int location)
 		closedir(stream);
 }
 
+/* The path of "name" in a directory */
+char *
+path_below(const char *directory, const char *name)
+{
+	return format("%s%s%s", directory, directory[strlen(directory) - 1] == '/' ? "" : "/", name);
+}
+
 static bool
 exists(int dir, const char *name)
 {
@@ -186,18 +193,26 @@ exists(int dir, const char *name)
 	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* The archive that every backup in tar format has */
+const char *const base_tars[N_BASE_TARS] = {"base.tar", "base.tar.gz", "base.tar.lz4", "base.tar.zst"};
+
 /* Does the directory hold a backup in tar format? */
-static bool
+bool
 holds_tar(int dir)
 {
-	static const char *const tars[] = {"base.tar", "base.tar.gz", "base.tar.lz4", "base.tar.zst"};
-
-	for (size_t i = 0; i < sizeof(tars) / sizeof(tars[0]); i++)
+	for (int i = 0; i < N_BASE_TARS; i++)
 	{
-		if (exists(dir, tars[i]))
+		if (exists(dir, base_tars[i]))
 			return true;
 	}
 	return false;
+}
+
+/* Is the directory a backup, and not one of backups? */
+bool
+holds_backup(int dir)
+{
+	return exists(dir, "backup_manifest") || exists(dir, "PG_VERSION") || holds_tar(dir);
 }
 
 /* When the backup in "dir" was made, from the end of its manifest; NO_TIME without one. */
@@ -265,17 +280,33 @@ consider(Choice *choice, Check *found, int location, const char *name)
 	close(dir);
 }
 
+/* "dir", which is open on "path", is the backup to look at: where it is, and what its label says. */
+void
+name_backup(Backup *backup, int dir, const char *path)
+{
+	backup->dir = dir;
+	backup->path = xstrdup(path);
+	backup->is_tar = holds_tar(dir) && !exists(dir, "PG_VERSION");
+
+	/* the last part of the path, a trailing slash aside */
+	for (size_t len = strlen(backup->path); len > 1 && backup->path[len - 1] == '/'; len--)
+		backup->path[len - 1] = '\0';
+	backup->id = strrchr(backup->path, '/');
+	backup->id = backup->id == NULL || backup->id[1] == '\0' ? backup->path : backup->id + 1;
+	backup->label_problem = read_label(dir, &backup->label);
+}
+
 /* The newest backup in a directory of backups becomes the one to look at. */
 static bool
 choose_newest(Check *found, Backup *backup, const char *path)
 {
 	Choice		choice = {0};
-	DIR		   *stream = fdopendir(openat(backup->dir, ".", OPEN_DIRECTORY));
+	DIR		   *stream = fdopendir(openat(backup->siblings.dir, ".", OPEN_DIRECTORY));
 	struct dirent *entry;
 	int			dir;
 
 	while (stream != NULL && (entry = readdir(stream)) != NULL)
-		consider(&choice, found, backup->dir, entry->d_name);
+		consider(&choice, found, backup->siblings.dir, entry->d_name);
 	if (stream == NULL || choice.newest == NULL)
 	{
 		if (stream != NULL)
@@ -285,15 +316,13 @@ choose_newest(Check *found, Backup *backup, const char *path)
 	}
 	closedir(stream);
 
-	dir = openat(backup->dir, choice.newest, OPEN_DIRECTORY);
+	dir = openat(backup->siblings.dir, choice.newest, OPEN_DIRECTORY);
 	if (dir < 0)
 	{
 		check_set(found, CHECK_FAILED, "Backup \"%s\" vanished while it was looked at.", choice.newest);
 		return false;
 	}
-	close(backup->dir);
-	backup->dir = dir;
-	backup->path = format("%s%s%s", path, path[strlen(path) - 1] == '/' ? "" : "/", choice.newest);
+	name_backup(backup, dir, path_below(path, choice.newest));
 	check_set(found, found->n_problems > 0 ? CHECK_WARNING : CHECK_PASSED,
 			  "\"%s\" is the newest of %s in \"%s\"%s.", choice.newest,
 			  count_of(choice.complete, "complete backup", "complete backups"), path,
@@ -311,18 +340,16 @@ locate_backup(Report *report, Backup *backup, int location, const char *path)
 {
 	Check	   *found = report_check(report, "backup_found");
 
-	backup->dir = location;
-	backup->path = xstrdup(path);
-	if (exists(location, "backup_manifest") || exists(location, "PG_VERSION") || holds_tar(location))
+	backup->siblings.dir = -1;
+	if (holds_backup(location))
+	{
+		name_backup(backup, location, path);
 		check_set(found, CHECK_PASSED, "\"%s\" is a backup.", path);
-	else if (!choose_newest(found, backup, path))
-		return false;
-	backup->is_tar = holds_tar(backup->dir) && !exists(backup->dir, "PG_VERSION");
-
-	/* the last part of the path, a trailing slash aside */
-	for (size_t len = strlen(backup->path); len > 1 && backup->path[len - 1] == '/'; len--)
-		backup->path[len - 1] = '\0';
-	backup->id = strrchr(backup->path, '/');
-	backup->id = backup->id == NULL || backup->id[1] == '\0' ? backup->path : backup->id + 1;
-	return true;
+		return true;
+	}
+	backup->siblings = (Place)
+	{
+		location, path
+	};
+	return choose_newest(found, backup, path);
 }

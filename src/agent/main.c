@@ -30,6 +30,7 @@ static const struct option long_options[] = {
 	{"level", required_argument, NULL, 'l'},
 	{"system-identifier", required_argument, NULL, 's'},
 	{"within", required_argument, NULL, 'w'},
+	{"prior", required_argument, NULL, 'q'},
 	{"jobs", required_argument, NULL, 'j'},
 	{"rate", required_argument, NULL, 'r'},
 	{"progress", no_argument, NULL, 'P'},
@@ -79,6 +80,8 @@ usage(FILE *out)
 		  "  --server-wal DIRECTORY   verify-wal: the server's pg_wal\n"
 		  "  --wal-segment-size N     verify-wal: bytes, where no segment can be read\n"
 		  "  --within DIRECTORY       verify-...: refuse what lies elsewhere; may be repeated\n"
+		  "  --prior DIRECTORY        verify-backup: a backup that an incremental one builds on, or a\n"
+		  "                           directory of them; may be repeated\n"
 		  "  --jobs N                 verify-backup, verify-wal: threads that read (default: one a\n"
 		  "                           processor, at most 4)\n"
 		  "  --rate N                 verify-...: read at most N kB a second\n"
@@ -177,6 +180,10 @@ store_option(Options *options, int which, const char *value)
 			return parse_number(value, UINT64_MAX, &options->system_identifier);
 		case 'w':
 			return add_within(options, value);
+		case 'q':
+			options->priors = xrealloc(options->priors, (size_t) (options->n_priors + 1) * sizeof(char *));
+			options->priors[options->n_priors++] = value;
+			return *value != '\0';
 		case 'j':
 			if (!parse_number(value, MAX_JOBS, &number))
 				return false;

@@ -49,6 +49,8 @@ typedef struct Manifest
 	uint32_t	n_slots;		/* a power of two */
 	uint64_t	seed;			/* of the hash, so that nobody can prepare
 								 * collisions */
+	char	  **arenas;			/* all that were allocated */
+	uint32_t	n_arenas;
 	char	   *arena;			/* where the next path goes */
 	size_t		arena_left;
 } Manifest;
@@ -79,6 +81,7 @@ extern int64_t manifest_time(const char *str);
 extern bool manifest_add(Manifest *manifest, const char *path, size_t len, uint64_t size,
 						 DigestKind kind, const unsigned char *digest);
 extern const unsigned char *manifest_digest(const ManifestFile *file);
+extern void manifest_free(Manifest *manifest);
 
 /* in manifest_checksum.c */
 extern bool manifest_checksum_ok(int fd, char **problem);

@@ -89,7 +89,8 @@ store_path(Manifest *manifest, const char *path, size_t len, const unsigned char
 
 	if (manifest->arena_left < size)
 	{
-		manifest->arena = xmalloc(ARENA_SIZE);
+		manifest->arenas = xrealloc(manifest->arenas, (manifest->n_arenas + 1) * sizeof(char *));
+		manifest->arenas[manifest->n_arenas++] = manifest->arena = xmalloc(ARENA_SIZE);
 		manifest->arena_left = ARENA_SIZE;
 	}
 	stored = manifest->arena;
@@ -141,4 +142,22 @@ manifest_add(Manifest *manifest, const char *path, size_t len, uint64_t size,
 			.digest_kind = (uint8_t) kind,
 	};
 	return true;
+}
+
+/* Forget the files; what else the manifest states stays. */
+void
+manifest_free(Manifest *manifest)
+{
+	for (uint32_t i = 0; i * FILES_PER_BLOCK < manifest->n_files; i++)
+		free(manifest->blocks[i]);
+	for (uint32_t i = 0; i < manifest->n_arenas; i++)
+		free(manifest->arenas[i]);
+	free(manifest->blocks);
+	free(manifest->arenas);
+	free(manifest->slots);
+	manifest->blocks = NULL;
+	manifest->arenas = NULL;
+	manifest->slots = NULL;
+	manifest->n_files = manifest->n_slots = manifest->n_arenas = 0;
+	manifest->arena_left = 0;
 }

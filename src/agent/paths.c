@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define TABLESPACES "pg_tblspc"
@@ -174,4 +175,28 @@ close_last_directory(LastDirectory *last)
 	if (last->open)
 		close(last->fd);
 	last->open = false;
+}
+
+/* Read a regular file of the backup from its start; bytes read, or -1 with "problem" set. */
+ssize_t
+read_small(int dir, const char *name, void *data, size_t size, char **problem)
+{
+	int			fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	ssize_t		got = -1;
+
+	*problem = NULL;
+	if (fd < 0 || fstat(fd, &st) != 0)
+		*problem = xstrdup(describe_errno(errno));
+	else if (!S_ISREG(st.st_mode))
+		*problem = xstrdup("it is not a regular file");
+	else
+	{
+		got = pread(fd, data, size, 0);
+		if (got < 0)
+			*problem = xstrdup(describe_errno(errno));
+	}
+	if (fd >= 0)
+		close(fd);
+	return got;
 }

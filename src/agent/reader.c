@@ -34,6 +34,7 @@ reader_close(Reader *reader)
 {
 	close_last_directory(&reader->directory);
 	digest_free(&reader->digest);
+	incremental_free(&reader->incremental);
 	free(reader->buffer);
 }
 
@@ -75,20 +76,23 @@ reader_check_pages(Reader *reader, const ReadOrder *order, const RelationFile *r
 {
 	const Layout *layout = &reader->backup->layout;
 	uint64_t	end_lsn = manifest_end_lsn(&reader->backup->manifest);
-	uint32_t	page = (uint32_t) (at / layout->page_size);
 
-	for (size_t pos = 0; pos + layout->page_size <= len; pos += layout->page_size, page++)
+	for (size_t pos = 0; pos + layout->page_size <= len; pos += layout->page_size)
 	{
 		PageFinding finding;
 		BlockName	name = relation->first;
+		int64_t		page = !relation->incremental ? (int64_t) ((at + pos) / layout->page_size) :
+			incremental_block(&reader->incremental, at + pos);
 
-		name.block += page;
+		if (page == NO_BLOCK)
+			continue;
+		name.block += (uint32_t) page;
 		reader->n_pages++;
 		if (!page_fault(reader->buffer + pos, layout, name.block, end_lsn, &finding))
 			continue;
 		finding.name = name;
 		finding.file = order->file;
-		finding.page = page;
+		finding.page = (uint32_t) page;
 		finding.second = order->second;
 		finding.replayed = false;
 		findings_add(&reader->findings, &finding);
@@ -103,6 +107,29 @@ same_file(const struct stat *a, const struct stat *b)
 		a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
+/* Read the header of an incremental file; false if it is not what it should be, or cannot be read. */
+static bool
+read_header(Reader *reader, int fd, const ReadOrder *order, ReadResult *result)
+{
+	uint64_t	size = manifest_file (&reader->backup->manifest, order->file)->size;
+	bool		cold = false;
+	uint64_t	at = 0;
+	ssize_t		got = 0;
+
+	incremental_begin(&reader->incremental, &reader->backup->layout, size);
+	do
+	{
+		at += (uint64_t) got;
+		got = read_file(fd, reader->buffer, READ_SIZE, at, &cold);
+	} while (got > 0 && !incremental_add(&reader->incremental, reader->buffer, (size_t) got));
+	if (got < 0)
+		result->error = errno;
+	else if (got == 0 && reader->incremental.problem == NULL)
+		result->changed = true;
+	result->bad_header = reader->incremental.problem != NULL;
+	return got > 0 && !result->bad_header;
+}
+
 /* The part of an open file: digest and pages. */
 static ReadResult
 read_part(Reader *reader, int fd, const ReadOrder *order)
@@ -110,12 +137,17 @@ read_part(Reader *reader, int fd, const ReadOrder *order)
 	const ManifestFile *file = manifest_file (&reader->backup->manifest, order->file);
 	RelationFile relation;
 	bool		is_relation = reader->check_pages && relation_file(file->path, &reader->backup->layout, &relation);
+	bool		has_header = reader->check_headers && is_incremental(file->path);
 	bool		cold = false;
 	uint64_t	first_cold = order->start;
 	ReadResult	result = {0};
 	uint64_t	at = order->start;
 
 	posix_fadvise(fd, (off_t) at, (off_t) (order->end - at), POSIX_FADV_SEQUENTIAL);
+	if (has_header && !read_header(reader, fd, order, &result))
+		is_relation = false;
+	if (result.error != 0)
+		return result;
 	result.complete = digest_begin(&reader->digest, (DigestKind) file->digest_kind);
 	while (result.complete && at < order->end)
 	{
@@ -129,7 +161,7 @@ read_part(Reader *reader, int fd, const ReadOrder *order)
 		if (got < 0)
 			result.error = errno;
 		result.complete = got == (ssize_t) want && digest_add(&reader->digest, reader->buffer, want);
-		result.changed = got >= 0 && got < (ssize_t) want;
+		result.changed |= got >= 0 && got < (ssize_t) want;
 		if (is_relation && result.complete)
 			reader_check_pages(reader, order, &relation, at, want);
 		at += want;

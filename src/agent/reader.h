@@ -7,6 +7,7 @@
 
 #include "backup.h"
 #include "findings.h"
+#include "incremental.h"
 #include "pace.h"
 
 /* A multiple of every page size; small enough to stay in the cache between checksum and pages */
@@ -20,10 +21,13 @@ typedef struct Reader
 	const Options *options;
 	Pace	   *pace;
 	bool		check_pages;
+	bool		check_headers;	/* of incremental files */
 	unsigned char *buffer;		/* READ_SIZE, page-aligned */
 
 	LastDirectory directory;
 	Digest		digest;
+	Incremental incremental;	/* header of the file that is read, if it has
+								 * one */
 	PageFindings findings;
 	uint64_t	n_pages;
 } Reader;
@@ -35,6 +39,7 @@ typedef struct ReadResult
 	bool		complete;		/* all bytes were read, and the digest is
 								 * theirs */
 	bool		changed;		/* somebody changed the file meanwhile */
+	bool		bad_header;		/* reader->incremental.problem says why */
 } ReadResult;
 
 /* What part of a file to read, as which time */

@@ -55,7 +55,8 @@ typedef struct LandlockPort
 } LandlockPort;
 
 #define MAX_ADDRESS_SPACE (UINT64_C(4) << 30)
-#define MAX_DESCRIPTORS 256
+#define MAX_DESCRIPTORS 4096	/* links of every backup in a directory of
+								 * them */
 #define NICE_VALUE 10
 #define IOPRIO_IDLE (3 << 13)
 

@@ -51,7 +51,6 @@ typedef struct TarBackup
 	uint32_t	matching;		/* files that have the checksum that they
 								 * should */
 	uint32_t	unread;			/* archives of whose members we know nothing */
-	uint64_t	incremental;	/* files that hold changed pages only */
 
 	/* what was met of these */
 	char		version[16];
@@ -143,6 +142,18 @@ open_archives(TarBackup *tar)
 	return size;
 }
 
+static void
+close_archives(TarBackup *tar)
+{
+	for (uint32_t i = 0; i < tar->n_archives; i++)
+	{
+		close(tar->archives[i].fd);
+		free(tar->archives[i].name);
+		free(tar->archives[i].prefix);
+	}
+	free(tar->segments.items);
+}
+
 /* The member's path in the backup, or NULL if it leads elsewhere. */
 static char *
 path_of(const Archive *archive, const char *member)
@@ -191,7 +202,14 @@ keep_file(TarBackup *tar, Tar *archive, const char *path)
 {
 	size_t		len = archive->member.size < READ_SIZE ? (size_t) archive->member.size : READ_SIZE;
 
-	if ((strcmp(path, "global/pg_control") == 0 || strcmp(path, "PG_VERSION") == 0) && fill_buffer(tar, archive, len))
+	if (is_incremental(path))
+	{
+		if (len > INCREMENTAL_START_SIZE)
+			len = INCREMENTAL_START_SIZE;
+		add_incremental(tar->report, tar->backup, path, archive->member.size, tar->reader.buffer,
+						fill_buffer(tar, archive, len) ? (ssize_t) len : -1, false);
+	}
+	else if ((strcmp(path, "global/pg_control") == 0 || strcmp(path, "PG_VERSION") == 0) && fill_buffer(tar, archive, len))
 		keep_start(tar, path, tar->reader.buffer, len);
 }
 
@@ -203,11 +221,15 @@ read_contents(TarBackup *tar, Tar *archive, const char *path, ManifestFile *file
 	ReadOrder	order = {.file = number};
 	RelationFile relation;
 	bool		is_relation = relation_file(path, &usual_layout, &relation);
+	bool		in_header = is_incremental(path);
 	unsigned char digest[MAX_DIGEST_SIZE];
 	uint64_t	at = 0;
 
 	if (!digest_begin(&reader->digest, (DigestKind) file->digest_kind))
 		return;
+	incremental_begin(&reader->incremental, &usual_layout, archive->member.size);
+	if (in_header && archive->member.size == 0)
+		add_incremental(tar->report, tar->backup, path, 0, reader->buffer, 0, true);
 	while (at < archive->member.size)
 	{
 		uint64_t	rest = archive->member.size - at;
@@ -217,11 +239,17 @@ read_contents(TarBackup *tar, Tar *archive, const char *path, ManifestFile *file
 			return;				/* the archive's problem */
 		if (at == 0)
 			keep_start(tar, path, reader->buffer, want);
+		if (at == 0 && in_header)
+			add_incremental(tar->report, tar->backup, path, archive->member.size, reader->buffer, (ssize_t) want, true);
+		if (in_header)
+			in_header = !incremental_add(&reader->incremental, reader->buffer, want);
 		(void) digest_add(&reader->digest, reader->buffer, want);
-		if (is_relation)
+		if (is_relation && !in_header)
 			reader_check_pages(reader, &order, &relation, at, want);
 		at += want;
 	}
+	if (is_incremental(path) && reader->incremental.problem != NULL && tar->backup->incremental.check != NULL)
+		check_problem(tar->backup->incremental.check, path, "%s", reader->incremental.problem);
 	if (file->digest_kind == DIGEST_NONE || archive->member.size != file->size)
 		return;
 	if (digest_end(&reader->digest, digest) &&
@@ -249,7 +277,6 @@ visit_file(TarBackup *tar, Tar *archive, uint32_t index, const char *path)
 	const Manifest *manifest = &tar->backup->manifest;
 	ManifestFile *file = tar->backup->manifest_read ? manifest_find(manifest, path) : NULL;
 	const char *segment = segment_name(path);
-	const char *last = strrchr(path, '/');
 
 	if (segment != NULL)
 		tar_segments_add(&tar->segments, segment, index, archive);
@@ -269,8 +296,6 @@ visit_file(TarBackup *tar, Tar *archive, uint32_t index, const char *path)
 		return;
 	}
 	file->found = true;
-	if (strncmp(last == NULL ? path : last + 1, "INCREMENTAL.", 12) == 0)
-		tar->incremental++;
 	if (archive->member.size != file->size)
 		check_problem(tar->sizes, path, "has %" PRIu64 " bytes, not %" PRIu64, archive->member.size, file->size);
 	else
@@ -389,9 +414,6 @@ conclude(TarBackup *tar)
 	check_conclude(tar->types, "There are only files, directories and links to tablespaces.",
 				   "member is", "members are", "neither a file nor a directory nor a link that belongs here.");
 	check_presence(tar->report, manifest, closed, tar->unread > 0 ? 1 : 0);
-	if (tar->incremental > 0)
-		check_set(report_check(tar->report, "backup_complete"), CHECK_WARNING,
-				  "This is an incremental backup: it restores only together with those that it builds on, at which nobody has looked here.");
 }
 
 /* Level "verify": what the contents say, when all have come by. */
@@ -419,6 +441,7 @@ read_tar_backup(Report *report, Backup *backup, const Options *options)
 	static TarBackup tar;
 	uint64_t	size;
 
+	memset(&tar, 0, sizeof(tar));
 	tar.report = report;
 	tar.backup = backup;
 	tar.options = options;
@@ -455,5 +478,7 @@ read_tar_backup(Report *report, Backup *backup, const Options *options)
 	conclude(&tar);
 	if (tar.deep)
 		conclude_contents(&tar);
+	conclude_incremental(report, backup);
 	reader_close(&tar.reader);
+	close_archives(&tar);
 }

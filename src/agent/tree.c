@@ -9,6 +9,7 @@
  * and are what they should be as far as can be seen, are then read.
  */
 #include "contents.h"
+#include "incremental.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -22,13 +23,14 @@
 
 #define MAX_DEPTH 32
 #define MAX_TABLESPACES 10000
-#define INCREMENTAL_PREFIX "INCREMENTAL."
 
 /* State of a walk. */
 typedef struct Walk
 {
+	Report	   *report;
 	Backup	   *backup;
 	const Options *options;
+	bool		deep;			/* level "verify" */
 	Check	   *sizes;
 	Check	   *extra;
 	Check	   *types;
@@ -39,7 +41,6 @@ typedef struct Walk
 	int			depth;
 	uint64_t	extra_bytes;
 	uint64_t	unreadable_bytes;
-	uint64_t	incremental;	/* files that hold changed pages only */
 
 	/* directories that could not be entered: what lies below is not "missing" */
 	char	  **closed;
@@ -137,6 +138,19 @@ visit_link(Walk *walk, int dir, const char *name)
 		enter(walk, fd, 0);
 }
 
+/* A file that holds only pages that changed: how it begins. */
+static void
+visit_incremental(Walk *walk, int dir, const char *name, uint64_t size)
+{
+	unsigned char start[INCREMENTAL_START_SIZE];
+	int			fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	ssize_t		got = fd < 0 ? -1 : pread(fd, start, sizeof(start), 0);
+
+	add_incremental(walk->report, walk->backup, walk->path, size, start, got, walk->deep);
+	if (fd >= 0)
+		close(fd);
+}
+
 static void
 visit_file(Walk *walk, int dir, const char *name, const struct stat *st)
 {
@@ -149,8 +163,8 @@ visit_file(Walk *walk, int dir, const char *name, const struct stat *st)
 		return;
 	}
 	file->found = true;
-	if (strncmp(name, INCREMENTAL_PREFIX, sizeof(INCREMENTAL_PREFIX) - 1) == 0)
-		walk->incremental++;
+	if (is_incremental(walk->path))
+		visit_incremental(walk, dir, name, (uint64_t) st->st_size);
 	if ((uint64_t) st->st_size != file->size)
 		check_problem(walk->sizes, walk->path, "has %" PRIu64 " bytes, not %" PRIu64,
 					  (uint64_t) st->st_size, file->size);
@@ -315,14 +329,16 @@ conclude_readable(Check *check, uint64_t bytes)
 /*
  * Compare the backup's directories with its manifest: checks file_sizes,
  * no_extra_files, file_types, files_readable, files_present and
- * backup_label_present, for an incremental one backup_complete, and at level "verify" those of verify_contents().
+ * backup_label_present, incremental_files if there are any, and at level "verify" those of verify_contents().
  */
 void
 read_tree(Report *report, Backup *backup, const Options *options)
 {
 	Walk		walk = {
+		.report = report,
 		.backup = backup,
 		.options = options,
+		.deep = strcmp(options->level, "verify") == 0,
 		.sizes = report_check(report, "file_sizes"),
 		.extra = report_check(report, "no_extra_files"),
 		.types = report_check(report, "file_types"),
@@ -337,11 +353,9 @@ read_tree(Report *report, Backup *backup, const Options *options)
 	check_conclude(walk.types, "There are only files, directories and links to tablespaces.",
 				   "entry is", "entries are", "neither a file nor a directory nor a link that belongs here.");
 	check_presence(report, &backup->manifest, walk.closed, walk.n_closed);
-	if (walk.incremental > 0)
-		check_set(report_check(report, "backup_complete"), CHECK_WARNING,
-				  "This is an incremental backup: it restores only together with those that it builds on, at which nobody has looked here.");
-	if (strcmp(options->level, "verify") == 0)
+	if (walk.deep)
 		walk.unreadable_bytes += verify_contents(report, backup, options, walk.readable);
+	conclude_incremental(report, backup);
 	conclude_readable(walk.readable, walk.unreadable_bytes);
 	for (size_t i = 0; i < walk.n_closed; i++)
 		free(walk.closed[i]);

@@ -7,6 +7,7 @@
  * reads everything.
  */
 #include "contents.h"
+#include "incremental.h"
 #include "page.h"
 
 #include <errno.h>
@@ -21,7 +22,7 @@
 static ExitStatus verify_backup(const Options *options);
 
 static const char *const verify_backup_options[] = {
-	"level", "system-identifier", "within", "jobs", "rate", "progress", NULL
+	"level", "system-identifier", "within", "prior", "jobs", "rate", "progress", NULL
 };
 
 const Command verify_backup_command = {
@@ -37,6 +38,58 @@ static int64_t
 age_of(const Backup *backup)
 {
 	return backup->now > backup->manifest.newest ? backup->now - backup->manifest.newest : 0;
+}
+
+/* Bytes that a restore of the backup gives; -1: not known. */
+static int64_t
+restored_size(const Backup *backup)
+{
+	const IncrementalFiles *files = &backup->incremental;
+	uint32_t	listed = 0;
+
+	if (!is_chained(backup))
+		return (int64_t) backup->manifest.total_size;
+	for (uint32_t i = 0; i < backup->manifest.n_files; i++)
+		listed += is_incremental(manifest_file (&backup->manifest, i)->path);
+	if (listed != files->n || files->unknown > 0 || backup->odd_layout)
+		return -1;
+	return (int64_t) (backup->manifest.total_size - files->bytes + files->pages * backup->layout.page_size);
+}
+
+/* Where the backup stands in a chain: members "chain", the oldest first, and "broken". */
+static void
+print_chain(JsonWriter *w, const Backup *backup)
+{
+	json_open(w, "chain", '[');
+	for (int i = backup->n_chain - 1; i >= 0; i--)
+	{
+		const ChainLink *link = &backup->chain[i];
+
+		if (link->id == NULL)
+			continue;
+		json_open(w, NULL, '{');
+		json_text(w, "id", link->id);
+		json_text(w, "type", link->full ? "full" : "incremental");
+		json_text(w, "start_lsn", format_lsn(link->start.lsn));
+		json_integer(w, "timeline", link->start.timeline);
+		if (link->read && link->finished_at != NO_TIME)
+			json_text(w, "finished_at", iso_time(link->finished_at));
+		if (link->read)
+			json_integer(w, "stored_bytes", (int64_t) link->size);
+		json_close(w, '}');
+	}
+	json_close(w, ']');
+	json_open(w, "broken", '[');
+	for (int i = backup->n_chain - 1; i >= 0; i--)
+	{
+		if (!backup->chain[i].broken)
+			continue;
+		json_open(w, NULL, '{');
+		json_text(w, "start_lsn", format_lsn(backup->chain[i].start.lsn));
+		json_integer(w, "timeline", backup->chain[i].start.timeline);
+		json_close(w, '}');
+	}
+	json_close(w, ']');
 }
 
 /* Member "backup", as far as it is known. */
@@ -58,7 +111,10 @@ print_members(JsonWriter *w, const void *subject)
 			json_text(w, "finished_at", iso_time(manifest->newest));
 			json_integer(w, "age_seconds", age_of(backup));
 		}
-		json_integer(w, "size_bytes", (int64_t) manifest->total_size);
+		if (restored_size(backup) >= 0)
+			json_integer(w, "size_bytes", restored_size(backup));
+		if (is_chained(backup))
+			json_integer(w, "stored_bytes", (int64_t) manifest->total_size);
 		json_integer(w, "files", manifest->n_files);
 		json_integer(w, "manifest_version", manifest->version);
 		if (manifest->n_ranges > 0)
@@ -72,6 +128,8 @@ print_members(JsonWriter *w, const void *subject)
 		json_text(w, "system_identifier", format("%" PRIu64, backup->system_identifier));
 	if (backup->server_version != NULL)
 		json_text(w, "server_version", backup->server_version);
+	if (backup->n_chain > 0)
+		print_chain(w, backup);
 	json_open(w, "tablespaces", '[');
 	for (int i = 0; i < backup->n_tablespaces; i++)
 	{
@@ -174,12 +232,10 @@ check_clock(Report *report, const Backup *backup)
 		check_set(check, CHECK_PASSED, "The backup's newest file is of %s.", iso_time(backup->manifest.newest));
 }
 
-/* Look at the backup; nothing but its directories can be read any more. */
-static void
-examine(Report *report, Backup *backup, int location, const Options *options)
+/* Look at a backup that is open: all checks but those of where it was found and of its place in a chain. */
+void
+read_backup(Report *report, Backup *backup, const Options *options)
 {
-	if (!locate_backup(report, backup, location, options->path))
-		return;
 	read_manifest(report, backup);
 	if (backup->is_tar)
 		read_tar_backup(report, backup, options);
@@ -189,9 +245,35 @@ examine(Report *report, Backup *backup, int location, const Options *options)
 		if (backup->manifest_read)
 			read_tree(report, backup, options);
 	}
-	if (!backup->manifest_read)
+	if (backup->manifest_read)
+		check_clock(report, backup);
+}
+
+/* Look at the backup; nothing but the directories that were named can be read any more. */
+static void
+examine(Report *report, Backup *backup, Place *places, const Options *options)
+{
+	if (!locate_backup(report, backup, places[0].dir, options->path))
 		return;
-	check_clock(report, backup);
+	read_backup(report, backup, options);
+
+	/* its siblings, if it has any, are where those may be that it builds on */
+	if (backup->siblings.dir >= 0)
+		verify_chain(report, backup, options, places, options->n_priors + 1);
+	else
+		verify_chain(report, backup, options, places + 1, options->n_priors);
+}
+
+/* Open what the caller named; -1 with the report's error set. */
+static int
+open_allowed(Report *report, const char *path, const Options *options)
+{
+	int			dir = open_location(report, path);
+
+	if (dir >= 0 && !is_within(options, dir))
+		report_error(report, "path_outside",
+					 format("Path \"%s\" does not lie in one of the allowed directories.", path), NULL);
+	return dir;
 }
 
 static ExitStatus
@@ -200,7 +282,7 @@ verify_backup(const Options *options)
 	static Report report;
 	static Backup backup;
 	SandboxPlan plan = {0};
-	int			location;
+	Place	   *places = xmalloc((size_t) (options->n_priors + 1) * sizeof(Place));
 
 	report.command = verify_backup_command.name;
 	report.members = print_members;
@@ -210,16 +292,20 @@ verify_backup(const Options *options)
 	digest_load();
 	page_init();
 
-	location = open_location(&report, options->path);
-	if (location >= 0 && !is_within(options, location))
-		report_error(&report, "path_outside",
-					 format("Path \"%s\" does not lie in one of the allowed directories.", options->path), NULL);
+	for (int i = 0; i <= options->n_priors && report.error_code == NULL; i++)
+	{
+		places[i].path = i == 0 ? options->path : options->priors[i - 1];
+		places[i].dir = open_allowed(&report, places[i].path, options);
+		if (report.error_code != NULL)
+			break;
+		sandbox_allow(&plan, places[i].dir, ".");
+		allow_links(&plan, options, places[i].dir);
+	}
 	if (report.error_code == NULL)
 	{
-		sandbox_allow(&plan, location, ".");
-		allow_links(&plan, options, location);
 		sandbox_enter(&plan, &report.sandbox);
-		examine(&report, &backup, location, options);
+		examine(&report, &backup, places, options);
 	}
+	free(places);
 	return report_print(&report, options->json);
 }

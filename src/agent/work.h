@@ -27,6 +27,8 @@ typedef struct Split
 	uint32_t	n_pieces;
 	_Atomic uint32_t left;		/* pieces that are not read yet */
 	_Atomic bool disturbed;		/* one could not be read, or not in peace */
+	char	   *bad_header;		/* why it is no incremental file, or NULL; set
+								 * by who reads the first piece */
 } Split;
 
 typedef struct Piece

@@ -5,6 +5,11 @@
  * What is found to be damaged once is not usable because all its files are
  * still there: a failure at a deeper level counts until that level has found
  * the same backup good.
+ *
+ * An incremental backup is of no use without those that it builds on.  So each
+ * result names the places in WAL at which the backups of its chain start, and
+ * one that finds some of them damaged or gone speaks against all backups that
+ * build on these, until their level has found them good again.
  */
 #include "postgres.h"
 
@@ -32,7 +37,14 @@ voxanne_find_usable(const VoxStore *store, const char *target, const char *level
 	usable->finished_at = usable->verified_at = DT_NOBEGIN;
 	usable->size_bytes = -1;
 	voxanne_statement_start(&query, psprintf(
-											 "SELECT l.backup_id, l.verification_details #>> '{backup,finished_at}', l.verified_at,"
+											 "WITH found AS (SELECT bad.level, start, max(bad.verified_at) AS verified_at"
+											 "  FROM %1$s bad, jsonb_path_query(bad.verification_details, 'lax $.backup.broken[*]') start"
+											 "  WHERE bad.target = $1 AND bad.status = 'failure' AND bad.verified_at <= $2 GROUP BY bad.level, start),"
+											 " broken AS MATERIALIZED (SELECT * FROM found WHERE NOT EXISTS (SELECT FROM %1$s good"
+											 "  WHERE good.target = $1 AND good.level = found.level AND (good.proof <> 'listed' OR good.status <> 'failure')"
+											 "   AND good.verified_at > found.verified_at AND good.verified_at <= $2"
+											 "   AND good.verification_details #> '{backup,chain}' @> jsonb_build_array(found.start)))"
+											 " SELECT l.backup_id, l.verification_details #>> '{backup,finished_at}', l.verified_at,"
 											 " l.verification_details #>> '{backup,size_bytes}' FROM %1$s l"
 											 " WHERE l.target = $1 AND (l.proof <> 'listed' OR l.status <> 'failure') AND l.proof IS NOT NULL AND l.verified_at <= $2 AND l.level = coalesce($3, l.level)"
 											 " AND ($4 IS NULL AND $5 IS NULL OR l.backup_id IS DISTINCT FROM $4"
@@ -42,6 +54,8 @@ voxanne_find_usable(const VoxStore *store, const char *target, const char *level
 											 "  AND NOT EXISTS (SELECT FROM %1$s good WHERE good.target = l.target AND good.backup_id = l.backup_id"
 											 "   AND good.level = bad.level AND (good.proof <> 'listed' OR good.status <> 'failure')"
 											 "   AND good.verified_at > bad.verified_at AND good.verified_at <= $2))"
+											 " AND NOT EXISTS (SELECT FROM broken WHERE (broken.level <> 'status' OR broken.verified_at > l.verified_at)"
+											 "  AND l.verification_details #> '{backup,chain}' @> jsonb_build_array(broken.start))"
 											 " ORDER BY l.verified_at DESC LIMIT 1", store->log));
 	voxanne_bind_text(&query, target);
 	voxanne_bind_time(&query, now + VOX_CLOCK_SLACK);

@@ -1,7 +1,7 @@
 /*
  * t/modules/fuzz/agent_readers.c
- *		libFuzzer harness for what the agent reads of strangers: manifests, requests, answers of stores, WAL, its archives, pages
- *		and dumps.
+ *		libFuzzer harness for what the agent reads of strangers: manifests, labels, requests, answers of stores, WAL, its archives,
+ *		pages, incremental files and dumps.
  *
  * Built and run by tools/fuzz.
  */
@@ -12,6 +12,7 @@
 
 #include "../../../src/agent/dump.h"
 #include "../../../src/agent/dump_blobs.h"
+#include "../../../src/agent/incremental.h"
 #include "../../../src/agent/list.h"
 #include "../../../src/agent/manifest.h"
 #include "../../../src/agent/page.h"
@@ -185,6 +186,56 @@ fuzz_page(const uint8_t *data, size_t size)
 	(void) page_fault(page, &layout, 1, UINT64_MAX, &finding);
 }
 
+/* The input as a file of an incremental backup: the same whatever parts it comes in, and what is understood obeys the rules. */
+static void
+fuzz_incremental(const uint8_t *data, size_t size)
+{
+	Layout		layout = {.known = true,.page_size = 1024,.segment_pages = 131072};
+	Incremental whole = {0};
+	Incremental parts = {0};
+	size_t		at = 0;
+
+	incremental_begin(&whole, &layout, size);
+	incremental_begin(&parts, &layout, size);
+	if (incremental_add(&whole, data, size) && whole.problem == NULL)
+	{
+		if (whole.n_blocks > layout.segment_pages || whole.header_size + (uint64_t) whole.n_blocks * layout.page_size != size)
+			abort();
+		for (uint32_t i = 0; i < whole.n_blocks; i++)
+		{
+			if (whole.blocks[i] >= layout.segment_pages || (i > 0 && whole.blocks[i] <= whole.blocks[i - 1]) ||
+				incremental_block(&whole, whole.header_size + (uint64_t) i * layout.page_size) != (int64_t) whole.blocks[i])
+				abort();
+		}
+	}
+	while (at < size)
+	{
+		size_t		part = size - at < 7 ? size - at : 7;
+
+		if (incremental_add(&parts, data + at, part))
+			break;
+		at += part;
+	}
+	if ((whole.problem == NULL) != (parts.problem == NULL) || whole.taken != parts.taken)
+		abort();
+	incremental_free(&whole);
+	incremental_free(&parts);
+}
+
+/* The input as backup_label: a backup that is understood has a start, behind that of the one it builds on. */
+static void
+fuzz_label(const char *text)
+{
+	BackupLabel label;
+	char	   *problem;
+
+	if (parse_label(text, &label, &problem) &&
+		(label.start.lsn == 0 || label.start.timeline == 0 || label.prior.lsn >= label.start.lsn ||
+		 (label.prior.lsn == 0) != (label.prior.timeline == 0)))
+		abort();
+	free(problem);
+}
+
 /* The input as a dump in a file of each format, whatever it begins with. */
 static void
 fuzz_dump(int fd, const DumpFormat *format, size_t size)
@@ -276,6 +327,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_answers(data, size);
 	fuzz_wal(fd, data, size);
 	fuzz_page(data, size);
+	fuzz_incremental(data, size);
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
 		fuzz_dump(fd, formats[i], size);
 	fuzz_tar(fd);
@@ -285,6 +337,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_history(str);
 	fuzz_wal_name(str);
 	fuzz_backup_history(str);
+	fuzz_label(str);
 	free(str);
 	return 0;
 }
