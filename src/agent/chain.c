@@ -37,6 +37,7 @@ typedef struct Chain
 									 * has */
 	char	   *missing;		/* sentence about the one that is not there,
 								 * or NULL */
+	bool		gone;			/* it was looked for */
 } Chain;
 
 /* What fails only the backup itself, and not what builds on it */
@@ -81,6 +82,13 @@ start_of(const Backup *backup)
 	return start;
 }
 
+/* Does a backup hold, or say that it holds, less than a whole cluster? */
+bool
+is_chained(const Backup *backup)
+{
+	return backup->label.prior.lsn != 0 || (!backup->label.known && backup->incremental.n > 0);
+}
+
 /* Note a backup as the next one of the chain. */
 static void
 add_link(Backup *newest, const Backup *backup, bool broken)
@@ -96,13 +104,6 @@ add_link(Backup *newest, const Backup *backup, bool broken)
 			.size = backup->manifest.total_size,
 			.broken = broken,
 	};
-}
-
-/* Does a backup hold, or say that it holds, less than a whole cluster? */
-bool
-is_chained(const Backup *backup)
-{
-	return backup->label.prior.lsn != 0 || (!backup->label.known && backup->incremental.n > 0);
 }
 
 /* Does the label say of the backup's start what the manifest says?  If not, "check" does. */
@@ -236,8 +237,9 @@ note_missing(Chain *chain, const char *id, BackupStart start)
 	add_link(chain->newest, &nothing, true);
 	check_problem(chain->check, id, "builds on a backup that starts at %s on timeline %" PRIu32 ", which is not there",
 				  format_lsn(start.lsn), start.timeline);
-	chain->missing = chain->n_places == 0 ?
-		xstrdup("The backup that this one builds on was not looked for. Name the directory that holds both, or this one with --prior.") :
+	chain->gone = chain->n_places > 0;
+	chain->missing = !chain->gone ?
+		xstrdup("The backup that this one builds on was not looked for. Name the directory that holds both, or that one with --prior.") :
 		format("The backup that \"%s\" builds on, from %s on timeline %" PRIu32 ", is not there.", id, format_lsn(start.lsn), start.timeline);
 }
 
@@ -259,13 +261,14 @@ conclude(Chain *chain)
 	const Backup *newest = chain->newest;
 	const ChainLink *oldest = &newest->chain[newest->n_chain - 1];
 	const ChainLink *left = restorable(newest);
-	char	   *advice = format("Put it back or take a new full backup; %s.", left == NULL ? "nothing of this chain can be restored" :
-								format("of this chain, \"%s\" can be restored", left->id));
+	char	   *rest = left == NULL ? xstrdup("nothing of this chain can be restored") :
+		format("of this chain, \"%s\" can be restored", left->id);
 
 	if (chain->missing != NULL || chain->check->n_problems > 0)
 		chain->newest->chain[0].broken = true;
 	if (chain->missing != NULL)
-		check_set(chain->check, CHECK_FAILED, "%s %s", chain->missing, advice);
+		check_set(chain->check, CHECK_FAILED, "%s%s", chain->missing,
+				  chain->gone ? format(" Put it back or take a new full backup; %s.", rest) : "");
 	else if (chain->check->n_problems > 0)
 		check_set(chain->check, CHECK_FAILED, "This backup and those that it builds on do not fit together. Take a new full backup.");
 	else if (chain->lost)
@@ -275,8 +278,8 @@ conclude(Chain *chain)
 				  count_of((uint64_t) newest->n_chain - 1, "backup", "backups"), oldest->id);
 
 	if (chain->priors->n_problems > 0)
-		check_set(chain->priors, CHECK_FAILED, "%s in backups that this one builds on. %s",
-				  count_of(chain->priors->n_problems, "thing is wrong", "things are wrong"), advice);
+		check_set(chain->priors, CHECK_FAILED, "%s in backups that this one builds on. Take a new full backup; %s.",
+				  count_of(chain->priors->n_problems, "thing is wrong", "things are wrong"), rest);
 	else if (newest->n_chain == 1 || (newest->n_chain == 2 && chain->missing != NULL))
 		check_set(chain->priors, CHECK_SKIPPED, "There is none to look at.");
 	else if (chain->other_checksums)
@@ -312,7 +315,7 @@ verify_chain(Report *report, Backup *backup, const Options *options, const Place
 		list_pending(&chain);
 	check_start(chain.check, backup);
 	if (!backup->label.known)
-		chain.missing = format("Which backup this one builds on is not known, as backup_label is of no use: %s.", backup->label_problem);
+		chain.missing = format("Which backup this one builds on is not known, as backup_label is of no use: %s. Take a new full backup.", backup->label_problem);
 
 	for (const char *id = backup->id; next.lsn != 0 && chain.missing == NULL; id = backup->chain[backup->n_chain - 1].id)
 	{
