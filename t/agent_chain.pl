@@ -131,7 +131,7 @@ my ($status, $document) = verify("$dir/set");
 is("$status $document->{result} $document->{backup}{id}", '0 success incr2', 'good: result') or diag explain $document;
 is(with($document, 'skipped'), '', 'good: nothing is skipped');
 is(check($document, $_)->{result}, 'passed', "good: $_") for @of_chain;
-is(check($document, 'backup_chain')->{detail}, 'This incremental backup builds on 2 backups, the oldest the full one "full".', 'good: said');
+is(check($document, 'backup_chain')->{detail}, 'This incremental backup builds on 2 backups: "full", "incr1".', 'good: said');
 is_deeply([ map { "$_->{id} $_->{type}" } @{ $document->{backup}{chain} } ], [ 'full full', 'incr1 incremental', 'incr2 incremental' ], 'good: the chain');
 is_deeply($document->{backup}{broken}, [], 'good: nothing is broken');
 is(oracle_of_chain("$dir/set", 'full', 'incr1', 'incr2'), 'good', 'good: pg_combinebackup agrees');

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define MAX_CHAIN 1000
+#define MAX_NAMES 8				/* in a sentence */
 
 /* State of the walk from the newest to the oldest. */
 typedef struct Chain
@@ -254,12 +255,35 @@ restorable(const Backup *newest)
 	return newest->chain[newest->n_chain - 1].full ? best : NULL;
 }
 
+/* The names of those that the newest builds on, the full one first; of many not all. */
+static char *
+name_priors(const Backup *newest)
+{
+	char	   *names = xstrdup("");
+	int			left_out = newest->n_chain - 1 - MAX_NAMES;
+
+	for (int i = newest->n_chain - 1; i > 0; i--)
+	{
+		char	   *longer = format("%s%s\"%s\"", names, *names == '\0' ? "" : ", ", newest->chain[i].id);
+
+		free(names);
+		names = longer;
+		if (left_out > 0 && i == newest->n_chain - MAX_NAMES / 2)
+		{
+			longer = format("%s, %d more", names, left_out);
+			free(names);
+			names = longer;
+			i -= left_out;
+		}
+	}
+	return names;
+}
+
 /* Sentences of both checks. */
 static void
 conclude(Chain *chain)
 {
 	const Backup *newest = chain->newest;
-	const ChainLink *oldest = &newest->chain[newest->n_chain - 1];
 	const ChainLink *left = restorable(newest);
 	char	   *rest = left == NULL ? xstrdup("nothing of this chain can be restored") :
 		format("of this chain, \"%s\" can be restored", left->id);
@@ -274,8 +298,8 @@ conclude(Chain *chain)
 	else if (chain->lost)
 		check_set(chain->check, CHECK_SKIPPED, "A manifest could not be read, so whether the backups fit together is not known.");
 	else
-		check_set(chain->check, CHECK_PASSED, "This incremental backup builds on %s, the oldest the full one \"%s\".",
-				  count_of((uint64_t) newest->n_chain - 1, "backup", "backups"), oldest->id);
+		check_set(chain->check, CHECK_PASSED, "This incremental backup builds on %s: %s.",
+				  count_of((uint64_t) newest->n_chain - 1, "backup", "backups"), name_priors(newest));
 
 	if (chain->priors->n_problems > 0)
 		check_set(chain->priors, CHECK_FAILED, "%s in backups that this one builds on. Take a new full backup; %s.",
