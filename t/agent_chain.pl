@@ -17,7 +17,7 @@ my $page = 8192;
 
 my $node = PostgreSQL::Test::Cluster->new('chain');
 plan skip_all => 'incremental backups need PostgreSQL 17' if $node->pg_version < 17;
-$node->init(allows_streaming => 1, extra => ['--data-checksums']);
+$node->init(allows_streaming => 1, extra => [ '--data-checksums', '--wal-segsize=1' ]);
 $node->append_conf('postgresql.conf', "summarize_wal = on\nwal_keep_size = '200MB'\nautovacuum = off\ncheckpoint_timeout = '1h'\nvoxanne_ops.backup_directories = '$dir'\n");
 $node->start;
 mkdir "$dir/space" or die $!;
