@@ -236,9 +236,9 @@ note_missing(Chain *chain, const char *id, BackupStart start)
 	Backup		nothing = {.label = {.known = true,.start = start}};
 
 	add_link(chain->newest, &nothing, true);
-	check_problem(chain->check, id, "builds on a backup that starts at %s on timeline %" PRIu32 ", which is not there",
-				  format_lsn(start.lsn), start.timeline);
 	chain->gone = chain->n_places > 0;
+	check_problem(chain->check, id, "builds on a backup that starts at %s on timeline %" PRIu32 ", which %s",
+				  format_lsn(start.lsn), start.timeline, chain->gone ? "is not there" : "was not looked for");
 	chain->missing = !chain->gone ?
 		xstrdup("The backup that this one builds on was not looked for. Name the directory that holds both, or that one with --prior.") :
 		format("The backup that \"%s\" builds on, from %s on timeline %" PRIu32 ", is not there.", id, format_lsn(start.lsn), start.timeline);
