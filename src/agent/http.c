@@ -201,14 +201,22 @@ check_url(Report *report, Transfer *transfer)
 	return report->error_code == NULL;
 }
 
-/* Let the sandbox keep what a resolver, TLS and their plug-ins read. */
+/*
+ * Let the sandbox keep what a resolver, TLS and their plug-ins read.  Not all
+ * of /etc: private keys and the server's configuration may be there.
+ */
 static void
 allow_network_files(SandboxPlan *plan, const Request *request)
 {
 	static const char *const paths[] = {
-		"/etc", "/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share", "/usr/local/share",
-		"/usr/local/lib", "/nix/store", "/var/lib/ca-certificates", "/etc/resolv.conf", "/run/systemd/resolve",
-		"/run/nscd", "/dev/urandom", "/dev/random"
+		"/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/services",
+		"/etc/protocols", "/run/systemd/resolve",
+		"/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/openssl.cnf", "/etc/ssl/ca-bundle.pem", "/etc/ca-certificates",
+		"/etc/pki/tls/certs", "/etc/pki/tls/cert.pem", "/etc/pki/tls/openssl.cnf", "/etc/pki/ca-trust",
+		"/etc/crypto-policies", "/var/lib/ca-certificates",
+		"/etc/ld.so.cache", "/etc/localtime",
+		"/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share", "/usr/local/share", "/usr/local/lib", "/nix/store",
+		"/dev/urandom", "/dev/random"
 	};
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)

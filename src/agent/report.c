@@ -248,10 +248,22 @@ print_plain(const char *str)
 	}
 }
 
+/* What the kernel lacked, if anything. */
+static void
+print_lack_of_sandbox(const Sandbox *sandbox)
+{
+	const char *lacking = sandbox->landlock == 0 && !sandbox->seccomp ? "neither Landlock nor seccomp" :
+		sandbox->landlock == 0 ? "no Landlock" : !sandbox->seccomp ? "no seccomp" : NULL;
+
+	if (sandbox->entered && lacking != NULL)
+		printf("note: this kernel offers %s, so the run was confined less than it could be\n", lacking);
+}
+
 static void
 print_text(const Report *report, const char *result)
 {
 	printf("%s: %s\n", report->command, result);
+	print_lack_of_sandbox(&report->sandbox);
 	if (report->error_code != NULL)
 	{
 		print_plain(report->error_message);

@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -57,6 +58,8 @@ typedef struct LandlockPort
 #define MAX_ADDRESS_SPACE (UINT64_C(4) << 30)
 #define MAX_DESCRIPTORS 4096	/* links of every backup in a directory of
 								 * them */
+#define SPARE_THREADS 1000		/* ours, and what the server may start before
+								 * we start ours */
 #define NICE_VALUE 10
 #define IOPRIO_IDLE (3 << 13)
 
@@ -82,8 +85,29 @@ close_inherited(void)
 	if (syscall(SYS_close_range, 3u, ~0u, 0u) == 0)
 		return;
 #endif
-	for (int fd = 3; fd < 1024; fd++)
-		close(fd);
+	for (long fd = 3, end = sysconf(_SC_OPEN_MAX); fd < end; fd++)
+		close((int) fd);
+}
+
+/*
+ * Threads cannot be told from a bomb by a filter, so their number is limited;
+ * the kernel counts all processes of the user, and more than all that there are
+ * can be none of his.
+ */
+static void
+limit_threads(void)
+{
+	char		line[128] = "";
+	int			fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+	unsigned long existing = 0;
+
+	if (fd < 0)
+		return;
+	if (read(fd, line, sizeof(line) - 1) > 0 && strchr(line, '/') != NULL)
+		existing = strtoul(strchr(line, '/') + 1, NULL, 10);
+	close(fd);
+	if (existing > 0)
+		limit(RLIMIT_NPROC, existing + SPARE_THREADS);
 }
 
 /* The first victim when memory gets short, not the server. */
@@ -119,6 +143,9 @@ sandbox_prepare(pid_t parent)
 	(void) prctl(PR_SET_DUMPABLE, 0);
 	limit(RLIMIT_CORE, 0);
 	limit(RLIMIT_NOFILE, MAX_DESCRIPTORS);
+	limit(RLIMIT_MEMLOCK, 0);
+	limit(RLIMIT_MSGQUEUE, 0);
+	limit_threads();
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 	limit(RLIMIT_AS, MAX_ADDRESS_SPACE);	/* sanitizers reserve terabytes */
 #endif
@@ -215,10 +242,10 @@ landlock_enter(const SandboxPlan *plan)
 void
 sandbox_enter(const SandboxPlan *plan, Sandbox *sandbox)
 {
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-		return;
-	sandbox->landlock = landlock_enter(plan);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
+		sandbox->landlock = landlock_enter(plan);
 	for (int i = 0; i < plan->n_readable; i++)
 		close(plan->readable[i]);
 	sandbox->seccomp = seccomp_enter(plan->network);
+	sandbox->entered = true;
 }

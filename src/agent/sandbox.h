@@ -10,6 +10,7 @@
 /* What the kernel agreed to. */
 typedef struct Sandbox
 {
+	bool		entered;		/* what follows is known */
 	int			landlock;		/* version of its interface, 0: none */
 	bool		seccomp;
 } Sandbox;

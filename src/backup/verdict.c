@@ -94,6 +94,8 @@ voxanne_verdict_reach(const VoxQuestion *question, JsonbContainer *result, VoxVe
 	}
 	if (voxanne_json_child(document, "recovery_window") != NULL)
 		voxanne_json_put_container(&details, "recovery_window", voxanne_json_child(document, "recovery_window"));
+	if (voxanne_json_child(document, "sandbox") != NULL)
+		voxanne_json_put_container(&details, "sandbox", voxanne_json_child(document, "sandbox"));
 	voxanne_json_put_text(&details, "agent_version", voxanne_json_text(document, "version"));
 	voxanne_json_close(&details, '}');
 
