@@ -157,3 +157,8 @@ install_private() {
         echo "voxanne_ops.agent_path = '$stage$BINDIR/voxanne_agent'"
     } | as_user tee "$conf" >/dev/null
 }
+
+# The agent's files that a harness for its readers needs; memory.c it includes itself.
+fuzz_sources() {
+    find src/agent -name '*.c' ! -name main.c ! -name memory.c | sort
+}
