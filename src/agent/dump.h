@@ -97,8 +97,8 @@ typedef struct Dump
 	bool		entries_read;
 	bool		tables_known;	/* all tables and their data are among the
 								 * entries */
-	uint64_t	n_rows;			/* that COPY wrote */
-	bool		uncounted;		/* there are others */
+	_Atomic uint64_t n_rows;	/* that COPY wrote */
+	_Atomic bool uncounted;		/* there are others */
 	uint64_t	n_blobs;
 	char		sha256[2 * MAX_DIGEST_SIZE + 1];	/* empty: not computed */
 	char	   *good_sha256;	/* what it was when the dump was good, or NULL */

@@ -5,15 +5,18 @@
  * A file toc.dat with the table of contents, a file for each table's data and
  * each large object, compressed or not, and lists of large objects.  Files are
  * opened only below the directory and only by names that the format itself can
- * give; what else lies there is not of the dump.
+ * give; what else lies there is not of the dump.  Several threads read, each
+ * one file after the other, the largest first.
  */
 #include "dump.h"
 #include "dump_blobs.h"
+#include "jobs.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -36,11 +39,28 @@ typedef struct PartFile
 	char		sha256[2 * MAX_DIGEST_SIZE + 1];
 } PartFile;
 
-/* State of the reading. */
+/* A file with data that is to be read. */
+typedef struct PartUnit
+{
+	DumpEntry  *entry;
+	char	   *name;
+	char	   *label;
+	uint64_t	size;			/* 0: unknown */
+} PartUnit;
+
+/*
+ * State of the reading.  "lock" protects the run's checks and what is counted
+ * and listed of files, as soon as there are threads.
+ */
 typedef struct Parts
 {
 	DumpRun    *run;
 	Blobs		blobs;
+	PartUnit   *units;
+	uint32_t	n_units;
+	uint32_t	units_room;
+	_Atomic uint32_t next;
+	pthread_mutex_t lock;
 	PartFile   *files;
 	uint32_t	n_files;
 	uint32_t	room;
@@ -56,6 +76,11 @@ typedef struct Part
 	Stream		in;
 } Part;
 
+/* What a file may be called on disk, behind the name in the table of contents */
+static const char *const suffixes[] = {"", ".gz", ".lz4", ".zst"};
+
+#define N_SUFFIXES (sizeof(suffixes) / sizeof(suffixes[0]))
+
 /*
  * Open file "name", or what it is called when compressed; what is wrong, or
  * NULL.
@@ -63,13 +88,12 @@ typedef struct Part
 static char *
 open_part(Parts *parts, const char *name, Part *part)
 {
-	static const char *const suffixes[] = {"", ".gz", ".lz4", ".zst"};
 	int			error = ENOENT;
 	struct stat st;
 
 	memset(part, 0, sizeof(*part));
 	part->fd = -1;
-	for (size_t i = 0; part->fd < 0 && error == ENOENT && i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
+	for (size_t i = 0; part->fd < 0 && error == ENOENT && i < N_SUFFIXES; i++)
 	{
 		free(part->name);
 		part->name = format("%s%s", name, suffixes[i]);
@@ -88,35 +112,43 @@ open_part(Parts *parts, const char *name, Part *part)
 		return format("its file %s is not a regular file", part->name);
 	}
 	part->size = (uint64_t) st.st_size;
-	parts->run->dump->size += part->size;
 	file_source_open(&part->file, part->fd, &parts->run->pace, parts->run->deep);
 	stream_open_file(&part->in, compression_of_name(part->name, NULL), &part->file);
 	return NULL;
 }
 
-/* Remember a file's digest and close it. */
+/* Count a file and remember its digest. */
+static void
+note_file(Parts *parts, uint64_t size, const PartFile *file)
+{
+	pthread_mutex_lock(&parts->lock);
+	parts->run->dump->size += size;
+	if (parts->n_files == parts->room)
+	{
+		parts->room = parts->room == 0 ? 64 : 2 * parts->room;
+		parts->files = xrealloc(parts->files, parts->room * sizeof(PartFile));
+	}
+	parts->files[parts->n_files++] = *file;
+	pthread_mutex_unlock(&parts->lock);
+}
+
+/* Read what is left of a file, for its digest, and close it. */
 static void
 close_part(Parts *parts, Part *part)
 {
-	PartFile   *file;
+	PartFile	file = {.name = part->name};
 
 	if (part->fd < 0)
 	{
 		free(part->name);
 		return;
 	}
-	if (parts->n_files == parts->room)
-	{
-		parts->room = parts->room == 0 ? 64 : 2 * parts->room;
-		parts->files = xrealloc(parts->files, parts->room * sizeof(PartFile));
-	}
-	file = &parts->files[parts->n_files++];
-	file->name = part->name;
 	file_source_rest(&part->file);
-	file_source_digest(&part->file, file->sha256);
+	file_source_digest(&part->file, file.sha256);
 	stream_close(&part->in);
 	file_source_close(&part->file);
 	close(part->fd);
+	note_file(parts, part->size, &file);
 }
 
 /* Where a problem with a file's contents belongs. */
@@ -135,23 +167,78 @@ is_empty_object(const char *name)
 	return method == COMPRESSION_LZ4 || method == COMPRESSION_ZSTD;
 }
 
-/* One file with contents; "problem" says what is wrong with its entry. */
+/* One file with data. */
 static void
-read_part(Parts *parts, const char *name, const char *label, DumpEntry *entry)
+read_part(Parts *parts, const PartUnit *unit)
 {
+	DumpRun    *run = parts->run;
+	Check	   *check = run->present;
 	Part		part;
-	char	   *problem = open_part(parts, name, &part);
+	char	   *problem = open_part(parts, unit->name, &part);
+	char	   *inside = NULL;
 
-	if (problem != NULL)
-		check_problem(parts->run->present, label, "%s", problem);
-	else if (part.size == 0 && entry->kind == ENTRY_DATA)
-		check_problem(parts->run->present, label, "its file %s is empty", part.name);
-	else if (part.size == 0 && is_empty_object(part.name))
-		;
-	else if (parts->run->deep && (problem = read_entry_data(parts->run, entry, &part.in)) != NULL)
-		check_problem(parts->run->readable, label, "file %s: %s", part.name, problem);
-	free(problem);
+	if (problem == NULL && part.size == 0 && unit->entry->kind == ENTRY_DATA)
+		problem = format("its file %s is empty", part.name);
+	else if (problem == NULL && run->deep && !(part.size == 0 && is_empty_object(part.name)))
+		inside = read_entry_data(run, unit->entry, &part.in);
+	if (inside != NULL)
+	{
+		check = run->readable;
+		problem = format("file %s: %s", part.name, inside);
+		free(inside);
+	}
 	close_part(parts, &part);
+	if (problem == NULL)
+		return;
+	pthread_mutex_lock(&parts->lock);
+	check_problem(check, unit->label, "%s", problem);
+	pthread_mutex_unlock(&parts->lock);
+	free(problem);
+}
+
+/* A thread's work. */
+static void *
+read_units(void *argument)
+{
+	Parts	   *parts = argument;
+	uint32_t	i;
+
+	while ((i = parts->next++) < parts->n_units)
+		read_part(parts, &parts->units[i]);
+	return NULL;
+}
+
+/* How large a file is, whatever it is called. */
+static uint64_t
+size_of_part(const Parts *parts, const char *name)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < N_SUFFIXES; i++)
+	{
+		char	   *full = format("%s%s", name, suffixes[i]);
+		bool		found = fstatat(parts->run->dump->fd, full, &st, AT_SYMLINK_NOFOLLOW) == 0;
+
+		free(full);
+		if (found)
+			return (uint64_t) st.st_size;
+	}
+	return 0;
+}
+
+/* Plan to read a file; takes both texts. */
+static void
+add_unit(Parts *parts, DumpEntry *entry, char *name, char *label)
+{
+	if (parts->n_units == parts->units_room)
+	{
+		parts->units_room = parts->units_room == 0 ? 64 : 2 * parts->units_room;
+		parts->units = xrealloc(parts->units, parts->units_room * sizeof(PartUnit));
+	}
+	parts->units[parts->n_units++] = (PartUnit)
+	{
+		entry, name, label, size_of_part(parts, name)
+	};
 }
 
 /* A list of large objects. */
@@ -172,24 +259,29 @@ read_list(Parts *parts, const DumpEntry *entry)
 	close_part(parts, &part);
 }
 
-/* The large objects in the lists. */
+/* Plan to read the large objects in the lists. */
 static void
-read_blobs(Parts *parts)
+add_blobs(Parts *parts)
 {
-	DumpEntry	nobody = {.kind = ENTRY_OTHER};
+	static DumpEntry nobody = {.kind = ENTRY_OTHER};
 	const OidList *wanted = &parts->blobs.wanted;
 
 	for (uint32_t i = 0; i < wanted->n; i++)
-	{
-		char	   *name = format("blob_%" PRIu32 ".dat", wanted->oids[i]);
-		char	   *label = format("large object %" PRIu32, wanted->oids[i]);
-
-		read_part(parts, name, label, &nobody);
-		parts->run->dump->n_blobs++;
-		free(name);
-		free(label);
-	}
+		add_unit(parts, &nobody, format("blob_%" PRIu32 ".dat", wanted->oids[i]), format("large object %" PRIu32, wanted->oids[i]));
+	parts->run->dump->n_blobs += wanted->n;
 	free(parts->blobs.wanted.oids);
+}
+
+/* The largest first, so that all threads end at about the same time. */
+static int
+compare_units(const void *a, const void *b)
+{
+	const PartUnit *x = a;
+	const PartUnit *y = b;
+
+	if (x->size != y->size)
+		return x->size > y->size ? -1 : 1;
+	return strcmp(x->name, y->name);
 }
 
 static int
@@ -225,32 +317,51 @@ digest_of_files(Parts *parts)
 	free(parts->files);
 }
 
-/* Everything that the table of contents names. */
+/* Plan to read everything that the table of contents names; its lists of large objects are read at once. */
 static void
-read_parts(Parts *parts)
+plan_parts(Parts *parts)
 {
 	Dump	   *dump = parts->run->dump;
 
 	for (uint32_t i = 0; i < dump->n_entries; i++)
 	{
 		DumpEntry  *entry = &dump->entries[i];
-		char	   *label;
 
 		if (!entry->has_data)
 			continue;
 		if (entry->kind == ENTRY_BLOBS)
-		{
 			read_list(parts, entry);
-			continue;
-		}
-		label = entry_label(entry);
-		if (entry->file == NULL)
-			check_problem(parts->run->present, label, "the table of contents names no file for it");
+		else if (entry->file != NULL)
+			add_unit(parts, entry, xstrdup(entry->file), entry_label(entry));
 		else
-			read_part(parts, entry->file, label, entry);
-		free(label);
+		{
+			char	   *label = entry_label(entry);
+
+			check_problem(parts->run->present, label, "the table of contents names no file for it");
+			free(label);
+		}
 	}
-	read_blobs(parts);
+	add_blobs(parts);
+	if (parts->n_units > 0)
+		qsort(parts->units, parts->n_units, sizeof(PartUnit), compare_units);
+}
+
+/* Read what was planned. */
+static void
+read_parts(Parts *parts)
+{
+	DumpRun    *run = parts->run;
+
+	if (run->deep)
+		run_jobs(run->options, &run->pace, parts->n_units, read_units, parts);
+	else
+		(void) read_units(parts);
+	for (uint32_t i = 0; i < parts->n_units; i++)
+	{
+		free(parts->units[i].name);
+		free(parts->units[i].label);
+	}
+	free(parts->units);
 }
 
 /* The table of contents: checks dump_header and toc_readable; false if it cannot be read. */
@@ -282,13 +393,14 @@ read_contents(Parts *parts)
 static void
 verify_directory(DumpRun *run)
 {
-	Parts		parts = {.run = run};
+	Parts		parts = {.run = run,.lock = PTHREAD_MUTEX_INITIALIZER};
 
 	run->contents = report_check(run->report, "toc_readable");
 	run->present = report_check(run->report, "data_present");
 	run->readable = run->deep ? report_check(run->report, "data_readable") : NULL;
 	run->dump->size = 0;
 	if (read_contents(&parts))
-		read_parts(&parts);
+		plan_parts(&parts);
+	read_parts(&parts);
 	digest_of_files(&parts);
 }

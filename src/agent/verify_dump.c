@@ -22,7 +22,7 @@
 
 static ExitStatus verify_dump(const Options *options);
 
-static const char *const verify_dump_options[] = {"level", "within", "rate", "progress", "table", "remembered", NULL};
+static const char *const verify_dump_options[] = {"level", "within", "jobs", "rate", "progress", "table", "remembered", NULL};
 
 const Command verify_dump_command = {
 	.name = "verify-dump",
@@ -280,7 +280,8 @@ examine(Report *report, Dump *dump, const Options *options)
 	run.header = report_check(report, "dump_header");
 	dump->size = dump->is_directory ? directory_size(dump->fd) : (uint64_t) before.st_size;
 	pace_start(&run.pace, options, dump->size);
-	if (run.deep)
+	/* a directory's files are several threads' work, which its format begins */
+	if (run.deep && !dump->is_directory)
 		run_jobs(options, &run.pace, 1, read_dump, &run);
 	else
 		(void) read_dump(&run);

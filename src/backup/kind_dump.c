@@ -35,7 +35,7 @@ const VoxKind voxanne_kind_dump = {
 static const char *const *
 dump_arguments(const VoxVerification *verification)
 {
-	int			room = 10 + 2 * (list_length(verification->directories) + list_length(verification->critical_tables));
+	int			room = 12 + 2 * (list_length(verification->directories) + list_length(verification->critical_tables));
 	const char **argv = palloc0_array(const char *, room);
 	char	   *memory = remembered(verification->previous);
 	int			n = 0;
@@ -45,7 +45,11 @@ dump_arguments(const VoxVerification *verification)
 	argv[n++] = "--level";
 	argv[n++] = verification->level;
 	if (strcmp(verification->level, "verify") == 0)
+	{
+		argv[n++] = "--jobs";
+		argv[n++] = psprintf("%d", voxanne_verify_jobs);
 		argv[n++] = "--progress";
+	}
 	if (voxanne_verify_rate > 0)
 	{
 		argv[n++] = "--rate";
