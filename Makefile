@@ -52,10 +52,10 @@ AGENT_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all
 AGENT_LDFLAGS += -fsanitize=address,undefined
 endif
 
-EXTRA_CLEAN = $(AGENT_OBJS) voxanne_agent
+EXTRA_CLEAN = $(AGENT_OBJS) voxanne_agent voxanne_agent_static
 
 # demo, test and their kin install what they need themselves, so they must parse without PGXS at hand.
-SELF_CONTAINED = test demo demo-stop matrix help
+SELF_CONTAINED = test demo demo-stop matrix agent-static-check help
 ifneq ($(filter-out $(SELF_CONTAINED),$(or $(MAKECMDGOALS),all)),)
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
@@ -66,14 +66,22 @@ endif
 $(SCRIPT): $(ROOM_SQL) tools/join-sql voxanne_ops.control Makefile
 	tools/join-sql $(ROOM_SQL) > $@.tmp && mv $@.tmp $@
 
+# With STATIC_CURL, a libcurl.a of tools/agent-static, everything but libc is linked in.
+ifdef STATIC_CURL
+AGENT_LIBS = -Wl,-Bstatic $(STATIC_CURL) -lssl -lcrypto -lz -llz4 -lzstd -Wl,-Bdynamic
+endif
 AGENT_LIBS ?= -lcurl -lcrypto -lz -llz4 -lzstd
 AGENT_HARDENING = -pthread -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fno-strict-aliasing
 AGENT_WARNINGS = -Wall -Wmissing-prototypes -Wpointer-arith -Wdeclaration-after-statement -Wvla -Wformat-security -Wno-psabi
 src/agent/%.o: src/agent/%.c $(wildcard src/agent/*.h)
 	$(CC) -std=gnu11 -g -O2 $(AGENT_HARDENING) $(AGENT_WARNINGS) $(if $(STRICT),$(STRICT_FLAGS)) \
 		-D_GNU_SOURCE -DVOXANNE_VERSION='"$(EXTVERSION)"' $(AGENT_CFLAGS) -c -o $@ $<
-voxanne_agent: $(AGENT_OBJS)
+voxanne_agent voxanne_agent_static: $(AGENT_OBJS)
 	$(CC) -pthread -pie -Wl,-z,relro,-z,now $(AGENT_LDFLAGS) -o $@ $^ $(AGENT_LIBS)
+
+.PHONY: agent-static
+agent-static: $(AGENT_OBJS)
+	curl=$$(tools/agent-static --curl) && $(MAKE) voxanne_agent_static STATIC_CURL="$$curl"
 
 # PGXS knows no manual pages; where they belong it does.
 install: install-man
@@ -87,7 +95,7 @@ uninstall-man:
 
 $(filter src/%,$(OBJS)) voxanne_ops.o: $(wildcard src/*/*.h)
 
-.PHONY: test demo demo-stop matrix help indent-check
+.PHONY: test demo demo-stop matrix agent-static-check help indent-check
 test:
 	tools/test
 demo:
@@ -96,6 +104,8 @@ demo-stop:
 	demo/stop
 matrix:
 	tools/matrix 15 17 18
+agent-static-check:
+	tools/agent-static --check
 indent-check:
 	tools/indent --check
 help:
@@ -104,5 +114,6 @@ help:
 	@echo 'make demo       private scratch server with sample data and a verified backup (demo-stop removes it)'
 	@echo 'make test       all tests in private scratch servers'
 	@echo 'make matrix     the same on PostgreSQL 15, 17 and 18 (root)'
+	@echo 'make agent-static   voxanne_agent_static, which needs nothing but libc (agent-static-check tests it)'
 	@echo 'make installcheck   regression and isolation tests on a running server'
 	@echo 'STRICT=1, ASSERTS=1, COVERAGE=1, SANITIZE=1 change how it is compiled'

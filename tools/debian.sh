@@ -11,11 +11,11 @@ cache_dir() {
     printf '%s\n' "$base"
 }
 
-# Install the programs given if they are missing, each from the package of its name.
+# Install the programs given if they are missing: PROGRAM from the package of its name, or PROGRAM:PACKAGE.
 need_tools() {
     local tool missing=
     for tool; do
-        command -v "$tool" >/dev/null || missing="$missing $tool"
+        command -v "${tool%:*}" >/dev/null || missing="$missing ${tool#*:}"
     done
     [ -n "$missing" ] || return 0
     [ "$(id -u)" = 0 ] || die "These programs are missing; run as root: apt-get install -y$missing"
@@ -35,21 +35,34 @@ need_archive() {
     [ -n "$(archive_of Debian)" ] || die "no Debian archive among this machine's package sources"
 }
 
-# Unpack upstream's part of source package $1 of suite $2 into directory $3, with package lists of its
-# own: the machine's stay as they are.
-debian_source() {
-    local package=$1 suite=$2 dir=$3 state
+# Download source package $1 of suite $2 into directory $3, with package lists of its own: the machine's
+# stay as they are.
+download_source() {
+    local package=$1 suite=$2 get=$3 state security
     state=$(mktemp -d /tmp/voxanne_ops-source.XXXXXX)
     chmod 0755 "$state"
-    mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$state/get"
+    mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$get"
     echo "deb-src $(archive_of Debian) $suite main" >"$state/sources.list"
+    security=$(archive_of Debian-Security)
+    case $suite in
+        bookworm | trixie) [ -z "$security" ] || echo "deb-src $security $suite-security main" >>"$state/sources.list" ;;
+    esac
     (
-        cd "$state/get"
+        cd "$get"
         set -- -qq -o APT::Sandbox::User="$(id -un)" -o Dir::Etc::SourceList="$state/sources.list" \
             -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists="$state/lists" -o Dir::Cache="$state/cache"
         apt-get "$@" update && apt-get "$@" source --download-only "$package"
     ) || { rm -rf "$state"; die "no source of $package in Debian $suite; is its index reachable?"; }
-    mkdir -p "$dir"
-    tar -x -C "$dir" --strip-components=1 -f "$state"/get/"$package"_*.orig.tar.*[2z]
     rm -rf "$state"
+}
+
+# Unpack upstream's part of source package $1 of suite $2 into directory $3.
+debian_source() {
+    local get
+    get=$(mktemp -d /tmp/voxanne_ops-source.XXXXXX)
+    chmod 0755 "$get"
+    download_source "$1" "$2" "$get"
+    mkdir -p "$3"
+    tar -x -C "$3" --strip-components=1 -f "$get/$1"_*.orig.tar.*[2z]
+    rm -rf "$get"
 }
