@@ -333,12 +333,11 @@ for my $round (1 .. $ENV{CHAIN_ROUNDS} // 12)
 }
 
 # As a target: what builds on a broken link is not usable, whatever was found before.
-$node->safe_psql('postgres', 'CREATE DATABASE app');
-sub sql { return $node->safe_psql('app', $_[0]) }
+sub sql { return $node->safe_psql('postgres', $_[0]) }
 sub cycle
 {
 	my ($level) = @_;
-	$node->psql('app', "CALL verify_backup('set', '$level')");
+	$node->psql('postgres', "CALL verify_backup('set', '$level')");
 	return sql("SELECT backup_id, status, proof FROM backup_verification_log WHERE target = 'set' ORDER BY verified_at DESC LIMIT 1");
 }
 sub last_good { return sql("SELECT substring(detail FROM 'Last good: ([^,.]*)') FROM backup_status() WHERE target = 'set'") }

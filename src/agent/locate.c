@@ -28,6 +28,7 @@ typedef struct Choice
 {
 	char	   *newest;
 	int64_t		newest_time;
+	uint64_t	newest_start;	/* in WAL, as two may be of the same second */
 	uint64_t	complete;
 } Choice;
 
@@ -247,6 +248,17 @@ time_of_backup(int dir)
 	return newest != NO_TIME ? newest : (int64_t) st.st_mtime;
 }
 
+/* Is a backup newer than the newest so far? */
+static bool
+is_newer(const Choice *choice, const char *name, int64_t time, uint64_t start)
+{
+	if (choice->newest == NULL || time != choice->newest_time)
+		return choice->newest == NULL || time > choice->newest_time;
+	if (start != choice->newest_start)
+		return start > choice->newest_start;
+	return strcmp(name, choice->newest) > 0;
+}
+
 /* One entry of a directory of backups. */
 static void
 consider(Choice *choice, Check *found, int location, const char *name)
@@ -268,13 +280,16 @@ consider(Choice *choice, Check *found, int location, const char *name)
 		check_problem(found, name, "passed over, has no manifest: in progress, broken off, or made without one");
 	if (time != NO_TIME)
 	{
+		BackupLabel label;
+
 		choice->complete++;
-		if (choice->newest == NULL || time > choice->newest_time ||
-			(time == choice->newest_time && strcmp(name, choice->newest) > 0))
+		free(read_label(dir, &label));
+		if (is_newer(choice, name, time, label.start.lsn))
 		{
 			free(choice->newest);
 			choice->newest = xstrdup(name);
 			choice->newest_time = time;
+			choice->newest_start = label.start.lsn;
 		}
 	}
 	close(dir);
