@@ -387,8 +387,9 @@ sub rules_round
 		INSERT INTO child (id, " . join(', ', @names, 'deleted_at') . ")
 			SELECT i, $values, CASE WHEN random() < 0.2 THEN now() END FROM generate_series(1, 900) AS i;
 		DELETE FROM child WHERE id % 17 = 3; UPDATE child SET deleted_at = now() WHERE id % 11 = 1;");
+	add_noise();
 	my $deleted = pick('true', 'false');
-	my $infinite = exists $chosen{created_at} ? "SELECT count(*) FROM child WHERE created_at IN ('infinity', '-infinity')" . ($deleted eq 'true' ? '' : ' AND deleted_at IS NULL') : 'SELECT 0';
+	my $infinite = exists $chosen{created_at} ? "SELECT count(*) FROM $child WHERE created_at IN ('infinity', '-infinity')" . ($deleted eq 'true' ? '' : ' AND deleted_at IS NULL') : 'SELECT 0';
 	agree("round $round, rules about " . join(', ', map { "$_ $chosen{$_}->[0]" } @names),
 		"BEGIN; SET LOCAL TimeZone = '" . pick('UTC', 'America/New_York', 'Asia/Kolkata') . "';",
 		"SELECT kind, array_to_string(columns, ','), rows, checked, sample, key, remedy, severity FROM find_invalid_data('child', include_deleted => $deleted, max_rows => 30)",
