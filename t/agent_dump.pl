@@ -369,7 +369,12 @@ is(error_of($custom, '--table', $_), '3 error table_name', "no table: $_") for '
 chmod 0, "$dir/half";
 is(error_of("$dir/half"), '3 error path_unreadable', 'unreadable');
 command_like([ $agent, 'verify-dump', $custom, '--level', 'verify' ], qr/^verify-dump: success\ncustom format, \d+ kB, made .*\nSHA-256 [0-9a-f]{64}\n/, 'as text');
-command_checks_all([ $agent, 'verify-dump', $custom, '--jobs', '2' ], 2, [qr/^$/], [qr/takes no option "--jobs"/], 'wrong usage');
+command_checks_all([ $agent, 'verify-dump', $custom, '--backup', '1,1' ], 2, [qr/^$/], [qr/takes no option "--backup"/], 'wrong usage');
+
+# However many threads read a directory, the answer is the same.
+my @answers = map { my $jobs = $_; IPC::Run::run([ $agent, 'verify-dump', $directory, '--level', 'verify', '--jobs', $jobs ], '>', \my $answer); $answer =~ s/, \d+ h \d+ min ago//r } 1, 2, 7;
+like($answers[0], qr/^verify-dump: success\n/, 'a directory read by one thread');
+is($answers[$_], $answers[0], 'the same by several threads') for 1, 2;
 my ($out, $err);
 IPC::Run::run([ $agent, 'verify-dump', $raw, '--level', 'verify', '--progress', '--rate', '100000' ], '>', \$out, '2>', \$err);
 like($err, qr/^voxanne_agent: 100 %, /m, 'progress');

@@ -87,7 +87,7 @@ for my $name ('create a file', 'create a file elsewhere', 'create by reading', '
 	'fork', 'vfork', 'execute', 'execute at', 'signal itself', 'signal the parent', 'signal a thread of the parent', 'signal the group', 'signal the server',
 	'signal by descriptor', 'own a descriptor for the parent', 'limits of the parent', 'priority of the parent', 'processors of the parent', 'leave the group',
 	"server's shared memory", 'new shared memory', 'semaphore', 'message queue', 'executable memory', 'memory made executable', 'executable file', 'memory file', 'much memory',
-	'outlive the parent', 'be traced', 'many descriptors', 'set a limit', 'set the user', 'set the users', 'set the group')
+	'outlive the parent', 'be traced', 'set a limit', 'set the user', 'set the users', 'set the group')
 {
 	is($free{$name}, 'done', "without the sandbox: $name");
 }

@@ -48,6 +48,7 @@
 
 #define FCHMODAT2 452
 #define INHERITED 9
+#define MANY 5000
 #define FAR_BEYOND ((size_t) 5 << 30)
 
 /* Printed without stdio, which may want to allocate or look at the terminal. */
@@ -394,10 +395,10 @@ open_many(void)
 	int			last = first;
 	int			error;
 
-	for (int i = 0; i < 300 && last >= 0; i++)
+	for (int i = 0; i < MANY && last >= 0; i++)
 		last = dup(STDOUT_FILENO);
 	error = errno;
-	for (int fd = first; first >= 0 && fd < first + 301; fd++)
+	for (int fd = first; first >= 0 && fd <= first + MANY; fd++)
 	{
 		if (fd != INHERITED)
 			syscall(SYS_close, fd);
