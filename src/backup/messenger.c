@@ -16,9 +16,7 @@
 #include "core/compat.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "storage/ipc.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 typedef struct Messenger
@@ -36,10 +34,20 @@ static Messenger messenger;
 static bool attach(void);
 static void detach(int code, Datum argument);
 static TimestampTz later(void);
+static void work(void);
+static void fail(const char *error);
 static TimestampTz deliver(void);
 static bool claim(VoxPhaseReply *reply);
 static TimestampTz alert(const char *tell);
-static void describe_messenger(void *argument);
+
+static const VoxWorkerJob job = {
+	.subject = "alerts",
+	.activity = "post alerts",
+	.database = &messenger.name,
+	.attach = attach,
+	.work = work,
+	.failed = fail,
+};
 
 /*
  * Started by the scheduler for one slot; ends when what was due is told or has
@@ -48,32 +56,7 @@ static void describe_messenger(void *argument);
 void
 voxanne_messenger_main(Datum argument)
 {
-	MemoryContext context;
-	ErrorContextCallback callback;
-
-	voxanne_worker_begin();
-	if (!attach())
-		return;
-	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
-
-	context = AllocSetContextCreate(TopMemoryContext, "voxanne_ops messenger", ALLOCSET_DEFAULT_SIZES);
-	MemoryContextSwitchTo(context);
-	callback.callback = describe_messenger;
-	callback.arg = NULL;
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
-	PG_TRY();
-	{
-		pgstat_report_activity(STATE_RUNNING, "post alerts");
-		messenger.next = deliver();
-	}
-	PG_CATCH();
-	{
-		(void) voxanne_worker_caught(context);
-		messenger.next = later();
-	}
-	PG_END_TRY();
-	error_context_stack = callback.previous;
+	voxanne_worker_serve(&job);
 }
 
 /* Take over from the scheduler; false if it wants this messenger no more. */
@@ -134,6 +117,18 @@ static TimestampTz
 later(void)
 {
 	return TimestampTzPlusMilliseconds(voxanne_worker_now(), VOX_BACKOFF_MIN);
+}
+
+static void
+work(void)
+{
+	messenger.next = deliver();
+}
+
+static void
+fail(const char *error)
+{
+	messenger.next = later();
 }
 
 /* Tell what is due; returns when to tell again. */
@@ -197,10 +192,4 @@ alert(const char *tell)
 	voxanne_phase_request(recorder, outcomes, "");
 	voxanne_phase_finish(recorder, &reply);
 	return reply.end == VOX_PHASE_DONE ? reply.due.tell : later();
-}
-
-static void
-describe_messenger(void *argument)
-{
-	errcontext("alerts of database \"%s\"", NameStr(messenger.name));
 }

@@ -90,7 +90,6 @@ static void perform(const PhaseOrder *order, const char *request, VoxPhaseReply 
 static void perform_safely(const PhaseOrder *order, const char *request, VoxPhaseReply *reply);
 static char *perform_in(VoxPhase phase, const char *request, TimestampTz now, VoxPhaseReply *reply);
 static void send_reply(shm_mq_handle *queue, const VoxPhaseReply *reply);
-static void describe_phase(void *argument);
 
 /*
  * Start a process for one phase; it is up to the caller to end it with
@@ -259,10 +258,7 @@ voxanne_phase_main(Datum argument)
 	voxanne_worker_reload();
 	BackgroundWorkerInitializeConnectionByOid(order.database, InvalidOid, 0);
 
-	callback.callback = describe_phase;
-	callback.arg = &order;
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
+	voxanne_worker_explain(&callback, phase_types[order.phase], NameStr(order.name));
 	perform_safely(&order, request, &reply);
 	error_context_stack = callback.previous;
 
@@ -360,12 +356,4 @@ send_reply(shm_mq_handle *queue, const VoxPhaseReply *reply)
 	if (reply->text !=NULL)
 		appendBinaryStringInfo(&message, reply->text, strlen(reply->text) + 1);
 	(void) shm_mq_send(queue, message.len, message.data, false, true);
-}
-
-static void
-describe_phase(void *argument)
-{
-	const PhaseOrder *order = argument;
-
-	errcontext("%s of database \"%s\"", phase_types[order->phase], NameStr(order->name));
 }

@@ -17,9 +17,7 @@
 #include "core/compat.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "storage/ipc.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -53,7 +51,15 @@ static bool record(VoxPhaseProcess *recorder, const char *plan_text, const char 
 static void tell(const VoxCycleDue *due, bool ping);
 static void pause_for(int milliseconds);
 static uint64 generation(void);
-static void describe_cycle(void *argument);
+
+static const VoxWorkerJob job = {
+	.subject = "verification of the backups",
+	.activity = "verify backups",
+	.database = &verifier.name,
+	.attach = attach,
+	.work = cycle,
+	.failed = fail,
+};
 
 /*
  * Started by the scheduler for one slot; ends after one cycle.
@@ -61,33 +67,7 @@ static void describe_cycle(void *argument);
 void
 voxanne_verifier_main(Datum argument)
 {
-	MemoryContext context;
-	ErrorContextCallback callback;
-
-	voxanne_worker_begin();
-	if (!attach())
-		return;
-	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
-
-	context = AllocSetContextCreate(TopMemoryContext, "voxanne_ops verifier", ALLOCSET_DEFAULT_SIZES);
-	MemoryContextSwitchTo(context);
-	callback.callback = describe_cycle;
-	callback.arg = NULL;
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
-	PG_TRY();
-	{
-		cycle();
-	}
-	PG_CATCH();
-	{
-		char	   *error = voxanne_worker_caught(context);
-
-		if (!verifier.ended)
-			fail(error);
-	}
-	PG_END_TRY();
-	error_context_stack = callback.previous;
+	voxanne_worker_serve(&job);
 }
 
 /* Take the slot over from the scheduler; false if it wants this verifier no more. */
@@ -125,8 +105,7 @@ attach(void)
 static void
 detach(int code, Datum argument)
 {
-	if (!verifier.ended)
-		fail("the verifier was terminated");
+	fail("the verifier was terminated");
 	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
 	voxanne_slot_idle(verifier.slot);
 	LWLockRelease(&voxanne_slots->lock);
@@ -181,11 +160,12 @@ end_cycle(VoxCycleEnd end, TimestampTz next_due, const char *error)
 		voxanne_worker_report(NameStr(verifier.name), end);
 }
 
-/* A cycle that failed for a reason that is in the log already. */
+/* A cycle that failed, unless its end was published before, for a reason that is in the log already. */
 static void
 fail(const char *error)
 {
-	end_cycle(VOX_CYCLE_FAILED, DT_NOEND, error);
+	if (!verifier.ended)
+		end_cycle(VOX_CYCLE_FAILED, DT_NOEND, error);
 }
 
 /*
@@ -202,7 +182,6 @@ cycle(void)
 	bool		deep = false;
 	ListCell   *lc;
 
-	pgstat_report_activity(STATE_RUNNING, "verify backups");
 	plan_text = plan();
 	if (plan_text == NULL)
 		return;
@@ -383,10 +362,4 @@ generation(void)
 	result = verifier.slot->generation;
 	LWLockRelease(&voxanne_slots->lock);
 	return result;
-}
-
-static void
-describe_cycle(void *argument)
-{
-	errcontext("verification of the backups of database \"%s\"", NameStr(verifier.name));
 }

@@ -26,6 +26,7 @@
 #include "storage/proc.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -57,6 +58,8 @@ static const struct
 	{"transaction_timeout", "0"},
 };
 
+static void describe_job(void *argument);
+
 /*
  * First thing in a worker: signals and settings.  To be followed by the
  * connection; what ALTER DATABASE or ALTER ROLE set comes then and counts less.
@@ -73,6 +76,60 @@ voxanne_worker_begin(void)
 							PGC_SUSET, PGC_S_OVERRIDE);
 
 	BackgroundWorkerUnblockSignals();
+}
+
+/*
+ * All that a worker does which serves one slot and enters no database: take
+ * the slot over, do its job, and see to it that an error is logged and known
+ * to the slot.  Nothing is done if attach() says that nobody wants it any more.
+ */
+void
+voxanne_worker_serve(const VoxWorkerJob *job)
+{
+	MemoryContext context;
+	ErrorContextCallback callback;
+
+	voxanne_worker_begin();
+	if (!job->attach())
+		return;
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+
+	context = AllocSetContextCreate(TopMemoryContext, "voxanne_ops job", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(context);
+	voxanne_worker_explain(&callback, job->subject, NameStr(*job->database));
+	PG_TRY();
+	{
+		pgstat_report_activity(STATE_RUNNING, job->activity);
+		job->work();
+	}
+	PG_CATCH();
+	{
+		job->failed(voxanne_worker_caught(context));
+	}
+	PG_END_TRY();
+	error_context_stack = callback.previous;
+}
+
+/* What messages are about: "subject" of a database.  Until the caller takes it off the stack. */
+void
+voxanne_worker_explain(ErrorContextCallback *callback, const char *subject, const char *database)
+{
+	static const char *job[2];
+
+	job[0] = subject;
+	job[1] = database;
+	callback->callback = describe_job;
+	callback->arg = job;
+	callback->previous = error_context_stack;
+	error_context_stack = callback;
+}
+
+static void
+describe_job(void *argument)
+{
+	const char *const *job = argument;
+
+	errcontext("%s of database \"%s\"", job[0], job[1]);
 }
 
 /*

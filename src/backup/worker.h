@@ -18,6 +18,24 @@ typedef struct VoxDatabase
 	bool		connectable;
 } VoxDatabase;
 
+/* What a worker that serves one slot has of its own; see voxanne_worker_serve(). */
+typedef struct VoxWorkerJob
+{
+	const char *subject;		/* completes "... of database" in messages */
+	const char *activity;		/* for pg_stat_activity */
+	const NameData *database;	/* set by attach() */
+
+	/*
+	 * Take the slot over from the scheduler and arrange for it to be given
+	 * back however we end; false if the scheduler does not want that any
+	 * more.
+	 */
+	bool		(*attach) (void);
+	void		(*work) (void);
+	void		(*failed) (const char *error);	/* work() raised this, which
+												 * has been logged */
+} VoxWorkerJob;
+
 #define VOX_SCHEDULER_TYPE "voxanne_ops scheduler"
 #define VOX_VERIFIER_TYPE "voxanne_ops verifier"
 #define VOX_MESSENGER_TYPE "voxanne_ops messenger"
@@ -25,6 +43,9 @@ typedef struct VoxDatabase
 #define VOX_RECORDER_TYPE "voxanne_ops recorder"
 
 extern void voxanne_worker_begin(void);
+extern void voxanne_worker_serve(const VoxWorkerJob *job);
+extern void voxanne_worker_explain(ErrorContextCallback *callback, const char *subject,
+								   const char *database);
 extern void voxanne_worker_reload(void);
 extern TimestampTz voxanne_worker_now(void);
 extern void voxanne_worker_describe(BackgroundWorker *worker, const char *type,
