@@ -12,7 +12,7 @@ use POSIX qw(mkfifo strftime);
 use Test::More;
 
 our @EXPORT = qw(worker_node add_target progress wait_progress wait_verified wait_log agent_runs agent_pid
-  hold_agent release_agent find_backup break_backup mend_backup count_log wait_until);
+  hold_agent release_agent agent_directory find_backup break_backup mend_backup count_log wait_until);
 
 my %directory;    # of a node, by its name
 my @released;     # pipes that were written to
@@ -33,7 +33,9 @@ sub worker_node
 #!/bin/sh
 case \$1 in post | fetch | list) exec $agent "\$@" ;; esac
 echo \$\$ >>$dir/runs
+for place; do :; done
 if [ -p $dir/gate ]; then read line <$dir/gate; fi
+if [ -p $dir/gate.\${place##*/} ]; then read line <$dir/gate.\${place##*/}; fi
 case "\$*" in *'--level verify'*) level=verify ;; *) level=status ;; esac
 if [ \$level = verify ]; then echo 'voxanne_agent:  42 %, 420 of 1000 MB, 250 MB/s' >&2; fi
 if [ \$level = verify ] && [ -p $dir/deep_gate ]; then read line <$dir/deep_gate; fi
@@ -62,13 +64,14 @@ EOT
 	return $node;
 }
 
-# Create the extension in a database, if need be, and a target.
+# Create the extension in a database, if need be, and a target; the last part of its location is "base" or as given.
 sub add_target
 {
-	my ($node, $database, $target) = @_;
+	my ($node, $database, $target, $place) = @_;
 	my $dir = $directory{ $node->name };
+	$place //= 'base';
 	$node->safe_psql($database, "SET client_min_messages = error; CREATE EXTENSION IF NOT EXISTS voxanne_ops;");
-	$node->safe_psql($database, "SELECT add_backup_target('$target', 'basebackup', '$dir/backups/base')");
+	$node->safe_psql($database, "SELECT add_backup_target('$target', 'basebackup', '$dir/backups/$place')");
 	return;
 }
 
@@ -138,7 +141,15 @@ sub agent_pid
 	return (agent_runs($node))[ $count - 1 ];
 }
 
-# From now on every run waits until it is released; or each at level verify ("deep_gate").
+# Where the program's files are.
+sub agent_directory
+{
+	my ($node) = @_;
+	return $directory{ $node->name };
+}
+
+# From now on every run waits until it is released; or each at level verify ("deep_gate"), or each of a
+# target whose location ends so ("gate.PLACE").
 sub hold_agent
 {
 	my ($node, $gate) = @_;

@@ -28,15 +28,10 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-/* A failing target is tried after 1, 2, 4 ... minutes, at most after an hour; but never more often than it is due. */
-#define FIRST_RETRY	USECS_PER_MINUTE
-#define LAST_RETRY	USECS_PER_HOUR
-
 static Oid	table_owner(Oid relid);
 static VoxTarget *read_target(int row);
 static void read_options(VoxTarget *target, int row);
 static void read_deep_result(VoxTarget *target, int row);
-static int64 retry_delay(int failures);
 
 /*
  * Get at our tables, whoever the caller is: they belong to the extension's
@@ -203,6 +198,7 @@ read_options(VoxTarget *target, int row)
 
 	if (window == NULL || !voxanne_window_parse(window, &target->verify_window))
 		target->verify_window.from = -1;
+	target->verify_window.delay = voxanne_target_share(target, VOX_LEVEL_VERIFY);
 	target->min_size = voxanne_field_int64(row, 27, -1);
 	target->max_size_change = voxanne_field_int64(row, 28, 0);
 	target->critical_tables = voxanne_field_text(row, 29);
@@ -261,84 +257,6 @@ voxanne_target_has_level(const VoxTarget *target, const char *level)
 	const VoxKind *kind = voxanne_kind(target->kind);
 
 	return kind == NULL || voxanne_kind_proof(kind, level) != NULL;
-}
-
-static TimestampTz
-status_due(const VoxTarget *target)
-{
-	if (TIMESTAMP_IS_NOBEGIN(target->verified_at))
-		return DT_NOBEGIN;
-	return target->verified_at + Max(target->status_interval, retry_delay(target->failures));
-}
-
-/*
- * When level verify is due, if the target is active.  With a window whole days
- * count from its beginning: a verification that ends an hour after it began
- * would otherwise be due an hour later every day, and one day miss the window.
- */
-static TimestampTz
-deep_due(const VoxTarget *target, TimestampTz now)
-{
-	const VoxWindow *window = &target->verify_window;
-	TimestampTz last = target->verify.verified_at;
-	int64		pause = Max(target->verify_interval, retry_delay(target->verify.failures));
-	TimestampTz due = DT_NOBEGIN;
-
-	if (!voxanne_target_has_level(target, VOX_LEVEL_VERIFY))
-		return DT_NOEND;
-	if (!TIMESTAMP_IS_NOBEGIN(last))
-	{
-		TimestampTz opened = voxanne_window_before(window, last);
-
-		due = (pause >= USECS_PER_DAY && last - opened <= pause / 2 ? opened : last) + pause;
-	}
-	return window->from < 0 ? due : voxanne_window_next(window, Max(due, now));
-}
-
-/*
- * When to verify it again: DT_NOEND for one that is paused or suspended, "now"
- * or earlier for one that is due.
- */
-TimestampTz
-voxanne_target_due(const VoxTarget *target, TimestampTz now)
-{
-	TimestampTz due;
-
-	if (!TIMESTAMP_IS_NOBEGIN(target->paused_at) || voxanne_target_suspended(target))
-		return DT_NOEND;
-	if (!TIMESTAMP_IS_NOBEGIN(target->requested_at))
-		return now;
-	due = voxanne_level_due(target, VOX_LEVEL_STATUS, now);
-	return Min(due, voxanne_level_due(target, VOX_LEVEL_VERIFY, now));
-}
-
-/* When the worker verifies an active target at a level, if nobody asks before: likewise; DT_NOEND for one that others verify. */
-TimestampTz
-voxanne_level_due(const VoxTarget *target, const char *level, TimestampTz now)
-{
-	TimestampTz due = strcmp(level, VOX_LEVEL_STATUS) == 0 ? status_due(target) : deep_due(target, now);
-
-	if (target->external)
-		return DT_NOEND;
-	return TIMESTAMP_IS_NOBEGIN(due) ? now : due;
-}
-
-/* At which level to verify a target that is due: the deepest that is. */
-const char *
-voxanne_target_due_level(const VoxTarget *target, TimestampTz now)
-{
-	if (voxanne_level_due(target, VOX_LEVEL_VERIFY, now) <= now ||
-		(target->requested_level != NULL && strcmp(target->requested_level, VOX_LEVEL_VERIFY) == 0))
-		return VOX_LEVEL_VERIFY;
-	return VOX_LEVEL_STATUS;
-}
-
-static int64
-retry_delay(int failures)
-{
-	if (failures == 0)
-		return 0;
-	return Min(FIRST_RETRY << (Min(failures, 16) - 1), LAST_RETRY);
 }
 
 /* ERROR 55000 for a suspended target: somebody must decide first. */

@@ -55,6 +55,8 @@ typedef struct VoxTarget
 	int64		max_size_change;	/* millionths */
 	char	   *critical_tables;	/* JSON array, or NULL */
 	int64		pitr_window;
+	char	   *base_backups;	/* JSON array, set by the planner for a kind
+								 * that serves them, or NULL */
 	bool		external;		/* verified by others, the worker keeps off */
 	TimestampTz paused_at;		/* DT_NOBEGIN: not paused */
 	char	   *paused_reason;
@@ -90,13 +92,17 @@ extern List *voxanne_targets(VoxStore *store, TimestampTz now);
 extern VoxTarget *voxanne_find_target(List *targets, const char *name);
 extern bool voxanne_target_has_level(const VoxTarget *target, const char *level);
 extern bool voxanne_target_suspended(const VoxTarget *target);
-extern TimestampTz voxanne_target_due(const VoxTarget *target, TimestampTz now);
-extern TimestampTz voxanne_level_due(const VoxTarget *target, const char *level, TimestampTz now);
-extern const char *voxanne_target_due_level(const VoxTarget *target, TimestampTz now);
 extern void voxanne_check_not_suspended(const VoxTarget *target);
 VOXANNE_NORETURN extern void voxanne_unknown_target(List *targets, const char *name);
 
+/* in schedule.c */
+extern int	voxanne_target_share(const VoxTarget *target, const char *level);
+extern TimestampTz voxanne_target_due(const VoxTarget *target, TimestampTz now);
+extern TimestampTz voxanne_level_due(const VoxTarget *target, const char *level, TimestampTz now);
+extern const char *voxanne_target_due_level(const VoxTarget *target, TimestampTz now);
+
 /* in plan.c */
+extern TimestampTz voxanne_cycle_due(const VoxTarget *target, TimestampTz now);
 extern List *voxanne_targets_at(List *targets, const char *level);
 extern char *voxanne_cycle_plan_target(const VoxTarget *target, const char *level);
 

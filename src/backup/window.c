@@ -17,12 +17,15 @@
 #define DAY_MINUTES (24 * 60)
 
 static bool parse_time(const char *text, int most, int *minutes);
+static TimestampTz opening(const VoxWindow *window, TimestampTz time, int day);
+static TimestampTz closing(const VoxWindow *window, TimestampTz time, int day);
 static TimestampTz local_time(TimestampTz time, int days, int minutes);
 
 /* Read "HH:MM-HH:MM"; false for anything else and for two equal times. */
 bool
 voxanne_window_parse(const char *text, VoxWindow *window)
 {
+	window->delay = 0;
 	return strlen(text) == strlen("HH:MM-HH:MM") && text[5] == '-' &&
 		parse_time(text, DAY_MINUTES - 1, &window->from) &&
 		parse_time(text +6, DAY_MINUTES, &window->until) &&
@@ -49,19 +52,15 @@ parse_time(const char *text, int most, int *minutes)
 TimestampTz
 voxanne_window_next(const VoxWindow *window, TimestampTz time)
 {
-	int			length;
-
 	if (window->from < 0 || TIMESTAMP_NOT_FINITE(time))
 		return time;
-	length = window->until > window->from ? 0 : 1;
 	for (int day = -1; day <= 2; day++)
 	{
-		TimestampTz from = local_time(time, day, window->from);
+		TimestampTz from = opening(window, time, day);
+		TimestampTz until = closing(window, time, day);
 
-		if (time < from)
-			return from;
-		if (time < local_time(time, day + length, window->until))
-			return time;
+		if (from < until && time < until)
+			return Max(from, time);
 	}
 	return time;				/* not reached: a day has a beginning */
 }
@@ -74,8 +73,25 @@ voxanne_window_before(const VoxWindow *window, TimestampTz time)
 
 	if (window->from < 0 || TIMESTAMP_NOT_FINITE(time))
 		return time;
-	from = local_time(time, 0, window->from);
-	return from <= time ? from : local_time(time, -1, window->from);
+	from = opening(window, time, 0);
+	return from <= time ? from : opening(window, time, -1);
+}
+
+/* The beginning of the window that opens so many days after the local day of "time", put off by its delay. */
+static TimestampTz
+opening(const VoxWindow *window, TimestampTz time, int day)
+{
+	TimestampTz from = local_time(time, day, window->from);
+	int64		length = closing(window, time, day) - from;
+
+	return from + Min(Max(length, 0) / 10, USECS_PER_HOUR) * window->delay / 1000000;
+}
+
+/* And its end, on the same day or the next. */
+static TimestampTz
+closing(const VoxWindow *window, TimestampTz time, int day)
+{
+	return local_time(time, day + (window->until > window->from ? 0 : 1), window->until);
 }
 
 /* So many minutes after midnight of the local day of "time", or of one that is "days" after. */

@@ -12,6 +12,9 @@ typedef struct VoxWindow
 {
 	int			from;			/* 0 to 1439; -1: any time */
 	int			until;			/* 0 to 1440 */
+	int			delay;			/* 0 to 999999: how much its beginning is put
+								 * off, in millionths of a tenth of its
+								 * length, or of an hour if that is less */
 } VoxWindow;
 
 extern bool voxanne_window_parse(const char *text, VoxWindow *window);
