@@ -15,7 +15,6 @@
 #include "backup/kind.h"
 #include "backup/statement.h"
 #include "backup/target.h"
-#include "backup/wake.h"
 #include "child/child.h"
 #include "core/encoding.h"
 #include "core/json.h"
@@ -85,7 +84,6 @@ voxanne_record_verification(PG_FUNCTION_ARGS)
 	voxanne_store_close(&store);
 
 	voxanne_cycle_record(voxanne_cycle_plan_target(target, level), external_results(given), GetCurrentTimestamp(), &due);
-	voxanne_wake_at_commit();
 
 	voxanne_store_open(&store, ShareUpdateExclusiveLock);
 	status = latest_status(&store, name, GetCurrentTimestamp());

@@ -8,7 +8,9 @@
 #include "backup/cycle.h"
 #include "backup/kind.h"
 #include "backup/target.h"
+#include "backup/turn.h"
 #include "core/json.h"
+#include "miscadmin.h"
 #include "utils/timestamp.h"
 
 static List *read_targets(TimestampTz now, VoxCycleDue *due);
@@ -30,7 +32,7 @@ voxanne_cycle_plan(TimestampTz now, const char *only, VoxCycleDue *due)
 	foreach(lc, targets)
 	{
 		VoxTarget  *target = lfirst(lc);
-		TimestampTz at = voxanne_target_due(target, now);
+		TimestampTz at = voxanne_cycle_due(target, now);
 
 		if (at <= now)
 		{
@@ -58,6 +60,15 @@ voxanne_cycle_plan(TimestampTz now, const char *only, VoxCycleDue *due)
 	return end_plan(&json);
 }
 
+/* When a cycle has something to do for the target: one that a session verifies is left to that for a while. */
+TimestampTz
+voxanne_cycle_due(const VoxTarget *target, TimestampTz now)
+{
+	TimestampTz due = voxanne_target_due(target, now);
+
+	return due <= now && voxanne_turn_taken(target->name) ? now + VOX_TURN_PAUSE : due;
+}
+
 /* The targets that are due at just this level. */
 static void
 add_due(VoxJson *json, List *targets, const char *level, TimestampTz now)
@@ -68,7 +79,7 @@ add_due(VoxJson *json, List *targets, const char *level, TimestampTz now)
 	{
 		VoxTarget  *target = lfirst(lc);
 
-		if (voxanne_target_due(target, now) <= now &&
+		if (voxanne_cycle_due(target, now) <= now &&
 			strcmp(voxanne_target_due_level(target, now), level) == 0)
 			add_target(json, target, level);
 	}
@@ -247,6 +258,7 @@ add_target(VoxJson *json, const VoxTarget *target, const char *level)
 	voxanne_json_put_text(json, "kind", target->kind);
 	voxanne_json_put_text(json, "location", target->location);
 	voxanne_json_put_text(json, "level", level);
+	voxanne_json_put_int64(json, "database", MyDatabaseId);
 	voxanne_json_put_raw(json, "critical_tables", target->critical_tables);
 	voxanne_json_put_int64(json, "pitr_window", target->pitr_window);
 	voxanne_json_put_raw(json, "previous", target->verify.backup);

@@ -16,6 +16,7 @@
 #include "backup/target.h"
 #include "backup/usable.h"
 #include "backup/verdict.h"
+#include "backup/wake.h"
 #include "catalog/pg_type.h"
 #include "core/encoding.h"
 #include "core/json.h"
@@ -61,6 +62,7 @@ voxanne_cycle_record(const char *plan, const char *results, TimestampTz now, Vox
 	voxanne_alerts_prune(&record.store, record.now);
 	compute_due(&record.store, after, record.now, due);
 	voxanne_store_close(&record.store);
+	voxanne_wake_at_commit();
 	return severity < VOX_CRITICAL;
 }
 
@@ -100,7 +102,7 @@ compute_due(VoxStore *store, List *targets, TimestampTz now, VoxCycleDue *due)
 	due->tell = voxanne_alerts_due(store, targets, now);
 	due->verify = DT_NOEND;
 	foreach(lc, targets)
-		due->verify = Min(due->verify, voxanne_target_due(lfirst(lc), now));
+		due->verify = Min(due->verify, voxanne_cycle_due(lfirst(lc), now));
 }
 
 /* Write the row of one target, if it still exists. */

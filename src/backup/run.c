@@ -81,13 +81,15 @@ verify_target(JsonbContainer *target, VoxAgentAnswer *answer)
 		.previous = voxanne_json_child(target, "previous"),
 	};
 	int64		time_limit;
+	int64		database;
 	const VoxKind *kind;
 	const char *hint = NULL;
 	char	   *problem = NULL;
 
 	(void) voxanne_json_int64(target, "pitr_window", &verification.pitr_window);
 	if (name == NULL || kind_name == NULL || verification.location == NULL ||
-		verification.level == NULL || !voxanne_json_int64(target, "time_limit", &time_limit))
+		verification.level == NULL || !voxanne_json_int64(target, "time_limit", &time_limit) ||
+		!voxanne_json_int64(target, "database", &database))
 		elog(ERROR, "malformed plan");
 
 	kind = voxanne_kind(kind_name);
@@ -106,7 +108,7 @@ verify_target(JsonbContainer *target, VoxAgentAnswer *answer)
 		answer->detail = psprintf("%s %s", problem, hint);
 	}
 	else
-		voxanne_agent_call(kind->arguments(&verification), psprintf("verify %s", name),
+		voxanne_agent_call(kind->arguments(&verification), psprintf("verify %s of database %u", name, (Oid) database),
 						   kind->input == NULL ? NULL : kind->input(&verification),
 						   (int) Min(time_limit / 1000, INT_MAX), answer);
 }

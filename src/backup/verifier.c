@@ -11,6 +11,7 @@
 #include "backup/cycle.h"
 #include "backup/phase.h"
 #include "backup/slots.h"
+#include "backup/turn.h"
 #include "backup/verifier.h"
 #include "backup/worker.h"
 #include "child/child.h"
@@ -43,7 +44,7 @@ static void note_progress(const char *errors);
 static void end_cycle(VoxCycleEnd end, TimestampTz next_due, const char *error);
 static void fail(const char *error);
 static void cycle(void);
-static char *plan(void);
+static char *plan(VoxPhaseReply *reply);
 static bool verify(const char *part, VoxPhaseReply *reply);
 static VoxPhaseProcess *start(VoxPhase phase);
 static bool record(VoxPhaseProcess *recorder, const char *plan_text, const char *results,
@@ -172,72 +173,84 @@ fail(const char *error)
  * One cycle.  ERROR only for cancel, shutdown and what nobody foresaw.
  *
  * What takes an hour is done once in a cycle: what has become due meanwhile,
- * and takes seconds, goes before the next of that sort.
+ * and takes seconds, goes before the next of that sort.  What a session
+ * verifies is left to that, whose commit asks for another cycle.
  */
 static void
 cycle(void)
 {
 	VoxPhaseReply reply;
-	char	   *plan_text;
+	char	   *plan_text = plan(&reply);
 	bool		deep = false;
+	bool		recorded = false;
+	bool		left = false;
 	ListCell   *lc;
 
-	plan_text = plan();
 	if (plan_text == NULL)
 		return;
 	foreach(lc, voxanne_cycle_parts(plan_text))
 	{
 		char	   *part = lfirst(lc);
+		char	   *target = voxanne_cycle_target(part);
 
 		if (deep && voxanne_cycle_is_deep(part))
 		{
 			verifier.generation = verifier.done;
 			break;
 		}
+		if (!voxanne_turn_try(verifier.database, target))
+		{
+			left = true;
+			continue;
+		}
 		deep |= voxanne_cycle_is_deep(part);
 		if (!verify(part, &reply))
 			return;
+		voxanne_turn_end(verifier.database, target);
+		recorded = true;
 		tell(&reply.due, false);
 	}
-	tell(&reply.due, reply.good);
-	end_cycle(VOX_CYCLE_RECORDED, reply.due.verify, NULL);
+	if (recorded)
+		tell(&reply.due, reply.good);
+	if (left)
+		reply.due.verify = Min(reply.due.verify, voxanne_worker_now() + VOX_TURN_PAUSE);
+	end_cycle(recorded ? VOX_CYCLE_RECORDED : VOX_CYCLE_NOTHING_DUE, reply.due.verify, NULL);
 }
 
 /* What is due; NULL, with the cycle's end published, if there is nothing to run. */
 static char *
-plan(void)
+plan(VoxPhaseReply *reply)
 {
 	VoxPhaseProcess *planner = start(VOX_PHASE_PLAN);
-	VoxPhaseReply reply;
 
 	if (planner == NULL)
 	{
 		fail("no background worker was free to read the plan");
 		return NULL;
 	}
-	voxanne_phase_finish(planner, &reply);
-	switch (reply.end)
+	voxanne_phase_finish(planner, reply);
+	switch (reply->end)
 	{
 		case VOX_PHASE_DONE:
-			tell(&reply.due, false);
-			if (reply.text !=NULL)
+			tell(&reply->due, false);
+			if (reply->text !=NULL)
 			{
 				/*
 				 * we have no database to take it from, and the texts are in
 				 * its encoding
 				 */
-				SetDatabaseEncoding(reply.encoding);
-				return reply.text;
+				SetDatabaseEncoding(reply->encoding);
+				return reply->text;
 			}
 			voxanne_worker_fed();
-			end_cycle(VOX_CYCLE_NOTHING_DUE, reply.due.verify, NULL);
+			end_cycle(VOX_CYCLE_NOTHING_DUE, reply->due.verify, NULL);
 			break;
 		case VOX_PHASE_NO_EXTENSION:
 			voxanne_worker_fed();
 			end_cycle(VOX_CYCLE_NO_EXTENSION, DT_NOEND, NULL);
 			break;
 		case VOX_PHASE_ERROR:
-			fail(reply.text);
+			fail(reply->text);
 			break;
 		case VOX_PHASE_LOST:
 			fail("the planner ended without an answer; see the server log");

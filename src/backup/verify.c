@@ -8,6 +8,7 @@
 #include "backup/assess.h"
 #include "backup/cycle.h"
 #include "backup/slots.h"
+#include "backup/turn.h"
 #include "backup/verdict.h"
 #include "core/compat.h"
 #include "core/json.h"
@@ -31,8 +32,9 @@ VOXANNE_FUNCTION(voxanne_verify_backup);
  *
  * Transactions of their own: plan, one for each target's record, report, and
  * settle where there was something to tell; while the agent runs, the one that
- * SPI_commit() has begun holds no snapshot, no transaction number and no lock, so
- * that neither vacuum nor DDL has to wait for it.
+ * SPI_commit() has begun holds no snapshot, no transaction number and no lock
+ * but that on the target's turn (turn.c), so that neither vacuum nor DDL has to
+ * wait for it.
  */
 Datum
 voxanne_verify_backup(PG_FUNCTION_ARGS)
@@ -56,7 +58,7 @@ voxanne_verify_backup(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* Run and record target by target, and return what is to be told, claimed with the last. */
+/* Run and record target by target, each when nobody else verifies it, and return what is to be told, claimed with the last. */
 static char *
 verify(const char *plan)
 {
@@ -66,10 +68,13 @@ verify(const char *plan)
 
 	foreach(lc, parts)
 	{
-		char	   *results = voxanne_cycle_run(lfirst(lc));
+		char	   *results;
 		VoxCycleDue due;
-		bool		good = voxanne_cycle_record(lfirst(lc), results, GetCurrentTimestamp(), &due);
+		bool		good;
 
+		voxanne_turn_await(voxanne_cycle_target(lfirst(lc)));
+		results = voxanne_cycle_run(lfirst(lc));
+		good = voxanne_cycle_record(lfirst(lc), results, GetCurrentTimestamp(), &due);
 		if (lnext(parts, lc) == NULL)
 			told = voxanne_cycle_claim(good, GetCurrentTimestamp(), &due);
 		SPI_commit();
