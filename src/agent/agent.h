@@ -29,6 +29,14 @@ typedef enum ExitStatus
 	EXIT_NOT_RUN = 3			/* the checks could not run */
 } ExitStatus;
 
+/* How our reading stands against that of others at the storage. */
+typedef enum IoPriority
+{
+	IO_IDLE,					/* only when nobody else wants to read */
+	IO_LOW,						/* after the others */
+	IO_NORMAL					/* like the others */
+} IoPriority;
+
 /* Options of all commands; a command rejects those that it does not list. */
 typedef struct Options
 {
@@ -46,6 +54,7 @@ typedef struct Options
 	int			jobs;			/* threads that read; 0: as many as there are
 								 * processors, but see MAX_DEFAULT_JOBS */
 	uint64_t	rate;			/* bytes a second, 0: no limit */
+	IoPriority	io_priority;
 	bool		progress;		/* tell on standard error how far it is */
 	const char **tables;		/* that a dump must have, as SQL writes them */
 	int			n_tables;
@@ -54,6 +63,8 @@ typedef struct Options
 	const char **backups;		/* that need an archive, as --backup takes
 								 * them */
 	int			n_backups;
+	const char **seen_backups;	/* likewise --seen-backup */
+	int			n_seen_backups;
 	const char *server_position;	/* up to where the server has written */
 	const char *server_wal;		/* its pg_wal, or NULL */
 	uint32_t	wal_segment_size;	/* 0: unknown */

@@ -3,6 +3,7 @@
  *		Options and the table of commands.
  */
 #include "agent.h"
+#include "pace.h"
 #include "report.h"
 #include "sandbox.h"
 #include "wal.h"
@@ -33,10 +34,12 @@ static const struct option long_options[] = {
 	{"prior", required_argument, NULL, 'q'},
 	{"jobs", required_argument, NULL, 'j'},
 	{"rate", required_argument, NULL, 'r'},
+	{"io-priority", required_argument, NULL, 'i'},
 	{"progress", no_argument, NULL, 'P'},
 	{"table", required_argument, NULL, 't'},
 	{"remembered", required_argument, NULL, 'm'},
 	{"backup", required_argument, NULL, 'b'},
+	{"seen-backup", required_argument, NULL, 'B'},
 	{"server-position", required_argument, NULL, 'S'},
 	{"server-wal", required_argument, NULL, 'W'},
 	{"wal-segment-size", required_argument, NULL, 'z'},
@@ -75,6 +78,8 @@ usage(FILE *out)
 		  "  --remembered TEXT        verify-dump: SHA-256, size, time and id that an earlier answer had\n"
 		  "  --backup LSN,TIMELINE[,END_LSN[,ID]]\n"
 		  "                           verify-wal: a backup that needs the archive; may be repeated\n"
+		  "  --seen-backup ...        verify-wal: the same, besides those that the archive tells of; all\n"
+		  "                           but the newest may be older than the archive\n"
 		  "  --server-position TIMELINE,LSN\n"
 		  "                           verify-wal: how far the server has written\n"
 		  "  --server-wal DIRECTORY   verify-wal: the server's pg_wal\n"
@@ -85,6 +90,8 @@ usage(FILE *out)
 		  "  --jobs N                 verify-...: threads that read, of dumps those in directory format\n"
 		  "                           (default: one a processor, at most 4)\n"
 		  "  --rate N                 verify-...: read at most N kB a second\n"
+		  "  --io-priority WORD       verify-...: idle (default), low or normal: how reading\n"
+		  "                           stands against other programs' at the storage\n"
 		  "  --progress               verify-...: tell on standard error how far it is\n"
 		  "  --parent PID             end when this process, the parent, ends\n\n"
 		  "fetch, post and list read a JSON object from standard input: url or url_file, body, content_type,\n"
@@ -194,12 +201,18 @@ store_option(Options *options, int which, const char *value)
 				return false;
 			options->rate = number * 1024;
 			return true;
+		case 'i':
+			return pace_parse_priority(value, &options->io_priority);
 		case 'P':
 			options->progress = true;
 			return true;
 		case 'b':
 			options->backups = xrealloc(options->backups, (size_t) (options->n_backups + 1) * sizeof(char *));
 			options->backups[options->n_backups++] = value;
+			return true;
+		case 'B':
+			options->seen_backups = xrealloc(options->seen_backups, (size_t) (options->n_seen_backups + 1) * sizeof(char *));
+			options->seen_backups[options->n_seen_backups++] = value;
 			return true;
 		case 'S':
 			options->server_position = value;
@@ -290,6 +303,7 @@ main(int argc, char **argv)
 		return status;
 	if (!sandbox_prepare(options.parent))
 		return EXIT_NOT_RUN;
+	pace_lower(options.io_priority);
 	if (takes_option(command, "level"))
 		report_level(options.level);
 	return command->run(&options);

@@ -9,9 +9,47 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #define SECOND INT64_C(1000000000)
+
+/* What ioprio_set() wants, which no header of libc has: class and level. */
+#define IOPRIO_WHO_PROCESS 1
+#define IOPRIO(class, level) ((class) << 13 | (level))
+
+static const struct
+{
+	const char *name;
+	int			value;
+}			priorities[] = {
+	[IO_IDLE] = {"idle", IOPRIO(3, 0)},
+	[IO_LOW] = {"low", IOPRIO(2, 7)},
+	[IO_NORMAL] = {"normal", IOPRIO(2, 4)},
+};
+
+/* False for a word that there is not. */
+bool
+pace_parse_priority(const char *name, IoPriority *priority)
+{
+	for (size_t i = 0; i < sizeof(priorities) / sizeof(priorities[0]); i++)
+	{
+		if (strcmp(priorities[i].name, name) != 0)
+			continue;
+		*priority = (IoPriority) i;
+		return true;
+	}
+	return false;
+}
+
+/* Have the kernel treat our reading so, and that of threads to come; where it has no such thing, as any. */
+void
+pace_lower(IoPriority priority)
+{
+	(void) syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, priorities[priority].value);
+}
 
 static int64_t
 now(void)

@@ -27,6 +27,8 @@ typedef struct Pace
 	bool		over;
 } Pace;
 
+extern bool pace_parse_priority(const char *name, IoPriority *priority);
+extern void pace_lower(IoPriority priority);
 extern void pace_start(Pace *pace, const Options *options, uint64_t total);
 extern void pace_wait(Pace *pace, size_t bytes);
 extern void pace_tell_until_over(Pace *pace);

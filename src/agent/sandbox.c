@@ -61,7 +61,6 @@ typedef struct LandlockPort
 #define SPARE_THREADS 1000		/* ours, and what the server may start before
 								 * we start ours */
 #define NICE_VALUE 10
-#define IOPRIO_IDLE (3 << 13)
 
 /* Lower one limit, never raise it. */
 static void
@@ -151,7 +150,6 @@ sandbox_prepare(pid_t parent)
 #endif
 	signal(SIGPIPE, SIG_IGN);
 	(void) setpriority(PRIO_PROCESS, 0, NICE_VALUE);
-	(void) syscall(SYS_ioprio_set, 1, 0, IOPRIO_IDLE);
 	return true;
 }
 

@@ -22,7 +22,7 @@
 static ExitStatus verify_backup(const Options *options);
 
 static const char *const verify_backup_options[] = {
-	"level", "system-identifier", "within", "prior", "jobs", "rate", "progress", NULL
+	"level", "system-identifier", "within", "prior", "jobs", "rate", "io-priority", "progress", NULL
 };
 
 const Command verify_backup_command = {

@@ -22,7 +22,7 @@
 
 static ExitStatus verify_dump(const Options *options);
 
-static const char *const verify_dump_options[] = {"level", "within", "jobs", "rate", "progress", "table", "remembered", NULL};
+static const char *const verify_dump_options[] = {"level", "within", "jobs", "rate", "io-priority", "progress", "table", "remembered", NULL};
 
 const Command verify_dump_command = {
 	.name = "verify-dump",

@@ -18,7 +18,7 @@
 static ExitStatus verify_archive(const Options *options);
 
 static const char *const verify_wal_options[] = {
-	"level", "system-identifier", "within", "jobs", "rate", "progress", "backup", "server-position", "server-wal",
+	"level", "system-identifier", "within", "jobs", "rate", "io-priority", "progress", "backup", "seen-backup", "server-position", "server-wal",
 	"wal-segment-size", NULL
 };
 

@@ -74,6 +74,20 @@ voxanne_kind_levels(const VoxKind *kind)
 	return list.data;
 }
 
+/* Say at argv[n], for which VOX_PACE_ARGUMENTS must be free, how fast to read; returns the new n. */
+int
+voxanne_kind_pace(const char **argv, int n)
+{
+	argv[n++] = "--io-priority";
+	argv[n++] = voxanne_io_priority_name();
+	if (voxanne_verify_rate > 0)
+	{
+		argv[n++] = "--rate";
+		argv[n++] = psprintf("%d", voxanne_verify_rate);
+	}
+	return n;
+}
+
 /*
  * The agent's arguments for a location in our file system, those in "more"
  * before it.  The agent resolves symbolic links and refuses what then lies
@@ -82,7 +96,7 @@ voxanne_kind_levels(const VoxKind *kind)
 const char *const *
 voxanne_kind_arguments(const char *command, const VoxVerification *verification, List *more)
 {
-	int			room = 13 + 2 * list_length(verification->directories) + list_length(more);
+	int			room = 10 + VOX_PACE_ARGUMENTS + 2 * list_length(verification->directories) + list_length(more);
 	const char **argv = palloc0_array(const char *, room);
 	int			n = 0;
 	ListCell   *lc;
@@ -97,12 +111,8 @@ voxanne_kind_arguments(const char *command, const VoxVerification *verification,
 		argv[n++] = "--jobs";
 		argv[n++] = psprintf("%d", voxanne_verify_jobs);
 		argv[n++] = "--progress";
-		if (voxanne_verify_rate > 0)
-		{
-			argv[n++] = "--rate";
-			argv[n++] = psprintf("%d", voxanne_verify_rate);
-		}
 	}
+	n = voxanne_kind_pace(argv, n);
 	foreach(lc, verification->directories)
 	{
 		argv[n++] = "--within";

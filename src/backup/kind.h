@@ -20,6 +20,8 @@ typedef struct VoxVerification
 	int64		pitr_window;	/* microseconds */
 	int64		time_limit;		/* microseconds, after which the agent is
 								 * ended */
+	List	   *base_backups;	/* char *: that need an archive, as the
+								 * agent's option --seen-backup takes them */
 	JsonbContainer *previous;	/* what the agent last said of the target's
 								 * backup at level verify, or NULL */
 } VoxVerification;
@@ -37,6 +39,8 @@ typedef struct VoxKind
 
 	/* Why a backup of this kind may not lie there; see location.c. */
 	char	   *(*location_problem) (const char *location, const char **hint);
+	bool		serves_backups; /* it is of use only together with base
+								 * backups */
 	const char *subject;		/* what it is, to begin a sentence; NULL: "The
 								 * backup" ... */
 	const char *aged;			/* ... "is 3 h ..."; NULL: "old" */
@@ -52,6 +56,9 @@ typedef struct VoxKind
 	char	   *(*input) (const VoxVerification *verification);
 } VoxKind;
 
+/* So many arguments voxanne_kind_pace() gives at most. */
+#define VOX_PACE_ARGUMENTS 4
+
 extern const VoxKind voxanne_kind_basebackup;
 extern const VoxKind voxanne_kind_dump;
 extern const VoxKind voxanne_kind_http;
@@ -64,6 +71,7 @@ extern char *voxanne_kind_list(void);
 extern const char *voxanne_kind_proof(const VoxKind *kind, const char *level);
 extern char *voxanne_kind_levels(const VoxKind *kind);
 extern bool voxanne_kind_takes(const VoxKind *kind, const char *option);
+extern int	voxanne_kind_pace(const char **argv, int n);
 extern const char *const *voxanne_kind_arguments(const char *command, const VoxVerification *verification, List *more);
 
 struct VoxTarget;

@@ -11,7 +11,6 @@
 #include "backup/kind.h"
 #include "core/compat.h"
 #include "core/json.h"
-#include "core/settings.h"
 
 static const char *const *dump_arguments(const VoxVerification *verification);
 static char *remembered(JsonbContainer *previous);
@@ -35,7 +34,7 @@ const VoxKind voxanne_kind_dump = {
 static const char *const *
 dump_arguments(const VoxVerification *verification)
 {
-	int			room = 12 + 2 * (list_length(verification->directories) + list_length(verification->critical_tables));
+	int			room = 10 + VOX_PACE_ARGUMENTS + 2 * (list_length(verification->directories) + list_length(verification->critical_tables));
 	const char **argv = palloc0_array(const char *, room);
 	char	   *memory = remembered(verification->previous);
 	int			n = 0;
@@ -50,11 +49,7 @@ dump_arguments(const VoxVerification *verification)
 		argv[n++] = psprintf("%d", voxanne_verify_jobs);
 		argv[n++] = "--progress";
 	}
-	if (voxanne_verify_rate > 0)
-	{
-		argv[n++] = "--rate";
-		argv[n++] = psprintf("%d", voxanne_verify_rate);
-	}
+	n = voxanne_kind_pace(argv, n);
 	if (memory != NULL)
 	{
 		argv[n++] = "--remembered";

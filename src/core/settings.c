@@ -37,6 +37,7 @@ char	   *voxanne_s3_credentials_file = NULL;
 char	   *voxanne_s3_region = NULL;
 char	   *voxanne_supabase_token_file = NULL;
 int			voxanne_time_budget = 0;
+int			voxanne_verify_io_priority = VOX_IO_IDLE;
 int			voxanne_verify_jobs = 0;
 int			voxanne_verify_rate = 0;
 char	   *voxanne_webhook_url_file = NULL;
@@ -45,6 +46,13 @@ static const struct config_enum_entry executors[] = {
 	{"auto", VOX_EXECUTOR_AUTO, false},
 	{"scan", VOX_EXECUTOR_SCAN, false},
 	{"sql", VOX_EXECUTOR_SQL, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry io_priorities[] = {
+	{"idle", VOX_IO_IDLE, false},
+	{"low", VOX_IO_LOW, false},
+	{"normal", VOX_IO_NORMAL, false},
 	{NULL, 0, false}
 };
 
@@ -207,7 +215,19 @@ voxanne_define_settings(void)
 							 "The answer does not depend on it.",
 							 &voxanne_executor, VOX_EXECUTOR_AUTO, executors,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("voxanne_ops.verify_io_priority",
+							 "How reading backups stands against other reading at the storage.",
+							 "idle: only when nobody else wants to read; low: after the others; normal: like the others.",
+							 &voxanne_verify_io_priority, VOX_IO_IDLE, io_priorities,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("voxanne_ops");
+}
+
+/* The word for voxanne_ops.verify_io_priority, a constant, as the agent takes it. */
+const char *
+voxanne_io_priority_name(void)
+{
+	return io_priorities[voxanne_verify_io_priority].name;
 }
 
 /* A path must not depend on somebody's current directory. */

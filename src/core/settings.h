@@ -16,6 +16,16 @@ typedef enum VoxExecutor
 	VOX_EXECUTOR_SQL
 } VoxExecutor;
 
+/* How reading backups stands against other reading at the storage */
+typedef enum VoxIoPriority
+{
+	VOX_IO_IDLE,
+	VOX_IO_LOW,
+	VOX_IO_NORMAL
+} VoxIoPriority;
+
+extern const char *voxanne_io_priority_name(void);
+
 extern char *voxanne_agent_path;
 extern int	voxanne_alert_repeat_critical;	/* seconds */
 extern int	voxanne_alert_repeat_warning;	/* seconds */
@@ -39,6 +49,7 @@ extern char *voxanne_s3_credentials_file;
 extern char *voxanne_s3_region;
 extern char *voxanne_supabase_token_file;
 extern int	voxanne_time_budget;	/* milliseconds */
+extern int	voxanne_verify_io_priority; /* VoxIoPriority */
 extern int	voxanne_verify_jobs;
 extern int	voxanne_verify_rate;	/* kB a second, 0: no limit */
 extern char *voxanne_webhook_url_file;
