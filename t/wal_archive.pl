@@ -4,15 +4,18 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use File::Copy;
+use IPC::Run;
+use WorkerTest qw(wait_until);
 
 my $dir = PostgreSQL::Test::Utils::tempdir_short;
-mkdir "$dir/$_" or die $! for 'archive', 'nothing', 'elsewhere';
+mkdir "$dir/$_" or die $! for 'archive', 'nothing', 'elsewhere', 'received', 'late', 'backups';
 
 my $node = PostgreSQL::Test::Cluster->new('wal_archive');
 $node->init(allows_streaming => 1, extra => ['--wal-segsize=1']);
 $node->append_conf('postgresql.conf', <<"EOT");
 shared_preload_libraries = 'voxanne_ops'
-voxanne_ops.backup_directories = '$dir/archive, $dir/nothing'
+voxanne_ops.backup_directories = '$dir/archive, $dir/nothing, $dir/received, $dir/late, $dir/backups'
 archive_mode = on
 archive_command = 'test ! -f $dir/broken && cp %p $dir/archive/%f'
 autovacuum = off
@@ -131,8 +134,88 @@ close $file or die $!;
 is(verify('status'), 'success|present|', 'a flipped bit: not seen at level status');
 is((split /\|/, verify('verify'))[0], 'failure', 'but at level verify');
 
+# An archive that pg_receivewal fills does not say which backups there are; targets of kind basebackup do.
+my ($in, $out, $err) = ('', '', '');
+my $receiver = IPC::Run::start([ 'pg_receivewal', '--no-sync', '-D', "$dir/received", '-d', $node->connstr('postgres') ], '<', \$in, '>', \$out, '2>', \$err);
+
+sub await_received
+{
+	my ($segment) = @_;
+	wait_until(sub { -e "$dir/received/$segment" }) or die "$segment was not received: $err";
+	return $segment;
+}
+
+sub take_backup
+{
+	my ($name) = @_;
+	$node->command_ok(['pg_basebackup', '--no-sync', '-c', 'fast', '-D', "$dir/backups/$name", '-d', $node->connstr('postgres')], "backup $name");
+	sql("SELECT add_backup_target('$name', 'basebackup', '$dir/backups/$name', '$options')");
+	sql("SET client_min_messages = error; CALL verify_backup('$name')");
+	is(sql("SELECT status FROM backup_verification_log WHERE target = '$name' ORDER BY verified_at DESC LIMIT 1"), 'success', "$name is good");
+	return;
+}
+
+# Status and first problem of a verification of an archive, and what a check of it says.
+sub verify_archive
+{
+	my ($target, $check) = @_;
+	sql("SET client_min_messages = error; CALL verify_backup('$target')");
+	return split /\|/, sql("SELECT status, error_details #>> '{0,check}', c ->> 'detail' FROM backup_verification_log, jsonb_array_elements(verification_details -> 'checks') c
+		WHERE target = '$target' AND c ->> 'check' = '$check' ORDER BY verified_at DESC LIMIT 1");
+}
+
+await_received(write_segments());
+sql("SELECT add_backup_target('received', 'wal_archive', '$dir/received', '$options')");
+sql('CALL await_verification()');
+is(join('|', verify_archive('received', 'backup_lists')), 'success||No backup is known that needs this archive.', 'no backup is known');
+take_backup('one');
+my $early = await_received(write_segments());
+await_received(write_segments());
+take_backup('two');
+my $late = await_received(write_segments());
+await_received(write_segments());
+is(join('|', verify_archive('received', 'backup_lists')), 'success||2 backups are known that need this archive.', 'those that targets hold');
+like((verify_archive('received', 'recovery_window'))[2], qr{^Every moment can be recovered from \S+, the end of backup one/one, to \S+ on timeline 1}, 'from the oldest of them on');
+
+# Gap behind the newest backup; before it only; both, and then the newest is no target any more.
+sub lose { my ($segment) = @_; rename "$dir/received/$segment", "$dir/elsewhere/$segment" or die $!; return }
+sub find { my ($segment) = @_; rename "$dir/elsewhere/$segment", "$dir/received/$segment" or die $!; return }
+lose($late);
+my @result = verify_archive('received', 'wal_continuity');
+is("@result[0, 1]", 'failure wal_continuity', 'a gap behind the newest backup is a failure');
+like($result[2], qr{^Recovery from the newest usable backup, two/two, ends at \S+: segment $late is missing or damaged\.$}, 'and says how far a restore goes');
+is(sql("SELECT severity FROM backup_status() WHERE target = 'received'"), 'critical', 'in backup_status() too');
+find($late);
+lose($early);
+is(join('|', verify_archive('received', 'wal_continuity')), 'warning|wal_continuity|1 backup does not get past a segment that is missing or damaged; newer ones do.', 'one only before it is a warning');
+like((verify_archive('received', 'recovery_window'))[2], qr{the end of backup two/two, }, 'and the window begins at the newest');
+sql("SELECT remove_backup_target('two')");
+is(join('|', (verify_archive('received', 'wal_continuity'))[ 0, 1 ]), 'failure|wal_continuity', 'without the newest it is a failure');
+sql("SELECT add_backup_target('two', 'basebackup', '$dir/backups/two', '$options')");
+sql("SET client_min_messages = error; CALL verify_backup('two')");
+find($early);
+is((verify_archive('received', 'wal_continuity'))[0], 'success', 'quiet when it is back');
+
+# WAL that was removed from the old end: no loss as long as the newest backup has its own.
+my @received = sort grep { /^[0-9A-F]{24}$/ } slurp_dir("$dir/received");
+copy("$dir/received/$_", "$dir/late/$_") or die $! for grep { $_ gt $early } @received;
+sql("SELECT add_backup_target('late', 'wal_archive', '$dir/late', '$options')");
+sql('CALL await_verification()');
+is((verify_archive('late', 'wal_continuity'))[0], 'success', 'an archive that is younger than the oldest backup');
+unlink "$dir/late/$_" or die $! for grep { $_ gt $early && $_ le $late } @received;
+@result = verify_archive('late', 'backup_wal');
+is("@result[0, 1]", 'failure backup_wal', 'one that is younger than the newest is of no use');
+like($result[2], qr/^1 backup can not be restored with this archive, the newest among them\.$/, 'which it says');
+sql("SELECT remove_backup_target('late'), remove_backup_target('received')");
+
+# What archive_command stored tells of the same backups by itself: each counts once.
+my ($known) = (verify_archive('archive', 'backup_lists'))[2] =~ /^(\d+) backups are known/;
+is($known, scalar(grep { /\.backup$/ } slurp_dir("$dir/archive")), 'a backup that both tell of counts once');
+$receiver->signal('INT');
+$receiver->finish;
+
 # Where it may not lie.
-my ($status, $out, $err) = $node->psql('postgres', "SELECT add_backup_target('other', 'wal_archive', '$dir/elsewhere')");
+(undef, $out, $err) = $node->psql('postgres', "SELECT add_backup_target('other', 'wal_archive', '$dir/elsewhere')");
 like($err, qr/backup_directories/, 'outside of the allowed directories');
 $node->stop;
 done_testing();

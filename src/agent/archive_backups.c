@@ -96,6 +96,18 @@ timeline_of(const char *segment)
 	return name.timeline;
 }
 
+/* Has the caller named the backup that began there? */
+static bool
+is_known(const Archive *archive, uint32_t timeline, uint64_t start)
+{
+	for (uint32_t i = 0; i < archive->n_windows; i++)
+	{
+		if (archive->windows[i].seen && archive->windows[i].timeline == timeline && archive->windows[i].start_lsn == start)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Take the history of a backup, a file of that name, into the windows; false
  * if it makes no sense.
@@ -117,6 +129,8 @@ read_backup_history(Archive *archive, const char *name, const char *text)
 	timeline = timeline_of(format("%.24s", rest + 7));
 	if (timeline == 0)
 		return false;
+	if (is_known(archive, timeline, start))
+		return true;
 	/* without ".backup" and what compressed it */
 	window = add_window(archive, format("%.33s", name));
 	window->timeline = timeline;

@@ -33,8 +33,8 @@ add_window(Archive *archive, const char *id)
 	return &archive->windows[archive->n_windows++];
 }
 
-/* A backup as --backup names it, START_LSN,TIMELINE[,END_LSN[,ID]]; false if it makes no sense. */
-static bool
+/* A backup as --backup names it, START_LSN,TIMELINE[,END_LSN[,ID]]; NULL if it makes no sense. */
+static BackupWindow *
 add_named(Archive *archive, const char *str)
 {
 	uint64_t	start;
@@ -44,21 +44,43 @@ add_named(Archive *archive, const char *str)
 	BackupWindow *window;
 
 	if (!parse_lsn(str, &str, &start) || *str++ != ',' || *str < '1' || *str > '9')
-		return false;
+		return NULL;
 	timeline = strtoul(str, &rest, 10);
 	if (timeline > UINT32_MAX || (*rest != '\0' && *rest != ','))
-		return false;
+		return NULL;
 	str = rest;
 	if (*str == ',' && str[1] != ',' && (!parse_lsn(str + 1, &str, &end) || (*str != '\0' && *str != ',')))
-		return false;
+		return NULL;
 	else if (*str == ',' && str[1] == ',')
 		str++;
+	if (end != 0 && end < start)
+		return NULL;
 	window = add_window(archive, *str == ',' && str[1] != '\0' ? str + 1 : format_lsn(start));
-	window->listed = true;
 	window->timeline = (uint32_t) timeline;
 	window->start_lsn = start;
 	window->end_lsn = end;
-	return end == 0 || end >= start;
+	return window;
+}
+
+/* Those that the caller names. */
+static void
+add_all_named(Archive *archive, Check *check)
+{
+	const Options *options = archive->options;
+
+	for (int i = 0; i < options->n_backups + options->n_seen_backups; i++)
+	{
+		bool		listed = i < options->n_backups;
+		const char *str = listed ? options->backups[i] : options->seen_backups[i - options->n_backups];
+		BackupWindow *window = add_named(archive, str);
+
+		if (window == NULL)
+			check_problem(check, str, "is no START_LSN,TIMELINE[,END_LSN[,ID]]");
+		else if (listed)
+			window->listed = true;
+		else
+			window->seen = true;
+	}
 }
 
 static int
@@ -80,11 +102,7 @@ find_backups(Report *report, Archive *archive)
 {
 	Check	   *check = report_check(report, "backup_lists");
 
-	for (int i = 0; i < archive->options->n_backups; i++)
-	{
-		if (!add_named(archive, archive->options->backups[i]))
-			check_problem(check, archive->options->backups[i], "is no START_LSN,TIMELINE[,END_LSN[,ID]]");
-	}
+	add_all_named(archive, check);
 	if (archive->layout->read_backups != NULL && archive->backups >= 0)
 		archive->layout->read_backups(archive, check);
 	else if (archive->options->n_backups == 0)
@@ -205,9 +223,9 @@ last_commit_before(const Archive *archive, const History *history, uint64_t segm
 	return NO_TIME;
 }
 
-/* Find out how far a backup gets. */
+/* Find out how far a backup gets, the newest that is known or another. */
 static void
-find_window(const Archive *archive, BackupWindow *window)
+find_window(const Archive *archive, BackupWindow *window, bool is_last)
 {
 	uint64_t	first = segment_of(archive, window->start_lsn);
 	uint64_t	needed = window->end_lsn > window->start_lsn ? window->end_lsn : window->start_lsn + 1;
@@ -228,7 +246,7 @@ find_window(const Archive *archive, BackupWindow *window)
 	window->usable = window->reach >= needed;
 	window->cut = goes_on(archive, history, stop);
 	window->pending = !window->usable && !window->cut;
-	window->expired = !window->listed && stop == first && first < oldest_on_way(archive, history);
+	window->expired = !window->listed && !(window->seen && is_last) && stop == first && first < oldest_on_way(archive, history);
 	if (archive->contents_read)
 		window->last_commit = last_commit_before(archive, history, stop, first);
 	if (window->cut)
@@ -371,7 +389,7 @@ void
 find_windows(Report *report, Archive *archive)
 {
 	for (uint32_t i = 0; i < archive->n_windows; i++)
-		find_window(archive, &archive->windows[i]);
+		find_window(archive, &archive->windows[i], i == archive->n_windows - 1);
 	check_backup_wal(report, archive);
 	check_continuity(report, archive);
 	check_window(report, archive);

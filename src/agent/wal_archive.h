@@ -131,6 +131,8 @@ typedef struct BackupWindow
 	uint64_t	end_lsn;		/* 0: unknown */
 	bool		listed;			/* somebody says that it exists; else it may
 								 * have been deleted */
+	bool		seen;			/* somebody saw it, which is no news of today;
+								 * unless there is a newer one it exists */
 	char	   *flaw;			/* what its maker says is wrong, or NULL */
 
 	/* set by find_windows() */

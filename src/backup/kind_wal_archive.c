@@ -7,6 +7,9 @@
  * server has written, and may look into its pg_wal for what still waits there.
  * The age that is then compared with max_age is not that of the newest segment,
  * but how long the archive has been behind.
+ *
+ * Which backups there are to go with it the targets of kind basebackup tell
+ * (base_backups.c).
  */
 #include "postgres.h"
 
@@ -28,6 +31,7 @@ const VoxKind voxanne_kind_wal_archive = {
 	.command = "verify-wal",
 	.options = options,
 	.location_problem = voxanne_location_problem,
+	.serves_backups = true,
 	.subject = "The WAL archive",
 	.aged = "behind the server",
 	.age_hint = "Read the server log for what archive_command said, or see whether what fetches WAL still runs.",
@@ -39,9 +43,15 @@ static const char *const *
 wal_archive_arguments(const VoxVerification *verification)
 {
 	List	   *more = NIL;
+	ListCell   *lc;
 
 	more = lappend(more, pstrdup("--wal-segment-size"));
 	more = lappend(more, psprintf("%d", wal_segment_size));
+	foreach(lc, verification->base_backups)
+	{
+		more = lappend(more, pstrdup("--seen-backup"));
+		more = lappend(more, lfirst(lc));
+	}
 	if (!RecoveryInProgress())
 	{
 		TimeLineID	timeline;

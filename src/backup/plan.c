@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "backup/alerts.h"
+#include "backup/base_backups.h"
 #include "backup/cycle.h"
 #include "backup/kind.h"
 #include "backup/target.h"
@@ -199,9 +200,18 @@ read_targets(TimestampTz now, VoxCycleDue *due)
 {
 	VoxStore	store;
 	List	   *targets;
+	ListCell   *lc;
 
 	voxanne_store_open(&store, AccessShareLock);
 	targets = voxanne_targets(&store, now);
+	foreach(lc, targets)
+	{
+		VoxTarget  *target = lfirst(lc);
+		const VoxKind *kind = voxanne_kind(target->kind);
+
+		if (kind != NULL && kind->serves_backups)
+			target->base_backups = voxanne_base_backups(&store, targets, now);
+	}
 	if (due != NULL)
 		due->tell = voxanne_alerts_due(&store, targets, now);
 	voxanne_store_close(&store);
@@ -261,6 +271,7 @@ add_target(VoxJson *json, const VoxTarget *target, const char *level)
 	voxanne_json_put_int64(json, "database", MyDatabaseId);
 	voxanne_json_put_raw(json, "critical_tables", target->critical_tables);
 	voxanne_json_put_int64(json, "pitr_window", target->pitr_window);
+	voxanne_json_put_raw(json, "base_backups", target->base_backups);
 	voxanne_json_put_raw(json, "previous", target->verify.backup);
 	voxanne_json_put_int64(json, "time_limit", deep ? target->verify_time_limit : target->time_limit);
 	if (!TIMESTAMP_IS_NOBEGIN(target->requested_at) &&

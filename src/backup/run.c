@@ -78,6 +78,7 @@ verify_target(JsonbContainer *target, VoxAgentAnswer *answer)
 		.system_identifier = psprintf(UINT64_FORMAT, GetSystemIdentifier()),
 		.directories = voxanne_backup_directory_list(),
 		.critical_tables = text_list(voxanne_json_child(target, "critical_tables")),
+		.base_backups = text_list(voxanne_json_child(target, "base_backups")),
 		.previous = voxanne_json_child(target, "previous"),
 	};
 	int64		time_limit;

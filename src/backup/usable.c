@@ -33,7 +33,7 @@ voxanne_find_usable(const VoxStore *store, const char *target, const char *level
 	MemoryContext old;
 	char	   *size;
 
-	usable->backup_id = NULL;
+	usable->backup_id = usable->backup = NULL;
 	usable->finished_at = usable->verified_at = DT_NOBEGIN;
 	usable->size_bytes = -1;
 	voxanne_statement_start(&query, psprintf(
@@ -45,7 +45,9 @@ voxanne_find_usable(const VoxStore *store, const char *target, const char *level
 											 "   AND good.verified_at > found.verified_at AND good.verified_at <= $2"
 											 "   AND good.verification_details #> '{backup,chain}' @> jsonb_build_array(found.start)))"
 											 " SELECT l.backup_id, l.verification_details #>> '{backup,finished_at}', l.verified_at,"
-											 " l.verification_details #>> '{backup,size_bytes}' FROM %1$s l"
+											 " l.verification_details #>> '{backup,size_bytes}',"
+											 " CASE WHEN jsonb_typeof(l.verification_details -> 'backup') = 'object' THEN l.verification_details ->> 'backup' END"
+											 " FROM %1$s l"
 											 " WHERE l.target = $1 AND (l.proof <> 'listed' OR l.status <> 'failure') AND l.proof IS NOT NULL AND l.verified_at <= $2 AND l.level = coalesce($3, l.level)"
 											 " AND ($4 IS NULL AND $5 IS NULL OR l.backup_id IS DISTINCT FROM $4"
 											 "  OR l.verification_details #>> '{backup,finished_at}' IS DISTINCT FROM $5)"
@@ -66,6 +68,7 @@ voxanne_find_usable(const VoxStore *store, const char *target, const char *level
 		return;
 	old = MemoryContextSwitchTo(store->caller);
 	usable->backup_id = voxanne_field_text(0, 1);
+	usable->backup = voxanne_field_text(0, 5);
 	MemoryContextSwitchTo(old);
 	if (!voxanne_parse_utc(voxanne_field_text(0, 2), &usable->finished_at))
 		usable->finished_at = DT_NOBEGIN;

@@ -14,6 +14,8 @@ typedef struct VoxUsable
 								 * known */
 	TimestampTz verified_at;	/* DT_NOBEGIN: there is none */
 	int64		size_bytes;		/* -1: unknown */
+	char	   *backup;			/* what the agent said of it, a JSON object,
+								 * or NULL */
 } VoxUsable;
 
 extern void voxanne_find_usable(const VoxStore *store, const char *target, const char *level,
