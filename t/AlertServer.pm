@@ -7,7 +7,8 @@ use IPC::Run;
 use JSON::PP;
 use PostgreSQL::Test::Utils;
 
-# Answers: ok, 500, 429 (try again in 5 minutes), echo (404 with the path in it), stall (none at all).
+# Answers: ok, 500, 429 (try again in 5 minutes), echo (404 with the path in it), stall (none at all), hold
+# (none before it is told another one).
 my $program = <<'PY';
 import json, os, socket, sys, threading, time
 directory, port = sys.argv[1], int(sys.argv[2])
@@ -32,6 +33,10 @@ def serve(conn):
             mode = f.read().strip()
         with lock, open(directory + '/requests', 'a') as f:
             f.write(json.dumps({'method': method, 'path': path, 'mode': mode, 'body': body.decode()}) + '\n')
+        while mode == 'hold':
+            time.sleep(0.05)
+            with open(directory + '/mode') as f:
+                mode = f.read().strip()
         if mode == 'stall':
             time.sleep(100000)
         text = 'cannot %s %s' % (method, path) if mode == 'echo' else 'all right' if mode == 'ok' else 'no'
