@@ -227,5 +227,7 @@ COMMENT ON COLUMN @extschema@.backup_verification_progress.total_mb IS 'of its c
 -- The last statement of this part: what a new installation holds is due.
 CREATE FUNCTION @extschema@._voxanne_extension_created() RETURNS void
 LANGUAGE C AS 'MODULE_PATHNAME', 'voxanne_extension_created';
+COMMENT ON FUNCTION @extschema@._voxanne_extension_created() IS
+'Wakes the background worker once CREATE EXTENSION has been committed.';
 SELECT @extschema@._voxanne_extension_created();
 DROP FUNCTION @extschema@._voxanne_extension_created();
