@@ -6,74 +6,50 @@
  * remedy only ever names the process of its own row: a root, or the head of a
  * queue, which loses nothing by being cancelled but its wait.  Whoever merely
  * waits is never proposed.
- *
- * A remedy is pasted some time after it was printed.  It carries the start of
- * the session and of the transaction, so that neither a reused pid nor the
- * next transaction of the same session can be hit.
  */
 #include "postgres.h"
 
-#include "catalog/pg_authid.h"
-#include "lib/stringinfo.h"
 #include "locks/advice.h"
+#include "locks/advice_text.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
-#include "utils/acl.h"
-#include "utils/builtins.h"
-#include "utils/timestamp.h"
 #include "utils/wait_event.h"
-
-/* What the rules look at. */
-typedef struct Case
-{
-	const VoxForest *forest;
-	const VoxNode *node;
-	const VoxNaming *naming;
-} Case;
-
-typedef enum Action
-{
-	ACT_NONE,
-	ACT_CANCEL,
-	ACT_TERMINATE,
-	ACT_ROLLBACK_PREPARED
-} Action;
 
 typedef struct Rule
 {
-	bool		(*applies) (const Case *c);
-	Action		action;
+	bool		(*applies) (const VoxCase *c);
+	VoxAction	action;
 	const char *advice;			/* may contain the placeholders below in
 								 * braces */
 } Rule;
 
-static bool is_gone(const Case *c);
-static bool is_cycle(const Case *c);
-static bool is_hidden(const Case *c);
-static bool heads_queue(const Case *c);
-static bool waits_for_wraparound(const Case *c);
-static bool is_replay_blocked(const Case *c);
-static bool is_replay_stuck(const Case *c);
-static bool waits_for_safe_snapshot(const Case *c);
-static bool waits_below_cycle(const Case *c);
-static bool waits(const Case *c);
-static bool is_unknown_prepared(const Case *c);
-static bool is_foreign_prepared(const Case *c);
-static bool is_prepared(const Case *c);
-static bool is_replay(const Case *c);
-static bool is_self(const Case *c);
-static bool is_walsender(const Case *c);
-static bool is_wraparound_vacuum(const Case *c);
-static bool is_autovacuum(const Case *c);
-static bool is_no_client(const Case *c);
-static bool is_idle_in_transaction(const Case *c);
-static bool is_idle(const Case *c);
-static bool is_untracked(const Case *c);
-static bool commits_synchronously(const Case *c);
-static bool writes_to_client(const Case *c);
-static bool delays_snapshots_only(const Case *c);
-static bool is_nearly_done(const Case *c);
-static bool always(const Case *c);
+static bool is_gone(const VoxCase *c);
+static bool is_cycle(const VoxCase *c);
+static bool is_hidden(const VoxCase *c);
+static bool heads_queue(const VoxCase *c);
+static bool waits_for_wraparound(const VoxCase *c);
+static bool is_replay_blocked(const VoxCase *c);
+static bool is_replay_stuck(const VoxCase *c);
+static bool waits_for_safe_snapshot(const VoxCase *c);
+static bool waits_below_cycle(const VoxCase *c);
+static bool waits(const VoxCase *c);
+static bool is_unknown_prepared(const VoxCase *c);
+static bool is_foreign_prepared(const VoxCase *c);
+static bool is_prepared(const VoxCase *c);
+static bool is_replay(const VoxCase *c);
+static bool is_self(const VoxCase *c);
+static bool is_walsender(const VoxCase *c);
+static bool is_wraparound_vacuum(const VoxCase *c);
+static bool is_autovacuum(const VoxCase *c);
+static bool is_no_client(const VoxCase *c);
+static bool is_idle_in_transaction(const VoxCase *c);
+static bool is_idle(const VoxCase *c);
+static bool is_untracked(const VoxCase *c);
+static bool commits_synchronously(const VoxCase *c);
+static bool writes_to_client(const VoxCase *c);
+static bool delays_snapshots_only(const VoxCase *c);
+static bool is_nearly_done(const VoxCase *c);
+static bool always(const VoxCase *c);
 
 static const Rule rules[] = {
 	{is_gone, ACT_NONE,
@@ -146,34 +122,6 @@ static const Rule rules[] = {
 /* A command whose phase is this far is worth waiting for. */
 #define NEARLY_DONE 90
 
-static char *text_database(const Case *c);
-static char *text_gid(const Case *c);
-static char *text_progress(const Case *c);
-static char *text_queued(const Case *c);
-static char *text_root(const Case *c);
-static char *text_type(const Case *c);
-static char *text_user(const Case *c);
-
-static const struct
-{
-	const char *name;
-	char	   *(*text) (const Case *c);
-}			placeholders[] = {
-	{"database", text_database},
-	{"gid", text_gid},
-	{"progress", text_progress},
-	{"queued", text_queued},
-	{"root", text_root},
-	{"type", text_type},
-	{"user", text_user},
-};
-
-static char *expand(const char *text, const Case *c);
-static char *remedy_for(const Case *c, Action action);
-static void append_queue_heads(StringInfo text, const Case *c);
-static void append_privilege(StringInfo text, const Case *c);
-static char *utc_literal(TimestampTz at);
-
 /*
  * Advice for a node, and a remedy if there is a safe one that the caller could run.
  */
@@ -181,7 +129,7 @@ void
 voxanne_advise(VoxAdvice *advice, const VoxForest *forest, const VoxNode *node,
 			   const VoxNaming *naming)
 {
-	Case		c = {.forest = forest,.node = node,.naming = naming};
+	VoxCase		c = {.forest = forest,.node = node,.naming = naming};
 	const Rule *rule = rules;
 	StringInfoData text;
 
@@ -189,146 +137,43 @@ voxanne_advise(VoxAdvice *advice, const VoxForest *forest, const VoxNode *node,
 		rule++;
 
 	initStringInfo(&text);
-	appendStringInfoString(&text, expand(rule->advice, &c));
-	advice->remedy = remedy_for(&c, rule->action);
+	appendStringInfoString(&text, voxanne_advice_expand(rule->advice, &c));
+	advice->remedy = voxanne_advice_remedy(&c, rule->action);
 	if (node->wait == NULL)
-		append_queue_heads(&text, &c);
+		voxanne_advice_queue_heads(&text, &c);
 	if (rule->action == ACT_CANCEL || rule->action == ACT_TERMINATE)
-		append_privilege(&text, &c);
+		voxanne_advice_privilege(&text, &c);
 	advice->advice = text.data;
-}
-
-/* Replace {name} by what it stands for. */
-static char *
-expand(const char *text, const Case *c)
-{
-	StringInfoData out;
-
-	initStringInfo(&out);
-	while (*text !='\0')
-	{
-		size_t		plain = strcspn(text, "{");
-		size_t		length;
-
-		appendBinaryStringInfo(&out, text, (int) plain);
-		text	  +=plain;
-
-		if (*text == '\0')
-			break;
-		length = strcspn(++text, "}");
-		for (int i = 0; i < (int) lengthof(placeholders); i++)
-			if (strlen(placeholders[i].name) == length && strncmp(placeholders[i].name, text, length) == 0)
-				appendStringInfoString(&out, placeholders[i].text(c));
-		text	  +=length + 1;
-	}
-	return out.data;
-}
-
-/*
- * SQL for an action on a node; NULL where there is none or only a superuser
- * could run it and the caller is none.
- */
-static char *
-remedy_for(const Case *c, Action action)
-{
-	const VoxSession *session = c->node->session;
-	StringInfoData sql;
-
-	if (action == ACT_NONE || (session->superuser && !superuser()))
-		return NULL;
-	if (action == ACT_ROLLBACK_PREPARED)
-		return psprintf("ROLLBACK PREPARED %s; -- or COMMIT PREPARED: its coordinator knows",
-						quote_literal_cstr(session->gid));
-
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT pg_catalog.%s FROM pg_catalog.pg_stat_activity"
-					 " WHERE pid = %d AND backend_start = %s",
-					 action == ACT_CANCEL ? "pg_cancel_backend(pid)" : "pg_terminate_backend(pid, 5000)",
-					 c->node->party->pid, utc_literal(session->status->st_proc_start_timestamp));
-	if (session->xact_start != 0)
-		appendStringInfo(&sql, " AND xact_start = %s", utc_literal(session->xact_start));
-	appendStringInfoChar(&sql, ';');
-	return sql.data;
-}
-
-/* A root with a queue below: the head of the queue is the cheaper victim. */
-static void
-append_queue_heads(StringInfo text, const Case *c)
-{
-	ListCell   *lc;
-
-	foreach(lc, c->node->party->victims)
-	{
-		const VoxNode *head = &c->forest->nodes[((const VoxEdge *) lfirst(lc))->waiter->index];
-
-		if (!head->heads_queue)
-			continue;
-		appendStringInfo(text, " Or cancel pid %d, which queues %d session%s behind it.",
-						 head->party->pid, head->queued, head->queued == 1 ? "" : "s");
-		break;
-	}
-}
-
-/* What the caller lacks to signal this session. */
-static void
-append_privilege(StringInfo text, const Case *c)
-{
-	const VoxSession *session = c->node->session;
-
-	if (session->superuser && !superuser())
-		appendStringInfoString(text, " Only a superuser may do that.");
-	else if (!superuser() && !has_privs_of_role(GetUserId(), session->userid) &&
-			 !has_privs_of_role(GetUserId(), ROLE_PG_SIGNAL_BACKEND))
-		appendStringInfo(text, " That takes the privileges of role %s or of pg_signal_backend.", text_user(c));
-}
-
-/* A literal that means the same instant under every DateStyle and TimeZone. */
-static char *
-utc_literal(TimestampTz at)
-{
-	int64		microseconds = at % USECS_PER_SEC;
-	pg_time_t	seconds = timestamptz_to_time_t(at);
-	struct pg_tm *tm;
-
-	if (microseconds < 0)
-	{
-		microseconds += USECS_PER_SEC;
-		seconds--;
-	}
-	tm = pg_gmtime(&seconds);
-	return psprintf("timestamptz '%04d-%02d-%02d %02d:%02d:%02d.%06d+00'",
-					tm->tm_year + 1900, tm->tm_mon + 1, tm->tm_mday,
-					tm->tm_hour, tm->tm_min, tm->tm_sec, (int) microseconds);
 }
 
 /* Conditions of the rules; each may rely on those above it in the table not applying. */
 
 static bool
-is_gone(const Case *c)
+is_gone(const VoxCase *c)
 {
 	return c->node->session == NULL;
 }
 
 static bool
-is_cycle(const Case *c)
+is_cycle(const VoxCase *c)
 {
 	return c->node->cycle;
 }
 
 static bool
-is_hidden(const Case *c)
+is_hidden(const VoxCase *c)
 {
 	return c->node->session->hidden && (c->node->wait == NULL || c->node->heads_queue);
 }
 
 static bool
-heads_queue(const Case *c)
+heads_queue(const VoxCase *c)
 {
 	return c->node->heads_queue;
 }
 
 static bool
-waits_for_wraparound(const Case *c)
+waits_for_wraparound(const VoxCase *c)
 {
 	ListCell   *lc;
 
@@ -347,91 +192,91 @@ waits_for_wraparound(const Case *c)
 }
 
 static bool
-is_replay_blocked(const Case *c)
+is_replay_blocked(const VoxCase *c)
 {
 	return c->node->wait != NULL && c->node->party->replay && c->node->party->blockers != NIL;
 }
 
 static bool
-is_replay_stuck(const Case *c)
+is_replay_stuck(const VoxCase *c)
 {
 	return c->node->wait != NULL && c->node->party->replay;
 }
 
 static bool
-waits_for_safe_snapshot(const Case *c)
+waits_for_safe_snapshot(const VoxCase *c)
 {
 	return c->node->wait != NULL && c->node->wait->what == VOX_WAIT_SAFE_SNAPSHOT;
 }
 
 static bool
-waits_below_cycle(const Case *c)
+waits_below_cycle(const VoxCase *c)
 {
 	return c->node->wait != NULL && c->node->root->cycle;
 }
 
 static bool
-waits(const Case *c)
+waits(const VoxCase *c)
 {
 	return c->node->wait != NULL;
 }
 
 static bool
-is_unknown_prepared(const Case *c)
+is_unknown_prepared(const VoxCase *c)
 {
 	return c->node->party->pid == 0 && c->node->session->gid == NULL;
 }
 
 static bool
-is_foreign_prepared(const Case *c)
+is_foreign_prepared(const VoxCase *c)
 {
 	return c->node->party->pid == 0 && c->node->session->database != MyDatabaseId;
 }
 
 static bool
-is_prepared(const Case *c)
+is_prepared(const VoxCase *c)
 {
 	return c->node->party->pid == 0;
 }
 
 static bool
-is_replay(const Case *c)
+is_replay(const VoxCase *c)
 {
 	return c->node->party->replay;
 }
 
 static bool
-is_self(const Case *c)
+is_self(const VoxCase *c)
 {
 	return c->node->party->pid == MyProcPid;
 }
 
 static bool
-is_walsender(const Case *c)
+is_walsender(const VoxCase *c)
 {
 	return c->node->session->status->st_backendType == B_WAL_SENDER;
 }
 
 static bool
-is_wraparound_vacuum(const Case *c)
+is_wraparound_vacuum(const VoxCase *c)
 {
 	return is_autovacuum(c) && (c->node->party->status_flags & PROC_VACUUM_FOR_WRAPAROUND) != 0;
 }
 
 static bool
-is_autovacuum(const Case *c)
+is_autovacuum(const VoxCase *c)
 {
 	return c->node->session->status->st_backendType == B_AUTOVAC_WORKER;
 }
 
 static bool
-is_no_client(const Case *c)
+is_no_client(const VoxCase *c)
 {
 	return c->node->session->status->st_backendType != B_BACKEND;
 }
 
 static bool
-is_idle_in_transaction(const Case *c)
+is_idle_in_transaction(const VoxCase *c)
 {
 	BackendState state = c->node->session->status->st_state;
 
@@ -439,31 +284,31 @@ is_idle_in_transaction(const Case *c)
 }
 
 static bool
-is_idle(const Case *c)
+is_idle(const VoxCase *c)
 {
 	return c->node->session->status->st_state == STATE_IDLE;
 }
 
 static bool
-is_untracked(const Case *c)
+is_untracked(const VoxCase *c)
 {
 	return c->node->session->status->st_state == STATE_DISABLED;
 }
 
 static bool
-commits_synchronously(const Case *c)
+commits_synchronously(const VoxCase *c)
 {
 	return c->node->party->wait_event == WAIT_EVENT_SYNC_REP;
 }
 
 static bool
-writes_to_client(const Case *c)
+writes_to_client(const VoxCase *c)
 {
 	return c->node->party->wait_event == WAIT_EVENT_CLIENT_WRITE;
 }
 
 static bool
-delays_snapshots_only(const Case *c)
+delays_snapshots_only(const VoxCase *c)
 {
 	ListCell   *lc;
 
@@ -476,7 +321,7 @@ delays_snapshots_only(const Case *c)
 }
 
 static bool
-is_nearly_done(const Case *c)
+is_nearly_done(const VoxCase *c)
 {
 	int			percent;
 
@@ -485,59 +330,7 @@ is_nearly_done(const Case *c)
 }
 
 static bool
-always(const Case *c)
+always(const VoxCase *c)
 {
 	return true;
-}
-
-/* What the placeholders stand for. */
-
-static char *
-text_database(const Case *c)
-{
-	char	   *name = voxanne_database_name(c->naming, c->node->session->database);
-
-	return name == NULL ? psprintf("%u", c->node->session->database) : pstrdup(quote_identifier(name));
-}
-
-static char *
-text_gid(const Case *c)
-{
-	return quote_literal_cstr(c->node->session->gid);
-}
-
-static char *
-text_progress(const Case *c)
-{
-	int			percent;
-
-	return voxanne_session_progress(c->node->session, &percent);
-}
-
-static char *
-text_queued(const Case *c)
-{
-	return c->node->queued == 1 ? pstrdup("1 session waits") : psprintf("%d sessions wait", c->node->queued);
-}
-
-static char *
-text_root(const Case *c)
-{
-	return voxanne_party_label(c->node->root);
-}
-
-static char *
-text_type(const Case *c)
-{
-	const char *type = voxanne_session_type(c->node->session);
-
-	return pstrdup(type == NULL ? "background worker" : type);
-}
-
-static char *
-text_user(const Case *c)
-{
-	char	   *name = voxanne_user_name(c->naming, c->node->session->userid);
-
-	return name == NULL ? psprintf("%u", c->node->session->userid) : pstrdup(quote_identifier(name));
 }
