@@ -33,9 +33,8 @@ sub worker_node
 #!/bin/sh
 case \$1 in post | fetch | list) exec $agent "\$@" ;; esac
 echo \$\$ >>$dir/runs
-for place; do :; done
 if [ -p $dir/gate ]; then read line <$dir/gate; fi
-if [ -p $dir/gate.\${place##*/} ]; then read line <$dir/gate.\${place##*/}; fi
+for word; do if [ -p $dir/gate.\${word##*/} ]; then read line <$dir/gate.\${word##*/}; fi; done
 case "\$*" in *'--level verify'*) level=verify ;; *) level=status ;; esac
 if [ \$level = verify ]; then echo 'voxanne_agent:  42 %, 420 of 1000 MB, 250 MB/s' >&2; fi
 if [ \$level = verify ] && [ -p $dir/deep_gate ]; then read line <$dir/deep_gate; fi

@@ -328,8 +328,8 @@ ok( $node->poll_query_until('app',
 		"SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'CALL verify_backup%' AND state = 'active'")
 	  && wait_for(sub { -s "$dir/pid" }),
 	'the agent runs');
-is(sql("SELECT backend_xid, backend_xmin, count(l.pid) FILTER (WHERE locktype <> 'virtualxid') FROM pg_stat_activity a LEFT JOIN pg_locks l USING (pid)"
-		. " WHERE query LIKE 'CALL verify_backup%' GROUP BY 1, 2"), '||0', 'no transaction number, snapshot or lock is held');
+is(sql("SELECT backend_xid, backend_xmin, count(l.pid) FILTER (WHERE locktype NOT IN ('virtualxid', 'userlock')) FROM pg_stat_activity a LEFT JOIN pg_locks l USING (pid)"
+		. " WHERE query LIKE 'CALL verify_backup%' GROUP BY 1, 2"), '||0', 'no transaction number, snapshot or lock is held but on the turn');
 my $before = sql('SELECT count(*) FROM backup_verification_log');
 sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CALL verify_backup%'");
 $call->finish;

@@ -55,9 +55,9 @@ for my $case ([ undef, 'idle' ], [ 'low', 'best-effort: prio 7' ], [ 'normal', '
 }
 
 # Not for users to decide, and no other words.
-my ($status, $out, $error) = $node->psql('postgres', 'SET voxanne_ops.verify_io_priority = normal');
+my ($status, $out, $error) = $node->psql('postgres', "LOAD 'voxanne_ops'; SET voxanne_ops.verify_io_priority = normal");
 like($error, qr/cannot be changed now/, 'not in a session');
-(undef, undef, $error) = $node->psql('postgres', 'ALTER SYSTEM SET voxanne_ops.verify_io_priority = realtime');
+(undef, undef, $error) = $node->psql('postgres', "LOAD 'voxanne_ops'; ALTER SYSTEM SET voxanne_ops.verify_io_priority = realtime");
 like($error, qr/invalid value for parameter "voxanne_ops.verify_io_priority": "realtime"\nHINT:  Available values: idle, low, normal\./, 'no other word');
 command_fails_like([ getcwd() . '/voxanne_agent', 'verify-backup', '--io-priority', 'realtime', $dir ], qr/value "realtime" is not allowed for option "--io-priority"/, 'nor for the agent');
 $node->stop;
