@@ -11,6 +11,7 @@
 #include "backup/kind.h"
 #include "core/compat.h"
 #include "core/json.h"
+#include "core/settings.h"
 
 static const char *const *dump_arguments(const VoxVerification *verification);
 static char *remembered(JsonbContainer *previous);
