@@ -2,7 +2,7 @@
  * src/backup/kind.c
  *		Kinds of backups.
  *
- * A kind is a row here and a file kind_NAME.c; nothing else knows their names.
+ * A kind is a row here, and described in a file kind_NAME.c; nothing else knows their names.
  */
 #include "postgres.h"
 
@@ -14,9 +14,9 @@
 static const VoxKind *const kinds[] = {
 	&voxanne_kind_basebackup,
 	&voxanne_kind_dump,
-	&voxanne_kind_http,
-	&voxanne_kind_s3,
-	&voxanne_kind_supabase,
+	&voxanne_list_kinds[VOX_LIST_HTTP],
+	&voxanne_list_kinds[VOX_LIST_S3],
+	&voxanne_list_kinds[VOX_LIST_SUPABASE],
 	&voxanne_kind_wal_archive,
 };
 

@@ -50,10 +50,14 @@ typedef struct VoxKind
 	 * Arguments for voxanne_agent besides those of every call,
 	 * NULL-terminated.
 	 */
-	const char *const *(*arguments) (const VoxVerification *verification);
+	const char *const *(*arguments) (const struct VoxKind *kind, const VoxVerification *verification);
 
 	/* What the agent is to read on its standard input; NULL: nothing. */
-	char	   *(*input) (const VoxVerification *verification);
+	char	   *(*input) (const struct VoxKind *kind, const VoxVerification *verification);
+
+	/* Settings of kinds on the network, NULL for the others. */
+	char	  **secret_file;
+	char	  **region;			/* NULL: it needs none */
 } VoxKind;
 
 /* So many arguments voxanne_kind_pace() gives at most. */
@@ -61,10 +65,18 @@ typedef struct VoxKind
 
 extern const VoxKind voxanne_kind_basebackup;
 extern const VoxKind voxanne_kind_dump;
-extern const VoxKind voxanne_kind_http;
-extern const VoxKind voxanne_kind_s3;
-extern const VoxKind voxanne_kind_supabase;
 extern const VoxKind voxanne_kind_wal_archive;
+
+/* Kinds on the network, in kind_list.c */
+enum
+{
+	VOX_LIST_HTTP,
+	VOX_LIST_S3,
+	VOX_LIST_SUPABASE,
+	VOX_LIST_KINDS
+};
+
+extern const VoxKind voxanne_list_kinds[VOX_LIST_KINDS];
 
 extern const VoxKind *voxanne_kind(const char *name);
 extern char *voxanne_kind_list(void);
@@ -83,10 +95,5 @@ extern void voxanne_check_level(const struct VoxTarget *target, const char *leve
 extern List *voxanne_backup_directory_list(void);
 extern char *voxanne_location_problem(const char *location, const char **hint);
 extern char *voxanne_url_problem(const char *url, const char **hint);
-
-/* in list_request.c */
-extern const char *const *voxanne_list_arguments(const VoxVerification *verification);
-extern char *voxanne_list_request(const VoxVerification *verification, const char *provider,
-								  const char *secret_file, const char *region);
 
 #endif							/* VOXANNE_KIND_H */

@@ -6,7 +6,7 @@
 
 #include "backup/kind.h"
 
-static const char *const *basebackup_arguments(const VoxVerification *verification);
+static const char *const *basebackup_arguments(const VoxKind *kind, const VoxVerification *verification);
 
 static const char *const levels[] = {"status", "verify", NULL};
 static const char *const proofs[] = {"present", "checksummed"};
@@ -25,7 +25,7 @@ const VoxKind voxanne_kind_basebackup = {
 
 /* See VoxKind. */
 static const char *const *
-basebackup_arguments(const VoxVerification *verification)
+basebackup_arguments(const VoxKind *kind, const VoxVerification *verification)
 {
 	return voxanne_kind_arguments("verify-backup", verification, NIL);
 }

@@ -13,7 +13,7 @@
 #include "core/json.h"
 #include "core/settings.h"
 
-static const char *const *dump_arguments(const VoxVerification *verification);
+static const char *const *dump_arguments(const VoxKind *kind, const VoxVerification *verification);
 static char *remembered(JsonbContainer *previous);
 
 static const char *const levels[] = {"status", "verify", NULL};
@@ -33,7 +33,7 @@ const VoxKind voxanne_kind_dump = {
 
 /* See VoxKind.  A dump does not say of which cluster it is. */
 static const char *const *
-dump_arguments(const VoxVerification *verification)
+dump_arguments(const VoxKind *kind, const VoxVerification *verification)
 {
 	int			room = 10 + VOX_PACE_ARGUMENTS + 2 * (list_length(verification->directories) + list_length(verification->critical_tables));
 	const char **argv = palloc0_array(const char *, room);

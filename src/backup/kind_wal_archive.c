@@ -17,7 +17,7 @@
 #include "backup/kind.h"
 #include "miscadmin.h"
 
-static const char *const *wal_archive_arguments(const VoxVerification *verification);
+static const char *const *wal_archive_arguments(const VoxKind *kind, const VoxVerification *verification);
 
 static const char *const levels[] = {"status", "verify", NULL};
 static const char *const proofs[] = {"present", "checksummed"};
@@ -40,7 +40,7 @@ const VoxKind voxanne_kind_wal_archive = {
 
 /* See VoxKind.  A standby writes no WAL, so there the archive is not compared with it. */
 static const char *const *
-wal_archive_arguments(const VoxVerification *verification)
+wal_archive_arguments(const VoxKind *kind, const VoxVerification *verification)
 {
 	List	   *more = NIL;
 	ListCell   *lc;

@@ -109,8 +109,8 @@ verify_target(JsonbContainer *target, VoxAgentAnswer *answer)
 		answer->detail = psprintf("%s %s", problem, hint);
 	}
 	else
-		voxanne_agent_call(kind->arguments(&verification), psprintf("verify %s of database %u", name, (Oid) database),
-						   kind->input == NULL ? NULL : kind->input(&verification),
+		voxanne_agent_call(kind->arguments(kind, &verification), psprintf("verify %s of database %u", name, (Oid) database),
+						   kind->input == NULL ? NULL : kind->input(kind, &verification),
 						   (int) Min(time_limit / 1000, INT_MAX), answer);
 }
 
