@@ -68,6 +68,14 @@ typedef struct Options
 	const char *server_position;	/* up to where the server has written */
 	const char *server_wal;		/* its pg_wal, or NULL */
 	uint32_t	wal_segment_size;	/* 0: unknown */
+
+	/* of verify-catalog */
+	const char *tool;
+	const char *program;		/* absolute path, or NULL */
+	const char *config;			/* what the program is to be given as its
+								 * configuration, or NULL */
+	const char *repository;		/* directory of the tool's, or NULL */
+	uint64_t	timeout_ms;		/* for the program */
 } Options;
 
 #define MAX_JOBS 64
@@ -84,6 +92,7 @@ typedef struct Command
 } Command;
 
 extern const Command verify_backup_command;
+extern const Command verify_catalog_command;
 extern const Command verify_dump_command;
 extern const Command verify_wal_command;
 extern const Command fetch_command;

@@ -163,22 +163,6 @@ static const struct
 
 #define N_LISTED_MEMBERS (sizeof(listed_members) / sizeof(listed_members[0]))
 
-/* Pass over a value whose first token was taken. */
-static void
-skip_value(JsonReader *r, JsonToken token)
-{
-	int			depth = 0;
-
-	for (;;)
-	{
-		depth += token == JSON_OBJECT || token == JSON_ARRAY;
-		depth -= token == JSON_OBJECT_END || token == JSON_ARRAY_END;
-		if (depth == 0 || token == JSON_ERROR || token == JSON_END)
-			return;
-		token = json_next(r);
-	}
-}
-
 static bool
 read_listed(JsonReader *r, ListedBackup *backup)
 {
@@ -201,7 +185,7 @@ read_listed(JsonReader *r, ListedBackup *backup)
 		else if (error && token == JSON_TRUE)
 			backup->error = true;
 		else
-			skip_value(r, token);
+			json_skip(r, token, 0);
 	}
 	return r->error == NULL;
 }

@@ -73,4 +73,38 @@ extern bool json_member(JsonReader *r, bool *first);
 extern bool json_element(JsonReader *r, bool *first, JsonToken wanted);
 extern bool json_unsigned(const JsonReader *r, uint64_t *value);
 
+/* What a member's value is, and so what it is stored as */
+typedef enum JsonFieldKind
+{
+	FIELD_TEXT,					/* char * */
+	FIELD_FLAG,					/* bool */
+	FIELD_COUNT,				/* int64_t, not negative */
+	FIELD_IDENTIFIER,			/* uint64_t, a number or a string of digits */
+	FIELD_SECONDS,				/* int64_t since 1970, likewise */
+	FIELD_TIME,					/* int64_t, of a text in UTC */
+	FIELD_LSN,					/* uint64_t, of a text X/X or a number */
+	FIELD_OBJECT,				/* "fields" of the same struct */
+	FIELD_ARRAY					/* "element" is called with each element's
+								 * first token, and takes the rest of it */
+} JsonFieldKind;
+
+/* A member of an object; a table of them ends with one whose name is NULL */
+typedef struct JsonField
+{
+	const char *name;
+	JsonFieldKind kind;
+	size_t		offset;			/* in the struct */
+	const struct JsonField *fields;
+	void		(*element) (JsonReader *r, JsonToken token, void *base);
+} JsonField;
+
+/* in json_fields.c */
+extern void json_skip(JsonReader *r, JsonToken token, int depth);
+extern bool json_any_element(JsonReader *r, bool *first, JsonToken *token);
+extern void json_read_fields(JsonReader *r, const JsonField *fields, void *base);
+
+/* in utc.c */
+extern int64_t parse_utc(const char *str);
+extern char *utc_time(int64_t when);
+
 #endif							/* VOXANNE_AGENT_JSON_H */

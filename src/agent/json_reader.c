@@ -4,7 +4,7 @@
  *
  * A backup manifest may have gigabytes, and a hostile one may be anything: so
  * no tree is built, memory is bounded by the longest text asked for, and there
- * is no recursion.  Callers write down the grammar they expect.
+ * is no recursion here.  Callers write down the grammar they expect.
  */
 #include "json.h"
 

@@ -9,6 +9,7 @@
  */
 #include "list.h"
 #include "digest.h"
+#include "program.h"
 
 #include <curl/curl.h>
 #include <inttypes.h>
@@ -73,15 +74,6 @@ percent_decode(const char *str, size_t len)
 	}
 	*out = '\0';
 	return result;
-}
-
-static int64_t
-monotonic_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* An answer that cannot be what was asked for. */

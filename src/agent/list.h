@@ -65,10 +65,6 @@ extern void listing_contents(Listing *listing, const char *url, const char *stat
 extern void listing_bad_response(Listing *listing, const char *problem);
 extern char *percent_decode(const char *str, size_t len);
 
-/* in utc.c */
-extern int64_t parse_utc(const char *str);
-extern char *utc_time(int64_t when);
-
 /* in sigv4.c */
 typedef struct Signer
 {

@@ -16,6 +16,7 @@
 
 static const Command *const commands[] = {
 	&verify_backup_command,
+	&verify_catalog_command,
 	&verify_dump_command,
 	&verify_wal_command,
 	&fetch_command,
@@ -43,6 +44,11 @@ static const struct option long_options[] = {
 	{"server-position", required_argument, NULL, 'S'},
 	{"server-wal", required_argument, NULL, 'W'},
 	{"wal-segment-size", required_argument, NULL, 'z'},
+	{"tool", required_argument, NULL, 'T'},
+	{"program", required_argument, NULL, 'g'},
+	{"config", required_argument, NULL, 'c'},
+	{"repository", required_argument, NULL, 'R'},
+	{"timeout", required_argument, NULL, 'o'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0}
 };
@@ -73,7 +79,7 @@ usage(FILE *out)
 		  "  --format text|json       how to answer (default text)\n"
 		  "  --level status|verify    verify-...: how deep (default status: presence and sizes;\n"
 		  "                           verify: also all contents, pages and WAL)\n"
-		  "  --system-identifier N    verify-backup, verify-wal: the cluster that it must be of\n"
+		  "  --system-identifier N    verify-backup, -catalog, -wal: the cluster that it must be of\n"
 		  "  --table SCHEMA.TABLE     verify-dump: must be there with data; may be repeated\n"
 		  "  --remembered TEXT        verify-dump: SHA-256, size, time and id that an earlier answer had\n"
 		  "  --backup LSN,TIMELINE[,END_LSN[,ID]]\n"
@@ -84,6 +90,12 @@ usage(FILE *out)
 		  "                           verify-wal: how far the server has written\n"
 		  "  --server-wal DIRECTORY   verify-wal: the server's pg_wal\n"
 		  "  --wal-segment-size N     verify-wal: bytes, where no segment can be read\n"
+		  "  --tool pgbackrest|barman|walg\n"
+		  "                           verify-catalog: whose list it is\n"
+		  "  --program PATH           verify-catalog: the tool's program\n"
+		  "  --config PATH            verify-catalog: its configuration file (walg: the directory of NAME)\n"
+		  "  --repository DIRECTORY   verify-catalog: look into it as well\n"
+		  "  --timeout MS             verify-catalog: end the program after this (default 60000)\n"
 		  "  --within DIRECTORY       verify-...: refuse what lies elsewhere; may be repeated\n"
 		  "  --prior DIRECTORY        verify-backup: a backup that an incremental one builds on, or a\n"
 		  "                           directory of them; may be repeated\n"
@@ -232,6 +244,20 @@ store_option(Options *options, int which, const char *value)
 		case 'm':
 			options->remembered = value;
 			return true;
+		case 'T':
+			options->tool = value;
+			return true;
+		case 'g':
+			options->program = value;
+			return *value == '/';
+		case 'c':
+			options->config = value;
+			return *value == '/';
+		case 'R':
+			options->repository = value;
+			return *value == '/';
+		case 'o':
+			return parse_number(value, 24 * 3600000, &options->timeout_ms);
 		default:
 			return false;
 	}

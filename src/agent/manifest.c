@@ -60,7 +60,7 @@ manifest_time(const char *str)
  * May this be the path of a file in a backup?  Not absolute, no empty, "." or
  * ".." part: such a path is never put together with another one.
  */
-static bool
+bool
 path_is_safe(const char *path, size_t len)
 {
 	if (len == 0 || len > MAX_PATH_BYTES || strlen(path) != len)

@@ -75,6 +75,7 @@ extern bool manifest_read(Manifest *manifest, int fd, char **problem);
 extern ManifestFile *manifest_file(const Manifest *manifest, uint32_t number);
 extern uint32_t manifest_number(const Manifest *manifest, const ManifestFile *file);
 extern ManifestFile *manifest_find(const Manifest *manifest, const char *path);
+extern bool path_is_safe(const char *path, size_t len);
 extern int64_t manifest_time(const char *str);
 
 /* in manifest_files.c */

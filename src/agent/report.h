@@ -33,7 +33,7 @@ typedef struct Check
 	uint64_t	n_problems;		/* all of them */
 } Check;
 
-#define MAX_CHECKS 28
+#define MAX_CHECKS 40
 
 /*
  * What a run found.  "members" and "summary" print what only this command has,

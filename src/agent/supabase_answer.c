@@ -10,38 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_DEPTH 16
 #define MAX_TEXT ((size_t) 4096)
-
-/* Pass over the value whose first token was taken. */
-static void
-skip_rest(JsonReader *r, JsonToken token, int depth)
-{
-	bool		first = true;
-
-	if (depth > MAX_DEPTH)
-		json_fail(r, "it is nested too deeply");
-	else if (token == JSON_OBJECT)
-	{
-		while (json_member(r, &first))
-			skip_rest(r, json_next(r), depth + 1);
-	}
-	else if (token == JSON_ARRAY)
-	{
-		for (token = json_next(r); token != JSON_ARRAY_END && r->error == NULL; token = json_next(r))
-		{
-			if (!first && token != JSON_COMMA)
-				json_fail(r, "expected a comma or the end of an array");
-			else if (!first)
-				token = json_next(r);
-			first = false;
-			if (r->error == NULL)
-				skip_rest(r, token, depth + 1);
-		}
-	}
-	else if (token != JSON_STRING && token != JSON_NUMBER && token != JSON_TRUE && token != JSON_FALSE && token != JSON_NULL)
-		json_fail(r, "a value is missing");
-}
 
 /* A time in seconds, as a number or null. */
 static int64_t
@@ -76,7 +45,7 @@ read_window(JsonReader *r, ProjectBackups *backups)
 		else if (strcmp(r->str, "latest_physical_backup_date_unix") == 0)
 			backups->latest = read_seconds(r);
 		else
-			skip_rest(r, json_next(r), 0);
+			json_skip(r, json_next(r), 0);
 	}
 }
 
@@ -101,7 +70,7 @@ read_backup(JsonReader *r, ProjectBackups *backups)
 		else if (strcmp(name, "inserted_at") == 0 && token == JSON_STRING)
 			at = parse_utc(r->str);
 		else
-			skip_rest(r, token, 0);
+			json_skip(r, token, 0);
 		free(name);
 	}
 	if (r->error == NULL && (status == NULL || at < 0))
@@ -162,7 +131,7 @@ supabase_read_answer(const char *text, size_t len, ProjectBackups *backups)
 			else if (strcmp(r.str, "physical_backup_data") == 0)
 				read_window(&r, backups);
 			else
-				skip_rest(&r, json_next(&r), 0);
+				json_skip(&r, json_next(&r), 0);
 		}
 		if (r.error == NULL && json_expect(&r, JSON_END, "something follows its end") && !stated)
 			json_fail(&r, "pitr_enabled is missing");

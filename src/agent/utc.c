@@ -1,8 +1,8 @@
 /*
  * src/agent/utc.c
- *		Times of the network's documents as seconds since 1970, and back.
+ *		Times of documents from elsewhere as seconds since 1970, and back.
  */
-#include "list.h"
+#include "report.h"
 
 #include <stdio.h>
 #include <string.h>

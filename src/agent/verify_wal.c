@@ -95,7 +95,8 @@ print_window(JsonWriter *w, const BackupWindow *window)
 	json_close(w, '}');
 }
 
-static void
+/* Member "recovery_window": how far the backups get. */
+void
 print_windows(JsonWriter *w, const Archive *archive)
 {
 	uint32_t	first = archive->n_windows > MAX_LISTED ? archive->n_windows - MAX_LISTED : 0;
@@ -118,15 +119,11 @@ current_at(const Archive *archive)
 	return archive->behind_since == NO_TIME || archive->behind_since > archive->now ? archive->now : archive->behind_since;
 }
 
-/* Members "backup", named as that of the other commands, and "recovery_window". */
-static void
-print_members(JsonWriter *w, const void *subject)
+/* An object that says what the archive is and holds. */
+void
+print_archive(JsonWriter *w, const char *key, const Archive *archive)
 {
-	const Archive *archive = subject;
-
-	if (archive->newest == NULL)
-		return;
-	json_open(w, "backup", '{');
+	json_open(w, key, '{');
 	json_text(w, "id", segment_name(archive, archive->newest->timeline, archive->newest->segment));
 	json_text(w, "path", archive->path);
 	json_text(w, "layout", archive->layout->name);
@@ -149,6 +146,17 @@ print_members(JsonWriter *w, const void *subject)
 	print_ranges(w, "gaps", archive, &archive->holes);
 	print_timelines(w, archive);
 	json_close(w, '}');
+}
+
+/* Members "backup", named as that of the other commands, and "recovery_window". */
+static void
+print_members(JsonWriter *w, const void *subject)
+{
+	const Archive *archive = subject;
+
+	if (archive->newest == NULL)
+		return;
+	print_archive(w, "backup", archive);
 	print_windows(w, archive);
 }
 
@@ -230,8 +238,8 @@ count_segments(Archive *archive)
 }
 
 /* Look at the archive; nothing but it can be read any more. */
-static void
-examine(Report *report, Archive *archive)
+void
+examine_archive(Report *report, Archive *archive)
 {
 	HeaderChecks checks = {.readable = report_check(report, "files_readable")};
 
@@ -285,7 +293,7 @@ verify_archive(const Options *options)
 	if (report.error_code == NULL && locate_archive(&report, &archive, location, &plan))
 	{
 		sandbox_enter(&plan, &report.sandbox);
-		examine(&report, &archive);
+		examine_archive(&report, &archive);
 	}
 	return report_print(&report, options->json);
 }

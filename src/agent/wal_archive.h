@@ -241,4 +241,9 @@ extern void find_windows(Report *report, Archive *archive);
 extern bool parse_position(const char *str, const char **end, uint32_t *timeline, uint64_t *lsn);
 extern void compare_server(Report *report, Archive *archive, Check *readable);
 
+/* in verify_wal.c */
+extern void examine_archive(Report *report, Archive *archive);
+extern void print_archive(JsonWriter *w, const char *key, const Archive *archive);
+extern void print_windows(JsonWriter *w, const Archive *archive);
+
 #endif							/* VOXANNE_AGENT_WAL_ARCHIVE_H */

@@ -117,7 +117,7 @@ static void
 check_location(const VoxKind *kind, const char *location)
 {
 	const char *hint;
-	char	   *problem = kind->location_problem(location, &hint);
+	char	   *problem = kind->location_problem(kind, location, &hint);
 
 	if (problem != NULL)
 		ereport(ERROR,

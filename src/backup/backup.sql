@@ -14,6 +14,7 @@ CREATE TABLE @extschema@.backup_target (
 	max_size_change numeric NOT NULL DEFAULT 0.10,
 	pitr_window interval NOT NULL DEFAULT '30 days',
 	critical_tables text[],
+	repository text,
 	external boolean NOT NULL DEFAULT false,
 	retention interval,
 	paused_at timestamptz,
@@ -41,8 +42,8 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.backup_target', '');
 COMMENT ON TABLE @extschema@.backup_target IS
 'The backups to verify, one row each; kept by add_, pause_, resume_ and remove_backup_target(). Included in dumps.';
 COMMENT ON COLUMN @extschema@.backup_target.name IS 'name, as the user calls it; "*" stands for all targets and is not a name';
-COMMENT ON COLUMN @extschema@.backup_target.kind IS 'what made the backup or keeps it, which decides how it is verified: basebackup, dump, http, s3, supabase, wal_archive';
-COMMENT ON COLUMN @extschema@.backup_target.location IS 'where it lies: the absolute path of the directory or file (basebackup, dump, wal_archive), or a URL: of an object (http), of a bucket and a prefix, https://host/bucket/prefix (s3), of a project in the Management API (supabase)';
+COMMENT ON COLUMN @extschema@.backup_target.kind IS 'what made the backup or keeps it, which decides how it is verified: barman, basebackup, dump, http, pgbackrest, s3, supabase, wal_archive, walg';
+COMMENT ON COLUMN @extschema@.backup_target.location IS 'where it lies: the absolute path of the directory or file (basebackup, dump, wal_archive), or a URL: of an object (http), of a bucket and a prefix, https://host/bucket/prefix (s3), of a project in the Management API (supabase); or a name: of a server (barman), a stanza (pgbackrest), a file in voxanne_ops.walg_config_directory (walg)';
 COMMENT ON COLUMN @extschema@.backup_target.status_interval IS 'how often to verify at level "status"';
 COMMENT ON COLUMN @extschema@.backup_target.verify_interval IS 'how often to verify at level "verify", which reads all contents';
 COMMENT ON COLUMN @extschema@.backup_target.max_age IS 'an older backup is a warning, one older than twice that a failure';
@@ -55,6 +56,8 @@ COMMENT ON COLUMN @extschema@.backup_target.max_size_change IS
 'a backup whose size differs from that of the good one before by more than this fraction (0.10: a tenth), up or down, is a warning';
 COMMENT ON COLUMN @extschema@.backup_target.pitr_window IS 'kind supabase: so far back a restore to any moment must be possible';
 COMMENT ON COLUMN @extschema@.backup_target.critical_tables IS 'tables that must be in the backup with their data, as SQL writes their names; null: none are named';
+COMMENT ON COLUMN @extschema@.backup_target.repository IS
+'kinds barman, pgbackrest, walg: directory in which the tool keeps its backups (repo1-path of pgBackRest, barman_home, or the directory that WALG_FILE_PREFIX names), below one of voxanne_ops.backup_directories, to be looked at as well; null: only what the tool says is known';
 COMMENT ON COLUMN @extschema@.backup_target.external IS
 'it is verified elsewhere and the results come by record_verification(): the worker does not verify it unless asked by name, location is not checked, and verify_interval, or status_interval for a kind without level verify, says how often results are expected';
 COMMENT ON COLUMN @extschema@.backup_target.retention IS 'age at which its rows in backup_verification_log are deleted; null: voxanne_ops.log_retention';
@@ -123,7 +126,7 @@ CREATE FUNCTION @extschema@.add_backup_target(name text, kind text, location tex
 RETURNS void
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'voxanne_add_backup_target';
 COMMENT ON FUNCTION @extschema@.add_backup_target(text, text, text, jsonb) IS
-'Add a backup to verify: name (1 to 63 bytes), kind (basebackup: a directory written by pg_basebackup, plain or tar, or one that holds such; dump: a file or directory written by pg_dump or pg_dumpall, or a directory of them; http: an object; s3: the newest object below a prefix; supabase: what the Management API says; wal_archive: a directory that archive_command or pg_receivewal fills, the directory of a server of Barman, or a repository of pgBackRest, where max_age is how long the archive may be behind the server), location (absolute path below one of voxanne_ops.backup_directories, outside of the data directory, or a URL that begins with one of voxanne_ops.backup_urls; not looked at before the first verification), options: an object whose members are columns of backup_target, whose comments say what they mean: {"status_interval": "1 hour", "verify_interval": "1 day", "verify_window": null, "max_age": "24 hours", "time_limit": "10 minutes", "verify_time_limit": "6 hours", "min_size": null, "max_size_change": 0.10, "pitr_window": "30 days", "critical_tables": null, "external": false, "retention": null} are the defaults. Intervals are text, min_size a number or text with a unit, like "10 GB". A kind refuses options that it has no use for. It is due at once. ERROR 22023 for a bad argument, 42710 for a name that is taken.';
+'Add a backup to verify: name (1 to 63 bytes), kind (basebackup: a directory written by pg_basebackup, plain or tar, or one that holds such; dump: a file or directory written by pg_dump or pg_dumpall, or a directory of them; http: an object; s3: the newest object below a prefix; supabase: what the Management API says; wal_archive: a directory that archive_command or pg_receivewal fills, the directory of a server of Barman, or a repository of pgBackRest, where max_age is how long the archive may be behind the server; barman, pgbackrest, walg: what the program says that voxanne_ops.barman_program, voxanne_ops.pgbackrest_program or voxanne_ops.walg_program names), location (absolute path below one of voxanne_ops.backup_directories, outside of the data directory, or a URL that begins with one of voxanne_ops.backup_urls, or the name of a server, a stanza or a configuration file; not looked at before the first verification), options: an object whose members are columns of backup_target, whose comments say what they mean: {"status_interval": "1 hour", "verify_interval": "1 day", "verify_window": null, "max_age": "24 hours", "time_limit": "10 minutes", "verify_time_limit": "6 hours", "min_size": null, "max_size_change": 0.10, "pitr_window": "30 days", "critical_tables": null, "repository": null, "external": false, "retention": null} are the defaults. Intervals are text, min_size a number or text with a unit, like "10 GB". A kind refuses options that it has no use for. It is due at once. ERROR 22023 for a bad argument, 42710 for a name that is taken.';
 
 CREATE FUNCTION @extschema@.alter_backup_target(name text, options jsonb)
 RETURNS void

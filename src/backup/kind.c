@@ -9,15 +9,22 @@
 #include "backup/kind.h"
 #include "core/compat.h"
 #include "core/settings.h"
+#include "datatype/timestamp.h"
 #include "lib/stringinfo.h"
 
+/* So much earlier than we would end it the agent gives up by itself, to say how far it got; microseconds. */
+#define MARGIN (2 * USECS_PER_SEC)
+
 static const VoxKind *const kinds[] = {
+	&voxanne_program_kinds[VOX_PROGRAM_BARMAN],
 	&voxanne_kind_basebackup,
 	&voxanne_kind_dump,
 	&voxanne_list_kinds[VOX_LIST_HTTP],
+	&voxanne_program_kinds[VOX_PROGRAM_PGBACKREST],
 	&voxanne_list_kinds[VOX_LIST_S3],
 	&voxanne_list_kinds[VOX_LIST_SUPABASE],
 	&voxanne_kind_wal_archive,
+	&voxanne_program_kinds[VOX_PROGRAM_WALG],
 };
 
 /* The kind of this name, or NULL. */
@@ -86,6 +93,13 @@ voxanne_kind_pace(const char **argv, int n)
 		argv[n++] = psprintf("%d", voxanne_verify_rate);
 	}
 	return n;
+}
+
+/* How long the agent itself may take, in microseconds, before we end it. */
+int64
+voxanne_own_deadline(const VoxVerification *verification)
+{
+	return verification->time_limit > 2 * MARGIN ? verification->time_limit - MARGIN : verification->time_limit / 2;
 }
 
 /*

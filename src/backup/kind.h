@@ -18,6 +18,8 @@ typedef struct VoxVerification
 	List	   *critical_tables;	/* char *, quoted as in SQL, with a schema
 									 * or without; NIL: none are named */
 	int64		pitr_window;	/* microseconds */
+	const char *repository;		/* directory of the tool that keeps the
+								 * backup, or NULL */
 	int64		time_limit;		/* microseconds, after which the agent is
 								 * ended */
 	List	   *base_backups;	/* char *: that need an archive, as the
@@ -37,8 +39,11 @@ typedef struct VoxKind
 	const char *const *options; /* of the options that not all kinds have,
 								 * those that it has; NULL-terminated */
 
-	/* Why a backup of this kind may not lie there; see location.c. */
-	char	   *(*location_problem) (const char *location, const char **hint);
+	/*
+	 * Why a backup of this kind may not lie there, as a sentence, or NULL if
+	 * it may; "hint" says what to do about it.
+	 */
+	char	   *(*location_problem) (const struct VoxKind *kind, const char *location, const char **hint);
 	bool		serves_backups; /* it is of use only together with base
 								 * backups */
 	const char *subject;		/* what it is, to begin a sentence; NULL: "The
@@ -58,6 +63,13 @@ typedef struct VoxKind
 	/* Settings of kinds on the network, NULL for the others. */
 	char	  **secret_file;
 	char	  **region;			/* NULL: it needs none */
+
+	/* Settings of kinds that a program tells of, NULL for the others. */
+	char	  **program;
+	const char *program_setting;	/* name of that setting */
+	char	  **config;			/* may be empty, unless ... */
+	const char *config_setting; /* ... this is its name */
+	const char *noun;			/* what the location is the name of */
 } VoxKind;
 
 /* So many arguments voxanne_kind_pace() gives at most. */
@@ -78,12 +90,24 @@ enum
 
 extern const VoxKind voxanne_list_kinds[VOX_LIST_KINDS];
 
+/* Kinds that a program tells of, in kind_program.c */
+enum
+{
+	VOX_PROGRAM_BARMAN,
+	VOX_PROGRAM_PGBACKREST,
+	VOX_PROGRAM_WALG,
+	VOX_PROGRAM_KINDS
+};
+
+extern const VoxKind voxanne_program_kinds[VOX_PROGRAM_KINDS];
+
 extern const VoxKind *voxanne_kind(const char *name);
 extern char *voxanne_kind_list(void);
 extern const char *voxanne_kind_proof(const VoxKind *kind, const char *level);
 extern char *voxanne_kind_levels(const VoxKind *kind);
 extern bool voxanne_kind_takes(const VoxKind *kind, const char *option);
 extern int	voxanne_kind_pace(const char **argv, int n);
+extern int64 voxanne_own_deadline(const VoxVerification *verification);
 extern const char *const *voxanne_kind_arguments(const char *command, const VoxVerification *verification, List *more);
 
 struct VoxTarget;
@@ -93,7 +117,11 @@ extern void voxanne_check_level(const struct VoxTarget *target, const char *leve
 
 /* in location.c */
 extern List *voxanne_backup_directory_list(void);
-extern char *voxanne_location_problem(const char *location, const char **hint);
-extern char *voxanne_url_problem(const char *url, const char **hint);
+extern char *voxanne_directory_problem(const char *location, const char **hint);
+extern char *voxanne_location_problem(const VoxKind *kind, const char *location, const char **hint);
+extern char *voxanne_url_problem(const VoxKind *kind, const char *url, const char **hint);
+
+/* in kind_wal_archive.c */
+extern List *voxanne_server_wal_arguments(List *more);
 
 #endif							/* VOXANNE_KIND_H */

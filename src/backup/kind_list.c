@@ -13,9 +13,6 @@
 #include "datatype/timestamp.h"
 #include "mb/pg_wchar.h"
 
-/* So much earlier than we would end it the agent gives up by itself, to say how far it got; microseconds. */
-#define MARGIN (2 * USECS_PER_SEC)
-
 static const char *const *list_arguments(const VoxKind *kind, const VoxVerification *verification);
 static char *list_request(const VoxKind *kind, const VoxVerification *verification);
 static void put_previous(VoxJson *json, const char *key, const char *value);
@@ -80,7 +77,7 @@ list_arguments(const VoxKind *kind, const VoxVerification *verification)
 static char *
 list_request(const VoxKind *kind, const VoxVerification *verification)
 {
-	int64		timeout = verification->time_limit > 2 * MARGIN ? verification->time_limit - MARGIN : verification->time_limit / 2;
+	int64		timeout = voxanne_own_deadline(verification);
 	JsonbContainer *previous = verification->previous;
 	int64		size = 0;
 	VoxJson		json;

@@ -38,20 +38,27 @@ const VoxKind voxanne_kind_wal_archive = {
 	.arguments = wal_archive_arguments,
 };
 
-/* See VoxKind.  A standby writes no WAL, so there the archive is not compared with it. */
+/* See VoxKind. */
 static const char *const *
 wal_archive_arguments(const VoxKind *kind, const VoxVerification *verification)
 {
 	List	   *more = NIL;
 	ListCell   *lc;
 
-	more = lappend(more, pstrdup("--wal-segment-size"));
-	more = lappend(more, psprintf("%d", wal_segment_size));
 	foreach(lc, verification->base_backups)
 	{
 		more = lappend(more, pstrdup("--seen-backup"));
 		more = lappend(more, lfirst(lc));
 	}
+	return voxanne_kind_arguments("verify-wal", verification, voxanne_server_wal_arguments(more));
+}
+
+/* What to compare an archive with.  A standby writes no WAL, so there that is nothing. */
+List *
+voxanne_server_wal_arguments(List *more)
+{
+	more = lappend(more, pstrdup("--wal-segment-size"));
+	more = lappend(more, psprintf("%d", wal_segment_size));
 	if (!RecoveryInProgress())
 	{
 		TimeLineID	timeline;
@@ -62,5 +69,5 @@ wal_archive_arguments(const VoxKind *kind, const VoxVerification *verification)
 		more = lappend(more, pstrdup("--server-wal"));
 		more = lappend(more, psprintf("%s/pg_wal", DataDir));
 	}
-	return voxanne_kind_arguments("verify-wal", verification, more);
+	return more;
 }

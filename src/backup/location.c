@@ -31,12 +31,19 @@ voxanne_backup_directory_list(void)
 	return directories;
 }
 
+/* See VoxKind: for kinds that are directories or files of ours. */
+char *
+voxanne_location_problem(const VoxKind *kind, const char *location, const char **hint)
+{
+	return voxanne_directory_problem(location, hint);
+}
+
 /*
  * Why a backup may not lie there, as a sentence, or NULL if it may; "hint"
  * says what to do about it.
  */
 char *
-voxanne_location_problem(const char *location, const char **hint)
+voxanne_directory_problem(const char *location, const char **hint)
 {
 	List	   *directories = voxanne_backup_directory_list();
 	char	   *path = pstrdup(location);
@@ -79,7 +86,7 @@ has_parent_reference(const char *path)
  * makes of "..", is not ours to guess.
  */
 char *
-voxanne_url_problem(const char *url, const char **hint)
+voxanne_url_problem(const VoxKind *kind, const char *url, const char **hint)
 {
 	List	   *beginnings = NIL;
 	ListCell   *lc;

@@ -45,6 +45,7 @@ static Datum parse_bytes(const OptionDefinition *definition, const JsonbValue *v
 static Datum parse_fraction(const OptionDefinition *definition, const JsonbValue *value);
 static Datum parse_boolean(const OptionDefinition *definition, const JsonbValue *value);
 static Datum parse_tables(const OptionDefinition *definition, const JsonbValue *value);
+static Datum parse_directory(const OptionDefinition *definition, const JsonbValue *value);
 
 /* What a parser wants, for hints. */
 static const struct
@@ -58,6 +59,7 @@ static const struct
 	{parse_fraction, "a number, of which 0.1 stands for 10 %"},
 	{parse_boolean, "true or false"},
 	{parse_tables, "an array of names of tables, as strings"},
+	{parse_directory, "the path of a directory below one of voxanne_ops.backup_directories as a string"},
 };
 
 #define YEARS(n) ((n) * 366 * USECS_PER_DAY)
@@ -77,6 +79,7 @@ static const OptionDefinition definitions[] = {
 	{"max_size_change", parse_fraction, NUMERICOID, "0.10", "0.25", true, 1000, INT64CONST(1000) * 1000000},
 	{"pitr_window", parse_interval, INTERVALOID, "\"30 days\"", "\"30 days\"", true, USECS_PER_SEC, YEARS(10)},
 	{"critical_tables", parse_tables, TEXTARRAYOID, NULL, "[\"public.appointments\"]", true, 1, 1000},
+	{"repository", parse_directory, TEXTOID, NULL, "\"/var/lib/pgbackrest\"", true, 0, 0},
 	{"external", parse_boolean, BOOLOID, "false", "true", false, 0, 0},
 	{"retention", parse_interval, INTERVALOID, NULL, "\"1 year\"", false, USECS_PER_HOUR, YEARS(10)},
 };
@@ -331,6 +334,18 @@ parse_tables(const OptionDefinition *definition, const JsonbValue *value)
 									   quote_qualified_identifier(linitial(parts), lsecond(parts)));
 	}
 	return PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+static Datum
+parse_directory(const OptionDefinition *definition, const JsonbValue *value)
+{
+	char	   *path = string_value(definition, value, "The value is not a string.");
+	const char *hint;
+	char	   *problem = voxanne_directory_problem(path, &hint);
+
+	if (problem != NULL)
+		wrong_value(definition, problem);
+	return CStringGetTextDatum(path);
 }
 
 static char *

@@ -272,6 +272,7 @@ add_target(VoxJson *json, const VoxTarget *target, const char *level)
 	voxanne_json_put_raw(json, "critical_tables", target->critical_tables);
 	voxanne_json_put_int64(json, "pitr_window", target->pitr_window);
 	voxanne_json_put_raw(json, "base_backups", target->base_backups);
+	voxanne_json_put_text(json, "repository", target->repository);
 	voxanne_json_put_raw(json, "previous", target->verify.backup);
 	voxanne_json_put_int64(json, "time_limit", deep ? target->verify_time_limit : target->time_limit);
 	if (!TIMESTAMP_IS_NOBEGIN(target->requested_at) &&

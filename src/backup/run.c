@@ -79,6 +79,7 @@ verify_target(JsonbContainer *target, VoxAgentAnswer *answer)
 		.directories = voxanne_backup_directory_list(),
 		.critical_tables = text_list(voxanne_json_child(target, "critical_tables")),
 		.base_backups = text_list(voxanne_json_child(target, "base_backups")),
+		.repository = voxanne_json_text(target, "repository"),
 		.previous = voxanne_json_child(target, "previous"),
 	};
 	int64		time_limit;
@@ -96,7 +97,9 @@ verify_target(JsonbContainer *target, VoxAgentAnswer *answer)
 	kind = voxanne_kind(kind_name);
 	verification.time_limit = time_limit;
 	if (kind != NULL)
-		problem = kind->location_problem(verification.location, &hint);
+		problem = kind->location_problem(kind, verification.location, &hint);
+	if (problem == NULL && verification.repository != NULL)
+		problem = voxanne_directory_problem(verification.repository, &hint);
 	if (kind == NULL || voxanne_kind_proof(kind, verification.level) == NULL)
 	{
 		answer->problem = "unknown_kind";

@@ -127,7 +127,7 @@ voxanne_targets(VoxStore *store, TimestampTz now)
 											 " t.verify_window, t.min_size, (t.max_size_change * 1000000)::bigint,"
 											 " array_to_json(t.critical_tables)::text, (extract(epoch FROM t.pitr_window) * 1000000)::bigint,"
 											 " CASE WHEN jsonb_typeof(l.verification_details -> 'backup') = 'object' THEN l.verification_details ->> 'backup' END,"
-											 " t.external::int::bigint"
+											 " t.external::int::bigint, t.repository"
 											 " FROM %1$s t CROSS JOIN (VALUES (1, NULL), (2, $2)) v (number, level)"
 											 " LEFT JOIN LATERAL (SELECT * FROM %2$s l WHERE l.target = t.name AND l.verified_at <= $1"
 											 "  AND (v.level IS NULL OR l.level = v.level) ORDER BY l.verified_at DESC LIMIT 1) l ON true"
@@ -203,6 +203,7 @@ read_options(VoxTarget *target, int row)
 	target->max_size_change = voxanne_field_int64(row, 28, 0);
 	target->critical_tables = voxanne_field_text(row, 29);
 	target->pitr_window = voxanne_field_int64(row, 30, 0);
+	target->repository = voxanne_field_text(row, 33);
 	target->external = voxanne_field_int64(row, 32, 0) != 0;
 }
 

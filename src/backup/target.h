@@ -57,6 +57,8 @@ typedef struct VoxTarget
 	int64		pitr_window;
 	char	   *base_backups;	/* JSON array, set by the planner for a kind
 								 * that serves them, or NULL */
+	char	   *repository;		/* directory of the tool that keeps the
+								 * backups, or NULL */
 	bool		external;		/* verified by others, the worker keeps off */
 	TimestampTz paused_at;		/* DT_NOBEGIN: not paused */
 	char	   *paused_reason;

@@ -48,11 +48,15 @@ static const char *const statuses[VOX_SEVERITY_COUNT] = {
 
 static const char *const proofs[] = {"listed", "present", "checksummed", "restored"};
 
+/* What else of a document is kept, if it has it. */
+static const char *const kept_members[] = {"recovery_window", "backups", "wal", "sandbox"};
+
 /* Problems of the verification itself, which say nothing about the backup. */
 static const char *const verifier_problems[] = {
 	"verifier_error", "verifier_timeout", "verifier_busy", "version_mismatch", "unknown_kind",
 	"unreachable", "auth", "entitlement", "redirected", "bad_response", "bad_request", "secret_file",
 	"tls", "too_large", "address_refused", "http_not_allowed", "bad_url", "user_info",
+	"program_not_started", "program_failed", "program_timeout", "program_output",
 };
 
 /*
@@ -92,10 +96,9 @@ voxanne_verdict_reach(const VoxQuestion *question, JsonbContainer *result, VoxVe
 		voxanne_json_put_text(&details, "origin", voxanne_json_text(result, "origin"));
 		voxanne_json_put_text(&details, "at", voxanne_json_text(document, "at"));
 	}
-	if (voxanne_json_child(document, "recovery_window") != NULL)
-		voxanne_json_put_container(&details, "recovery_window", voxanne_json_child(document, "recovery_window"));
-	if (voxanne_json_child(document, "sandbox") != NULL)
-		voxanne_json_put_container(&details, "sandbox", voxanne_json_child(document, "sandbox"));
+	for (int i = 0; i < (int) lengthof(kept_members); i++)
+		if (voxanne_json_child(document, kept_members[i]) != NULL)
+			voxanne_json_put_container(&details, kept_members[i], voxanne_json_child(document, kept_members[i]));
 	voxanne_json_put_text(&details, "agent_version", voxanne_json_text(document, "version"));
 	voxanne_json_close(&details, '}');
 

@@ -21,6 +21,8 @@ int			voxanne_alert_retention = 0;
 bool		voxanne_allow_http = false;
 char	   *voxanne_backup_directories = NULL;
 char	   *voxanne_backup_urls = NULL;
+char	   *voxanne_barman_config = NULL;
+char	   *voxanne_barman_program = NULL;
 char	   *voxanne_ca_file = NULL;
 int			voxanne_clock_offset = 0;
 char	   *voxanne_databases = NULL;
@@ -32,6 +34,8 @@ char	   *voxanne_instance_name = NULL;
 int			voxanne_lock_wait_critical = 0;
 int			voxanne_lock_wait_warning = 0;
 int			voxanne_log_retention = 0;
+char	   *voxanne_pgbackrest_config = NULL;
+char	   *voxanne_pgbackrest_program = NULL;
 int			voxanne_rescan_interval = 0;
 char	   *voxanne_s3_credentials_file = NULL;
 char	   *voxanne_s3_region = NULL;
@@ -40,6 +44,8 @@ int			voxanne_time_budget = 0;
 int			voxanne_verify_io_priority = VOX_IO_IDLE;
 int			voxanne_verify_jobs = 0;
 int			voxanne_verify_rate = 0;
+char	   *voxanne_walg_config_directory = NULL;
+char	   *voxanne_walg_program = NULL;
 char	   *voxanne_webhook_url_file = NULL;
 
 static const struct config_enum_entry executors[] = {
@@ -86,6 +92,14 @@ static const struct
 		"Beginnings of the URLs at which backup targets may lie, separated by commas.",
 		"Where credentials are set, they are sent to these. Empty: none.",
 	&voxanne_backup_urls, "", PGC_SUSET, GUC_LIST_INPUT, check_urls},
+	{"voxanne_ops.barman_config",
+		"Configuration file that the program of backup targets of kind barman is given.",
+		"Empty: the program takes its own.",
+	&voxanne_barman_config, "", PGC_SUSET, 0, check_absolute},
+	{"voxanne_ops.barman_program",
+		"Path of the program that says which backups Barman has.",
+		"It is run by the server's user with fixed arguments and no shell. Empty: there can be no targets of kind barman.",
+	&voxanne_barman_program, "", PGC_SUSET, 0, check_absolute},
 	{"voxanne_ops.ca_file",
 		"File with the CA certificates that servers of HTTPS URLs must present.",
 		"Empty: those of the operating system.",
@@ -106,6 +120,14 @@ static const struct
 		"What alerts call this server.",
 		"Empty: alerts name the database only.",
 	&voxanne_instance_name, "", PGC_SIGHUP, 0, NULL},
+	{"voxanne_ops.pgbackrest_config",
+		"Configuration file that the program of backup targets of kind pgbackrest is given.",
+		"Empty: the program takes its own.",
+	&voxanne_pgbackrest_config, "", PGC_SUSET, 0, check_absolute},
+	{"voxanne_ops.pgbackrest_program",
+		"Path of the program that says which backups pgBackRest has.",
+		"It is run by the server's user with fixed arguments and no shell. Empty: there can be no targets of kind pgbackrest.",
+	&voxanne_pgbackrest_program, "", PGC_SUSET, 0, check_absolute},
 	{"voxanne_ops.s3_credentials_file",
 		"File that holds aws_access_key_id and aws_secret_access_key for backup targets of kind s3.",
 		"Readable for the server's user only; in the format of ~/.aws/credentials.",
@@ -118,6 +140,14 @@ static const struct
 		"File that holds the access token for backup targets of kind supabase.",
 		"Readable for the server's user only.",
 	&voxanne_supabase_token_file, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_absolute},
+	{"voxanne_ops.walg_config_directory",
+		"Directory with the configuration files that backup targets of kind walg name.",
+		NULL,
+	&voxanne_walg_config_directory, "", PGC_SUSET, 0, check_absolute},
+	{"voxanne_ops.walg_program",
+		"Path of the program that says which backups WAL-G has.",
+		"It is run by the server's user with fixed arguments and no shell. Empty: there can be no targets of kind walg.",
+	&voxanne_walg_program, "", PGC_SUSET, 0, check_absolute},
 	{"voxanne_ops.webhook_url_file",
 		"File that holds the URL to which alerts are posted.",
 		"Readable for the server's user only, as the URL is a secret. Empty: no alerts are posted.",

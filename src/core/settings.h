@@ -33,6 +33,8 @@ extern int	voxanne_alert_retention;	/* minutes */
 extern bool voxanne_allow_http;
 extern char *voxanne_backup_directories;
 extern char *voxanne_backup_urls;
+extern char *voxanne_barman_config;
+extern char *voxanne_barman_program;
 extern char *voxanne_ca_file;
 extern int	voxanne_clock_offset;
 extern char *voxanne_databases;
@@ -44,6 +46,8 @@ extern char *voxanne_instance_name;
 extern int	voxanne_lock_wait_critical;
 extern int	voxanne_lock_wait_warning;
 extern int	voxanne_log_retention;	/* minutes */
+extern char *voxanne_pgbackrest_config;
+extern char *voxanne_pgbackrest_program;
 extern int	voxanne_rescan_interval;
 extern char *voxanne_s3_credentials_file;
 extern char *voxanne_s3_region;
@@ -52,6 +56,8 @@ extern int	voxanne_time_budget;	/* milliseconds */
 extern int	voxanne_verify_io_priority; /* VoxIoPriority */
 extern int	voxanne_verify_jobs;
 extern int	voxanne_verify_rate;	/* kB a second, 0: no limit */
+extern char *voxanne_walg_config_directory;
+extern char *voxanne_walg_program;
 extern char *voxanne_webhook_url_file;
 
 extern void voxanne_define_settings(void);
