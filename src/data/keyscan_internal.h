@@ -311,6 +311,10 @@ extern void voxanne_keyscan_plan(KeyscanPlan *plan, VoxScanQuestion *questions, 
 extern int	voxanne_keyscan_workers(const KeyscanPlan *plan);
 extern void voxanne_plan_entries(KeyscanPlan *plan, uint64 memory_limit);
 
+/* in keyscan_leader.c */
+extern void voxanne_choose_leaders(KeyscanPlan *plan);
+extern bool voxanne_same_key(const VoxScanKey *a, const VoxScanKey *b);
+
 /* in keyscan_key.c */
 extern const char *voxanne_key_plan(const VoxScanKey *key, bool carried, int *words);
 extern const char *voxanne_key_mismatch(const VoxScanKey *child, const VoxScanKey *parent);
