@@ -89,7 +89,9 @@ for my $name ('create a file', 'create a file elsewhere', 'create by reading', '
 	"server's shared memory", 'new shared memory', 'semaphore', 'message queue', 'executable memory', 'memory made executable', 'executable file', 'memory file', 'much memory',
 	'outlive the parent', 'be traced', 'set a limit', 'set the user', 'set the users', 'set the group')
 {
-	is($free{$name}, 'done', "without the sandbox: $name");
+	# where the tests themselves are confined, some of it may be forbidden anyway
+	my $anyway = $name =~ /(memory|semaphore|message queue|executable|signal|priority|limit|processors|own a descriptor|be traced|outlive|lock|user|group|elsewhere)/ ? '|EPERM|EACCES|ENOSYS' : '';
+	like($free{$name}, qr/^(done$anyway)$/, "without the sandbox: $name");
 }
 unlink @named{ 'ELSEWHERE', 'LINK' };
 
