@@ -26,7 +26,7 @@
 static ExitStatus verify_catalog(const Options *options);
 
 static const char *const verify_catalog_options[] = {
-	"tool", "program", "config", "repository", "timeout", "level", "system-identifier", "within", "jobs", "rate",
+	"tool", "program", "config", "repository", "timeout", "level", "system-identifier", "within", "jobs", "rate", "io-priority",
 	"progress", "server-position", "server-wal", "wal-segment-size", NULL
 };
 
