@@ -13,6 +13,7 @@ my %call = (
 	find_duplicate_appointments => "find_duplicate_appointments('public.appointments')",
 	find_duplicates => "find_duplicates('public.contacts', '{org_id,phone}')",
 	find_invalid_data => "find_invalid_data()",
+	check_data => "check_data()",
 	find_orphans => "find_orphans('public.appointments')",
 	rls_audit => "rls_audit('{public}')");
 
