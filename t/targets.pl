@@ -43,8 +43,9 @@ CREATE FUNCTION expected(t timestamptz, pause interval, opens time, closes time,
 	WITH o AS (SELECT max(s) AS at FROM windows(t, opens, closes, f) WHERE s <= t),
 	due AS (SELECT CASE WHEN pause >= '1 day' AND t - at <= pause / 2 THEN at + pause ELSE t + pause - least(pause / 10, interval '1 hour') * f END AS d FROM o)
 	SELECT min(greatest(s, d)) FROM due, windows(d, opens, closes, f) WHERE e > d $$;
-INSERT INTO backup_target (name, kind, location, system_identifier, status_interval) SELECT 'window', 'basebackup', '/x', system_identifier, '300 days' FROM pg_control_system();
-SELECT pause_backup_target('window', 'test');
+-- paused from the first moment on: the worker must not add a row of its own
+INSERT INTO backup_target (name, kind, location, system_identifier, status_interval, paused_at)
+	SELECT 'window', 'basebackup', '/x', system_identifier, '300 days', now() FROM pg_control_system();
 EOT
 my @windows = map { my $opens = $_; map { sprintf('%02d:30-%02d:15', $opens, ($opens + $_) % 24) } 1, 6, 14 } 0 .. 23;
 for my $zone ('UTC', 'Asia/Kathmandu', 'Pacific/Kiritimati')

@@ -6,7 +6,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 say() { printf '%s\n' "== $*"; }
 die() { printf '%s\n' "$*" >&2; exit 1; }
 
-# The pg_config to build with: PG_CONFIG, else the newest of Debian's server packages that has headers.
+# The pg_config to build with: PG_CONFIG, else the newest of Debian's server packages that has headers
+# (pgxs.mk alone says nothing: the client's package brings it).
 find_pg_config() {
     local candidate
     if [ -n "${PG_CONFIG:-}" ]; then
@@ -15,7 +16,7 @@ find_pg_config() {
     fi
     for candidate in $(printf '%s\n' /usr/lib/postgresql/*/bin/pg_config | sort -t/ -k5,5nr); do
         if [ -x "$candidate" ] && [ -f "$("$candidate" --pgxs)" ] &&
-            [ -x "$("$candidate" --bindir)/postgres" ]; then
+            [ -f "$("$candidate" --includedir-server)/postgres.h" ] && [ -x "$("$candidate" --bindir)/postgres" ]; then
             printf '%s\n' "$candidate"
             return
         fi
