@@ -28,4 +28,3 @@ VACUUM (FREEZE, ANALYZE) appointments;
 VACUUM (FREEZE, ANALYZE) contacts;
 VACUUM (FREEZE, ANALYZE) providers;
 VACUUM (FREEZE, ANALYZE) organizations;
-CREATE EXTENSION voxanne_ops;

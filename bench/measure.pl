@@ -37,6 +37,7 @@ for my $round (0 .. $rounds)
 	print STDERR "round $round of $rounds\n";
 }
 
+sub ours { return $_[0]{who} =~ /^(find_|check_data)/ }
 sub median { my @sorted = sort { $a <=> $b } @_; return ($sorted[ $#sorted / 2 ] + $sorted[ @sorted / 2 ]) / 2; }
 
 $_->{median} = median(@{ $_->{times} }) for @queries;
@@ -45,12 +46,12 @@ my %best;
 for my $query (@queries)
 {
 	my $best = $best{ $query->{question} };
-	$best{ $query->{question} } = $query->{median} if $query->{who} !~ /^find_/ && (!defined $best || $query->{median} < $best);
+	$best{ $query->{question} } = $query->{median} if !ours($query) && (!defined $best || $query->{median} < $best);
 }
 print "| question | who | median, s | min, s | max, s | to the best SQL | to count(*) |\n|---|---|---|---|---|---|---|\n";
 for my $query (@queries)
 {
 	my @sorted = sort { $a <=> $b } @{ $query->{times} };
-	printf "| %s | %s | %.2f | %.2f | %.2f | %s | %.1f |\n", @$query{qw(question who median)}, @sorted[ 0, -1 ],
-	  $query->{who} =~ /^find_/ ? sprintf('%.1f × faster', $best{ $query->{question} } / $query->{median}) : '', $query->{median} / $limit;
+	printf "| %s | %s | %.3f | %.3f | %.3f | %s | %.1f |\n", @$query{qw(question who median)}, @sorted[ 0, -1 ],
+	  ours($query) && $best{ $query->{question} } ? sprintf('%.1f × faster', $best{ $query->{question} } / $query->{median}) : '', $query->{median} / $limit;
 }
