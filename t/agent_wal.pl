@@ -7,7 +7,7 @@ use File::Path qw(rmtree);
 use IO::Compress::Gzip ();
 use IPC::Run;
 use JSON::PP;
-use POSIX qw(mkfifo);
+use POSIX qw(mkfifo strftime);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -109,7 +109,7 @@ SKIP:
 	skip 'pg_waldump shows local times', 1 if !defined $commit;
 	is($window->{last_commit_at}, $commit =~ s/(\S+) ([0-9:]+).*/$1T$2Z/r, 'the last commit');
 }
-like(check($document, 'recovery_window')->{detail}, qr/^Every moment can be recovered from \Q$stop\E, the end of backup \S+, to \S+ on timeline 1, the last commit at \S+Z\.$/, 'recovery window in words');
+like(check($document, 'recovery_window')->{detail}, qr/^Every moment can be recovered from \Q$stop\E, the end of backup \S+(?: at \S+Z)?, to \S+ on timeline 1, the last commit at \S+Z\.$/, 'recovery window in words');
 command_like([$agent, 'verify-wal', "$dir/flat"], qr/^verify-wal: success\n$n found, 0 pending, 0 lost, 0 bad, 0 foreign\nnewest $last, .*\ntimeline 1: $good[0] to $last\npassed  /, 'text format');
 
 # Damage: what is done to which segment, checks that fail at level status and, besides, at verify; items; counts.
@@ -188,13 +188,50 @@ for my $arguments (['--server-position', '0/1'], ['--server-position', '1,0/0/1'
 	is((agent("$dir/flat", @$arguments))[0], 2, "usage: @$arguments");
 }
 ($status, $document) = agent("$dir/flat", '--backup', 'nonsense');
-is(items($document, 'backup_lists'), 'nonsense: is no START_LSN,TIMELINE[,END_LSN[,ID]]', 'a backup that makes no sense');
+is(items($document, 'backup_lists'), 'nonsense: is no START_LSN,TIMELINE[,END_LSN[@SECONDS][,ID]]', 'a backup that makes no sense');
 
 # Backups that are named.
 ($status, $document) = agent("$dir/flat", '--backup', "$start,1,$stop,mine");
 is_deeply([map { $_->{backup} } @{ $document->{recovery_window} }], ['mine'], 'a backup that is named');
 ($status, $document) = agent("$dir/flat", '--backup', '0/100028,1,0/200000,old', '--backup', "$start,1,$stop,new");
 is(with($document, 'failed') . with($document, 'warning'), $good[0] =~ /1$/ ? '' : 'backup_wal', 'an older one that needs what is gone') or diag explain $document->{checks};
+
+# How far back a restore is wanted to go: from the end of the oldest backup that gets to the newest segment.
+my $day   = 86400;
+my $ended = time - 10 * $day;
+my $iso   = strftime('%Y-%m-%dT%H:%M:%SZ', gmtime $ended);
+for my $wanted (9, 11)
+{
+	($status, $document) = agent("$dir/flat", '--backup', "$start,1,$stop\@$ended,mine", '--pitr-window', $wanted * $day);
+	is("$status " . check($document, 'pitr_window')->{result}, $wanted == 9 ? '0 passed' : '0 warning', "$wanted days are wanted");
+	is($document->{recovery_window}[0]{from}, $iso, 'when the backup ended');
+}
+is(check($document, 'pitr_window')->{detail}, "A restore can go back to $iso, the end of backup mine, which is less than the 11 days wanted.", 'in words');
+like(check($document, 'recovery_window')->{detail}, qr/, the end of backup mine at \Q$iso\E, to /, 'and in the window');
+for my $named ("$start,1,$stop\@,mine", "$start,1,$stop\@-1,mine", "$start,1,$stop\@1x,mine", "$start,1,$stop\@99999999999999,mine")
+{
+	($status, $document) = agent("$dir/flat", '--backup', $named);
+	is(with($document, 'warning'), 'backup_lists', "no time: $named");
+}
+my $text = slurp_file("$dir/flat/$history");
+for my $case (['UTC', 10, 'passed', 'end of the backup in UTC'], ['GMT', 12, 'warning', 'and not so far back'], ['EST', 10, 'skipped', 'another abbreviation'])
+{
+	my ($zone, $days, $result, $name) = @$case;
+	my $time = strftime("%Y-%m-%d %H:%M:%S $zone", gmtime $ended);
+	write_file("$dir/flat/$history", $text =~ s/^STOP TIME: .*/STOP TIME: $time/mr, 0644);
+	($status, $document) = agent("$dir/flat", '--pitr-window', $days * $day);
+	is(check($document, 'pitr_window')->{result}, $result, "history of a backup: $name");
+}
+write_file("$dir/flat/$history", $text, 0644);
+($status, $document) = agent("$dir/flat", '--seen-backup', "$start,1,$stop\@$ended,mine", '--pitr-window', 9 * $day);
+is(check($document, 'pitr_window')->{result}, 'passed', 'seen, and the archive tells of all others');
+unlink "$dir/flat/$history" or die $!;
+($status, $document) = agent("$dir/flat", '--seen-backup', "$start,1,$stop\@$ended,mine", '--pitr-window', 9 * $day);
+is(check($document, 'pitr_window')->{detail}, 'Which backups there are besides mine is not known.', 'seen, and nothing tells of others');
+($status, $document) = agent("$dir/flat", '--pitr-window', 9 * $day);
+is(check($document, 'pitr_window')->{result}, 'skipped', 'no backup');
+write_file("$dir/flat/$history", $text, 0644);
+is((agent("$dir/flat", '--pitr-window', $_))[0], 2, "usage: --pitr-window $_") for '0', 'x', '1 day';
 
 # pg_receivewal, plain and compressed by each method it has.
 for my $method ('none', 'gzip', 'lz4')

@@ -5,6 +5,7 @@ use AgentTest;
 use File::Path qw(rmtree);
 use IPC::Run;
 use JSON::PP;
+use POSIX qw(strftime);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -99,8 +100,14 @@ is($document->{backup}{segments}{found}, scalar(@files), 'what it has taken is f
 # The backup that Barman shows
 my $shown = decode_json(barman('-f', 'json', 'show-backup', 'scratch', 'latest'))->{scratch};
 my ($window) = @{ $document->{recovery_window} };
+my ($listed) = decode_json(barman('-f', 'json', 'list-backups', 'scratch'))->{scratch}[0];
+is($window->{from}, strftime('%Y-%m-%dT%H:%M:%SZ', gmtime $listed->{end_time_timestamp}), 'when it ended');
 is_deeply([@$window{qw(backup start_lsn end_lsn complete)}],
 	[$shown->{backup_id}, $shown->{base_backup_information}{begin_lsn}, $shown->{base_backup_information}{end_lsn}, JSON::PP::true], 'the backup');
+
+($status, $document) = agent($home, '--pitr-window', 86400);
+is("$status " . check($document, 'pitr_window')->{result}, '0 warning', 'a restore cannot go back by a day');
+like(check($document, 'pitr_window')->{detail}, qr/^A restore can go back to \Q$window->{from}\E, .* less than the 1 day wanted\.$/, 'but to the end of the backup');
 
 # The server's position: what waits in "incoming" is not lost, even if the server has it no more.
 mkdir "$dir/nothing" or die $!;

@@ -4,6 +4,7 @@ use warnings;
 use AgentTest;
 use File::Path qw(rmtree);
 use JSON::PP;
+use POSIX qw(strftime);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -82,8 +83,8 @@ for my $path ("$dir/repo", "$dir/repo/archive/scratch")
 	is(with($document, 'passed'), $all, "$path: every check passes");
 	is($document->{backup}{layout}, 'pgbackrest', "$path: layout");
 	is($document->{backup}{id}, $last, "$path: newest");
-	is_deeply([map { "$_->{backup} $_->{start_lsn} $_->{end_lsn} $_->{complete}" } @{ $document->{recovery_window} }],
-		[map { "$_->{label} $_->{lsn}{start} $_->{lsn}{stop} 1" } @{ $info->{backup} }], "$path: the backups that pgbackrest lists");
+	is_deeply([map { "$_->{backup} $_->{from} $_->{start_lsn} $_->{end_lsn} $_->{complete}" } @{ $document->{recovery_window} }],
+		[map { "$_->{label} " . strftime('%Y-%m-%dT%H:%M:%SZ', gmtime $_->{timestamp}{stop}) . " $_->{lsn}{start} $_->{lsn}{stop} 1" } @{ $info->{backup} }], "$path: the backups that pgbackrest lists");
 	is($document->{backup}{timelines}[0]{ranges}[0]{first}, $info->{archive}[0]{min}, "$path: as pgbackrest, min");
 	is($document->{backup}{timelines}[0]{ranges}[0]{last}, $info->{archive}[0]{max}, "$path: as pgbackrest, max");
 }

@@ -195,6 +195,7 @@ is_deeply({ map { $_ => $document->{backup}{$_} } qw(type prior size_bytes store
 is(join(' ', map { $_->{id} } @{ $document->{backups} }), '20260127-030000F 20260127-030000F_20260128-030000I', 'all are listed');
 is_deeply([ map { "$_->{backup} $_->{shown}" } @{ $document->{recovery_window} } ], [ '20260127-030000F listed', '20260127-030000F_20260128-030000I listed' ], 'where a restore could begin, as the list says');
 verdict_is('pgbackrest', printer($good), 'success repository=skipped listed 20260127-030000F_20260128-030000I', 'level verify without a repository', level => 'verify');
+verdict_is('pgbackrest', printer($good), 'success repository=skipped listed 20260127-030000F_20260128-030000I', 'how far back a restore goes the list does not tell', 'pitr-window' => 86400);
 verdict_is('pgbackrest', printer('[]'), 'failure catalog=failed -', 'no stanza at all');
 verdict_is('pgbackrest', printer(pgbackrest([], status(1, 'missing stanza path'))), 'failure catalog=failed -', 'unknown stanza');
 verdict_is('pgbackrest', printer(pgbackrest([], status(2, 'no valid backups'))), 'failure catalog=failed -', 'empty list');

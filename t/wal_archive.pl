@@ -1,6 +1,7 @@
 # An archive of WAL as a backup target: both levels, by hand and by the worker; idle, behind, with a hole.
 use strict;
 use warnings;
+use POSIX qw(strftime);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -84,8 +85,21 @@ is(details('{backup,id}'), $last, 'named by its newest segment');
 is(details('{backup,segments,found}'), scalar(my @found = segments()), 'all segments are found');
 is(verify('verify'), 'success|checksummed|', 'verify');
 like(sql("SELECT c ->> 'detail' FROM backup_verification_log, jsonb_array_elements(verification_details -> 'checks') c WHERE target = 'archive' AND level = 'verify' AND c ->> 'check' = 'recovery_window' ORDER BY verified_at DESC LIMIT 1"),
-	qr/^Every moment can be recovered from \S+, the end of backup \S+, to \S+ on timeline 1, the last commit at \S+\.$/, 'the recovery window');
+	qr/^Every moment can be recovered from \S+, the end of backup \S+(?: at \S+Z)?, to \S+ on timeline 1, the last commit at \S+\.$/, 'the recovery window');
 is(sql("SELECT severity FROM backup_status() WHERE target = 'archive'"), 'info', 'backup_status() is content');
+
+# So far back a restore must go: the only backup is of three days ago.
+my ($history) = glob "$dir/archive/*.backup";
+my $ended = strftime('%Y-%m-%d %H:%M:%S UTC', gmtime(time - 3 * 86400));
+my $text = slurp_file($history);
+unlink $history or die $!;
+append_to_file($history, $text =~ s/^STOP TIME: .*/STOP TIME: $ended/mr);
+sql(q{SELECT alter_backup_target('archive', '{"pitr_window": "4 days"}')});
+is(verify('verify'), 'warning|checksummed|pitr_window', 'not as far back as is wanted');
+is(sql("SELECT severity, key FROM backup_status() WHERE target = 'archive'"), 'warning|backup_warning:archive', 'in backup_status() too');
+sql(q{SELECT alter_backup_target('archive', '{"pitr_window": "2 days"}')});
+is(verify('verify'), 'success|checksummed|', 'as far as is wanted');
+sql(q{SELECT alter_backup_target('archive', '{"pitr_window": null}')});
 
 # The worker does both levels.
 for my $level ('status', 'verify')
@@ -175,7 +189,7 @@ take_backup('two');
 my $late = await_received(write_segments());
 await_received(write_segments());
 is(join('|', verify_archive('received', 'backup_lists')), 'success||2 backups are known that need this archive.', 'those that targets hold');
-like((verify_archive('received', 'recovery_window'))[2], qr{^Every moment can be recovered from \S+, the end of backup one/one, to \S+ on timeline 1}, 'from the oldest of them on');
+like((verify_archive('received', 'recovery_window'))[2], qr{^Every moment can be recovered from \S+, the end of backup one/one at \S+Z, to \S+ on timeline 1}, 'from the oldest of them on');
 
 # Gap behind the newest backup; before it only; both, and then the newest is no target any more.
 sub lose { my ($segment) = @_; rename "$dir/received/$segment", "$dir/elsewhere/$segment" or die $!; return }
@@ -188,7 +202,7 @@ is(sql("SELECT severity FROM backup_status() WHERE target = 'received'"), 'criti
 find($late);
 lose($early);
 is(join('|', verify_archive('received', 'wal_continuity')), 'warning|wal_continuity|1 backup does not get past a segment that is missing or damaged; newer ones do.', 'one only before it is a warning');
-like((verify_archive('received', 'recovery_window'))[2], qr{the end of backup two/two, }, 'and the window begins at the newest');
+like((verify_archive('received', 'recovery_window'))[2], qr{the end of backup two/two at }, 'and the window begins at the newest');
 sql("SELECT remove_backup_target('two')");
 is(join('|', (verify_archive('received', 'wal_continuity'))[ 0, 1 ]), 'failure|wal_continuity', 'without the newest it is a failure');
 sql("SELECT add_backup_target('two', 'basebackup', '$dir/backups/two', '$options')");

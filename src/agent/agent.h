@@ -68,6 +68,8 @@ typedef struct Options
 	const char *server_position;	/* up to where the server has written */
 	const char *server_wal;		/* its pg_wal, or NULL */
 	uint32_t	wal_segment_size;	/* 0: unknown */
+	uint64_t	pitr_window;	/* seconds that a restore is wanted to go
+								 * back, or 0 */
 
 	/* of verify-catalog */
 	const char *tool;

@@ -96,16 +96,16 @@ timeline_of(const char *segment)
 	return name.timeline;
 }
 
-/* Has the caller named the backup that began there? */
-static bool
-is_known(const Archive *archive, uint32_t timeline, uint64_t start)
+/* The backup that began there if the caller has named it, or NULL. */
+static BackupWindow *
+seen_backup(const Archive *archive, uint32_t timeline, uint64_t start)
 {
 	for (uint32_t i = 0; i < archive->n_windows; i++)
 	{
 		if (archive->windows[i].seen && archive->windows[i].timeline == timeline && archive->windows[i].start_lsn == start)
-			return true;
+			return &archive->windows[i];
 	}
-	return false;
+	return NULL;
 }
 
 /*
@@ -129,64 +129,57 @@ read_backup_history(Archive *archive, const char *name, const char *text)
 	timeline = timeline_of(format("%.24s", rest + 7));
 	if (timeline == 0)
 		return false;
-	if (is_known(archive, timeline, start))
+	window = seen_backup(archive, timeline, start);
+	if (window != NULL)
+	{
+		window->told = true;
 		return true;
+	}
 	/* without ".backup" and what compressed it */
 	window = add_window(archive, format("%.33s", name));
 	window->timeline = timeline;
 	window->start_lsn = start;
 	window->end_lsn = end;
+	/* "2026-11-24 15:00:01 UTC"; what another abbreviation means is not known */
+	if (find_line(text, "STOP TIME: ", value, sizeof(value)) && strlen(value) > 4 &&
+		(strcmp(value + strlen(value) - 4, " UTC") == 0 || strcmp(value + strlen(value) - 4, " GMT") == 0))
+	{
+		value[strlen(value) - 4] = '\0';
+		window->ended_at = parse_utc(value);
+	}
 	return true;
 }
 
-/* One backup of pgBackRest's list */
+/* One backup of pgBackRest's list; texts are NULL where it says nothing */
 typedef struct ListedBackup
 {
-	char		start[64];
-	char		stop[64];
-	char		start_lsn[32];
-	char		stop_lsn[32];
+	char	   *start;
+	char	   *stop;
+	char	   *start_lsn;
+	char	   *stop_lsn;
+	int64_t		ended_at;		/* or -1 */
 	bool		error;			/* bad page checksums when it was made */
 } ListedBackup;
 
-static const struct
-{
-	const char *name;
-	size_t		offset;
-	size_t		size;
-}			listed_members[] = {
-	{"backup-archive-start", offsetof(ListedBackup, start), sizeof(((ListedBackup *) 0)->start)},
-	{"backup-archive-stop", offsetof(ListedBackup, stop), sizeof(((ListedBackup *) 0)->stop)},
-	{"backup-lsn-start", offsetof(ListedBackup, start_lsn), sizeof(((ListedBackup *) 0)->start_lsn)},
-	{"backup-lsn-stop", offsetof(ListedBackup, stop_lsn), sizeof(((ListedBackup *) 0)->stop_lsn)},
+static const JsonField listed_fields[] = {
+	{"backup-archive-start", FIELD_TEXT, offsetof(ListedBackup, start), NULL, NULL},
+	{"backup-archive-stop", FIELD_TEXT, offsetof(ListedBackup, stop), NULL, NULL},
+	{"backup-lsn-start", FIELD_TEXT, offsetof(ListedBackup, start_lsn), NULL, NULL},
+	{"backup-lsn-stop", FIELD_TEXT, offsetof(ListedBackup, stop_lsn), NULL, NULL},
+	{"backup-timestamp-stop", FIELD_SECONDS, offsetof(ListedBackup, ended_at), NULL, NULL},
+	{"backup-error", FIELD_FLAG, offsetof(ListedBackup, error), NULL, NULL},
+	{NULL, FIELD_TEXT, 0, NULL, NULL}
 };
-
-#define N_LISTED_MEMBERS (sizeof(listed_members) / sizeof(listed_members[0]))
 
 static bool
 read_listed(JsonReader *r, ListedBackup *backup)
 {
-	bool		first = true;
-
-	memset(backup, 0, sizeof(*backup));
-	if (!json_expect(r, JSON_OBJECT, "it is no object"))
-		return false;
-	while (json_member(r, &first))
+	*backup = (ListedBackup)
 	{
-		size_t		i = 0;
-		bool		error = strcmp(r->str, "backup-error") == 0;
-		JsonToken	token;
-
-		while (i < N_LISTED_MEMBERS && strcmp(r->str, listed_members[i].name) != 0)
-			i++;
-		token = json_next(r);
-		if (i < N_LISTED_MEMBERS && token == JSON_STRING)
-			snprintf((char *) backup + listed_members[i].offset, listed_members[i].size, "%s", r->str);
-		else if (error && token == JSON_TRUE)
-			backup->error = true;
-		else
-			json_skip(r, token, 0);
-	}
+		.ended_at = -1
+	};
+	if (json_expect(r, JSON_OBJECT, "it is no object"))
+		json_read_fields(r, listed_fields, backup);
 	return r->error == NULL;
 }
 
@@ -198,17 +191,19 @@ add_listed(Archive *archive, const char *id, const ListedBackup *backup)
 	uint64_t	end;
 	BackupWindow *window;
 
-	if (backup->start[0] == '\0' && backup->start_lsn[0] == '\0')
+	if (backup->start == NULL && backup->start_lsn == NULL)
 		return true;			/* made of a server that was down: needs no
 								 * WAL */
-	if (timeline_of(backup->stop) == 0 || !parse_lsn(backup->start_lsn, NULL, &start) ||
-		!parse_lsn(backup->stop_lsn, NULL, &end) || end < start)
+	if (backup->stop == NULL || timeline_of(backup->stop) == 0 ||
+		backup->start_lsn == NULL || !parse_lsn(backup->start_lsn, NULL, &start) ||
+		backup->stop_lsn == NULL || !parse_lsn(backup->stop_lsn, NULL, &end) || end < start)
 		return false;
 	window = add_window(archive, id);
 	window->listed = true;
 	window->timeline = timeline_of(backup->stop);
 	window->start_lsn = start;
 	window->end_lsn = end;
+	window->ended_at = backup->ended_at;
 	if (backup->error)
 		window->flaw = xstrdup("pgBackRest met bad page checksums when it made it");
 	return true;
@@ -262,6 +257,7 @@ read_barman_backup(Archive *archive, Check *check, const char *id, const char *p
 	char		start[64];
 	char		end[64];
 	char		segment[64];
+	char		time[64];
 	uint64_t	start_lsn;
 	uint64_t	end_lsn;
 
@@ -288,6 +284,8 @@ read_barman_backup(Archive *archive, Check *check, const char *id, const char *p
 		window->timeline = timeline_of(segment);
 		window->start_lsn = start_lsn;
 		window->end_lsn = end_lsn;
+		if (find_line(text, "end_time=", time, sizeof(time)))
+			window->ended_at = parse_utc(time);
 	}
 	free(text);
 }

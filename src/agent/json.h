@@ -106,5 +106,6 @@ extern void json_read_fields(JsonReader *r, const JsonField *fields, void *base)
 /* in utc.c */
 extern int64_t parse_utc(const char *str);
 extern char *utc_time(int64_t when);
+extern char *length_of_time(int64_t seconds);
 
 #endif							/* VOXANNE_AGENT_JSON_H */

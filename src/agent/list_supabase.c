@@ -25,7 +25,7 @@ static void
 judge_pitr(Listing *listing, const ProjectBackups *backups)
 {
 	Check	   *check = report_check(listing->report, "recovery_window");
-	uint64_t	wanted = listing->transfer->request.window_seconds;
+	int64_t		wanted = (int64_t) listing->transfer->request.window_seconds;
 
 	if (backups->earliest < 0 || backups->latest < 0 || backups->latest < backups->earliest)
 	{
@@ -37,9 +37,9 @@ judge_pitr(Listing *listing, const ProjectBackups *backups)
 	listing->window_from = backups->earliest;
 	listing->window_to = backups->latest;
 	listing->proof = "listed";
-	if ((uint64_t) (backups->latest - backups->earliest) < wanted)
-		check_set(check, CHECK_WARNING, "A restore can go to any time from %s to %s, which is less than the %" PRIu64 " days wanted.",
-				  utc_time(backups->earliest), utc_time(backups->latest), wanted / 86400);
+	if (backups->latest - backups->earliest < wanted)
+		check_set(check, CHECK_WARNING, "A restore can go to any time from %s to %s, which is less than the %s wanted.",
+				  utc_time(backups->earliest), utc_time(backups->latest), length_of_time(wanted));
 	else
 		check_set(check, CHECK_PASSED, "A restore can go to any time from %s to %s.",
 				  utc_time(backups->earliest), utc_time(backups->latest));

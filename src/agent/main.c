@@ -44,6 +44,7 @@ static const struct option long_options[] = {
 	{"server-position", required_argument, NULL, 'S'},
 	{"server-wal", required_argument, NULL, 'W'},
 	{"wal-segment-size", required_argument, NULL, 'z'},
+	{"pitr-window", required_argument, NULL, 'k'},
 	{"tool", required_argument, NULL, 'T'},
 	{"program", required_argument, NULL, 'g'},
 	{"config", required_argument, NULL, 'c'},
@@ -82,7 +83,7 @@ usage(FILE *out)
 		  "  --system-identifier N    verify-backup, -catalog, -wal: the cluster that it must be of\n"
 		  "  --table SCHEMA.TABLE     verify-dump: must be there with data; may be repeated\n"
 		  "  --remembered TEXT        verify-dump: SHA-256, size, time and id that an earlier answer had\n"
-		  "  --backup LSN,TIMELINE[,END_LSN[,ID]]\n"
+		  "  --backup LSN,TIMELINE[,END_LSN[@SECONDS][,ID]]\n"
 		  "                           verify-wal: a backup that needs the archive; may be repeated\n"
 		  "  --seen-backup ...        verify-wal: the same, besides those that the archive tells of; all\n"
 		  "                           but the newest may be older than the archive\n"
@@ -90,6 +91,7 @@ usage(FILE *out)
 		  "                           verify-wal: how far the server has written\n"
 		  "  --server-wal DIRECTORY   verify-wal: the server's pg_wal\n"
 		  "  --wal-segment-size N     verify-wal: bytes, where no segment can be read\n"
+		  "  --pitr-window SECONDS    verify-wal, -catalog: so far back a restore to any moment is wanted\n"
 		  "  --tool pgbackrest|barman|walg\n"
 		  "                           verify-catalog: whose list it is\n"
 		  "  --program PATH           verify-catalog: the tool's program\n"
@@ -237,6 +239,8 @@ store_option(Options *options, int which, const char *value)
 				return false;
 			options->wal_segment_size = (uint32_t) number;
 			return number >= MIN_WAL_SEGMENT && (number & (number - 1)) == 0;
+		case 'k':
+			return parse_number(value, UINT32_MAX, &options->pitr_window);
 		case 't':
 			options->tables = xrealloc(options->tables, (size_t) (options->n_tables + 1) * sizeof(char *));
 			options->tables[options->n_tables++] = value;

@@ -28,17 +28,35 @@ add_window(Archive *archive, const char *id)
 	archive->windows = xrealloc(archive->windows, (archive->n_windows + 1) * sizeof(BackupWindow));
 	archive->windows[archive->n_windows] = (BackupWindow)
 	{
-		.id = xstrdup(id),.last_commit = NO_TIME
+		.id = xstrdup(id),.ended_at = -1,.last_commit = NO_TIME
 	};
 	return &archive->windows[archive->n_windows++];
 }
 
-/* A backup as --backup names it, START_LSN,TIMELINE[,END_LSN[,ID]]; NULL if it makes no sense. */
+/* The time of "LSN@SECONDS", before a comma or the end, or -1: it has none; false if it makes no sense. */
+static bool
+parse_ended(const char **str, int64_t *ended_at)
+{
+	char	   *rest;
+
+	*ended_at = -1;
+	if (**str == '@')
+	{
+		if ((*str)[1] < '0' || (*str)[1] > '9')
+			return false;
+		*ended_at = strtoll(*str + 1, &rest, 10);
+		*str = rest;
+	}
+	return (**str == '\0' || **str == ',') && *ended_at < INT64_C(1) << 40;
+}
+
+/* A backup as --backup names it, START_LSN,TIMELINE[,END_LSN[@SECONDS][,ID]]; NULL if it makes no sense. */
 static BackupWindow *
 add_named(Archive *archive, const char *str)
 {
 	uint64_t	start;
 	uint64_t	end = 0;
+	int64_t		ended_at = -1;
 	char	   *rest;
 	unsigned long timeline;
 	BackupWindow *window;
@@ -49,7 +67,7 @@ add_named(Archive *archive, const char *str)
 	if (timeline > UINT32_MAX || (*rest != '\0' && *rest != ','))
 		return NULL;
 	str = rest;
-	if (*str == ',' && str[1] != ',' && (!parse_lsn(str + 1, &str, &end) || (*str != '\0' && *str != ',')))
+	if (*str == ',' && str[1] != ',' && (!parse_lsn(str + 1, &str, &end) || !parse_ended(&str, &ended_at)))
 		return NULL;
 	else if (*str == ',' && str[1] == ',')
 		str++;
@@ -59,6 +77,7 @@ add_named(Archive *archive, const char *str)
 	window->timeline = (uint32_t) timeline;
 	window->start_lsn = start;
 	window->end_lsn = end;
+	window->ended_at = ended_at;
 	return window;
 }
 
@@ -75,7 +94,7 @@ add_all_named(Archive *archive, Check *check)
 		BackupWindow *window = add_named(archive, str);
 
 		if (window == NULL)
-			check_problem(check, str, "is no START_LSN,TIMELINE[,END_LSN[,ID]]");
+			check_problem(check, str, "is no START_LSN,TIMELINE[,END_LSN[@SECONDS][,ID]]");
 		else if (listed)
 			window->listed = true;
 		else
@@ -253,144 +272,11 @@ find_window(const Archive *archive, BackupWindow *window, bool is_last)
 		window->missing = segment_name(archive, id, stop);
 }
 
-/* The newest backup that can be told to exist, or NULL. */
-static const BackupWindow *
-newest_window(const Archive *archive)
-{
-	for (uint32_t i = archive->n_windows; i-- > 0;)
-	{
-		if (!archive->windows[i].expired)
-			return &archive->windows[i];
-	}
-	return NULL;
-}
-
-/* Check backup_wal: does each backup have the WAL from its start to its end? */
-static void
-check_backup_wal(Report *report, const Archive *archive)
-{
-	Check	   *check = report_check(report, "backup_wal");
-	const BackupWindow *newest = newest_window(archive);
-	uint64_t	usable = 0;
-	bool		newest_unusable = false;
-
-	for (uint32_t i = 0; i < archive->n_windows; i++)
-	{
-		const BackupWindow *window = &archive->windows[i];
-
-		if (window->expired || window->pending)
-			continue;
-		usable += window->usable && window->flaw == NULL;
-		if (!window->usable)
-			check_problem(check, window->id, "needs %s, which is missing or damaged", window->missing);
-		else if (window->flaw != NULL)
-			check_problem(check, window->id, "%s", window->flaw);
-		newest_unusable |= window == newest && (!window->usable || window->flaw != NULL);
-	}
-	if (newest == NULL)
-		check_set(check, CHECK_SKIPPED, "No backup is known that needs this archive.");
-	else if (check->n_problems > 0)
-		check_set(check, newest_unusable ? CHECK_FAILED : CHECK_WARNING, "%s not be restored with this archive%s.",
-				  count_of(check->n_problems, "backup can", "backups can"),
-				  newest_unusable ? ", the newest among them" : "; newer ones can");
-	else if (newest->pending)
-		check_set(check, CHECK_PASSED, "The newest backup waits for WAL that is not archived yet; %s.",
-				  count_of(usable, "other can be restored", "others can be restored"));
-	else
-		check_set(check, CHECK_PASSED, "%s the WAL from its start to its end.",
-				  count_of(usable, "backup has", "backups each have"));
-}
-
-/* Check wal_continuity: is anything missing that a backup needs to get to the newest segment? */
-static void
-check_continuity(Report *report, const Archive *archive)
-{
-	Check	   *check = report_check(report, "wal_continuity");
-	uint64_t	lost = count_ranges(&archive->holes);
-	const BackupWindow *newest = NULL;
-	uint64_t	cut = 0;
-
-	for (uint32_t i = 0; i < archive->n_windows; i++)
-	{
-		const BackupWindow *window = &archive->windows[i];
-
-		if (window->expired || !window->usable)
-			continue;
-		cut += window->cut;
-		newest = window;
-	}
-	for (uint32_t i = 0; i < archive->holes.n; i++)
-	{
-		const SegmentRange *hole = &archive->holes.items[i];
-		char	   *first = segment_name(archive, hole->timeline, hole->first);
-		char	   *last = segment_name(archive, hole->timeline, hole->last);
-
-		if (hole->first == hole->last)
-			check_problem(check, first, "missing");
-		else
-			check_problem(check, first, "missing, as all to %s: %" PRIu64 " segments", last, hole->last - hole->first + 1);
-		free(first);
-		free(last);
-	}
-	if (newest != NULL && newest->cut)
-		check_set(check, CHECK_FAILED, "Recovery from the newest usable backup, %s, ends at %s: segment %s is missing or damaged.",
-				  newest->id, format_lsn(newest->reach), newest->missing);
-	else if (cut > 0)
-		check_set(check, CHECK_WARNING, "%s not get past a segment that is missing or damaged; newer ones do.",
-				  count_of(cut, "backup does", "backups do"));
-	else if (lost == 0)
-		check_set(check, CHECK_PASSED, "No segment is missing between the oldest and the newest of each timeline.");
-	else if (newest == NULL)
-		check_set(check, CHECK_WARNING, "%s missing; whether a backup needs %s is not known.",
-				  count_of(lost, "segment is", "segments are"), lost == 1 ? "it" : "them");
-	else
-		check_set(check, CHECK_PASSED, "%s missing, but no backup needs %s.", count_of(lost, "segment is", "segments are"),
-				  lost == 1 ? "it" : "them");
-}
-
-/* Check recovery_window: from where to where. */
-static void
-check_window(Report *report, const Archive *archive)
-{
-	Check	   *check = report_check(report, "recovery_window");
-	const BackupWindow *oldest = NULL;
-	uint64_t	usable = 0;
-	uint64_t	own = 0;
-
-	for (uint32_t i = 0; i < archive->n_windows; i++)
-	{
-		const BackupWindow *window = &archive->windows[i];
-
-		if (!window->usable || window->expired)
-			continue;
-		usable++;
-		if (window->own_timeline)
-		{
-			own++;
-			check_problem(check, window->id, "can be restored only with recovery_target_timeline = '%" PRIu32 "': a later "
-						  "timeline that recovery would choose was begun before the backup ended", window->target);
-		}
-		if (oldest == NULL && !window->cut && !window->own_timeline)
-			oldest = window;
-	}
-	if (oldest != NULL)
-		check_set(check, own > 0 ? CHECK_WARNING : CHECK_PASSED, "Every moment can be recovered from %s, the end of backup %s, to %s on timeline %" PRIu32 "%s.",
-				  format_lsn(oldest->end_lsn != 0 ? oldest->end_lsn : oldest->start_lsn), oldest->id, format_lsn(oldest->reach),
-				  oldest->target, oldest->last_commit == NO_TIME ? "" :
-				  format(", the last commit at %s", iso_time(oldest->last_commit / 1000000 + SECONDS_TO_2000)));
-	else if (usable > 0)
-		check_set(check, CHECK_WARNING, "No usable backup gets to the newest segment.");
-	else
-		check_set(check, CHECK_SKIPPED, "No usable backup is known.");
-}
-
-/* Checks backup_wal, wal_continuity and recovery_window. */
+/* Find out how far all backups get, and judge that. */
 void
 find_windows(Report *report, Archive *archive)
 {
 	for (uint32_t i = 0; i < archive->n_windows; i++)
 		find_window(archive, &archive->windows[i], i == archive->n_windows - 1);
-	check_backup_wal(report, archive);
-	check_continuity(report, archive);
-	check_window(report, archive);
+	check_windows(report, archive);
 }

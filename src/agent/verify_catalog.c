@@ -27,7 +27,7 @@ static ExitStatus verify_catalog(const Options *options);
 
 static const char *const verify_catalog_options[] = {
 	"tool", "program", "config", "repository", "timeout", "level", "system-identifier", "within", "jobs", "rate", "io-priority",
-	"progress", "server-position", "server-wal", "wal-segment-size", NULL
+	"progress", "server-position", "server-wal", "wal-segment-size", "pitr-window", NULL
 };
 
 const Command verify_catalog_command = {
@@ -217,7 +217,8 @@ name_backups(CatalogRun *run)
 		if (backup->complete && !backup->foreign && backup->timeline > 0 && backup->start_lsn > 0)
 			options->backups[options->n_backups++] =
 				format("%s,%" PRId64 ",%s,%s", format_lsn(backup->start_lsn), backup->timeline,
-					   backup->stop_lsn == 0 ? "" : format_lsn(backup->stop_lsn), backup->id);
+					   backup->stop_lsn == 0 ? "" : backup->finished_at < 0 ? format_lsn(backup->stop_lsn) :
+					   format("%s@%" PRId64, format_lsn(backup->stop_lsn), backup->finished_at), backup->id);
 	}
 }
 
@@ -275,8 +276,9 @@ examine(Report *report, CatalogRun *run)
 		if (judge_repository(report, run))
 			verify_files(report, run);
 	}
-	else if (run->deep)
-		check_set(report_check(report, "repository"), CHECK_SKIPPED, "No repository is named, so only the list was looked at.");
+	else if (run->deep || run->options->pitr_window > 0)
+		check_set(report_check(report, "repository"), CHECK_SKIPPED, "No repository is named, so only the list was looked at%s.",
+				  run->options->pitr_window > 0 ? ", which does not tell how far back a restore can go" : "");
 }
 
 /* Without the repository: what the list says of where a restore could begin. */

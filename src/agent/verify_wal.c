@@ -19,7 +19,7 @@ static ExitStatus verify_archive(const Options *options);
 
 static const char *const verify_wal_options[] = {
 	"level", "system-identifier", "within", "jobs", "rate", "io-priority", "progress", "backup", "seen-backup", "server-position", "server-wal",
-	"wal-segment-size", NULL
+	"wal-segment-size", "pitr-window", NULL
 };
 
 const Command verify_wal_command = {
@@ -85,6 +85,8 @@ print_window(JsonWriter *w, const BackupWindow *window)
 	json_text(w, "start_lsn", format_lsn(window->start_lsn));
 	if (window->end_lsn != 0)
 		json_text(w, "end_lsn", format_lsn(window->end_lsn));
+	if (window->ended_at >= 0)
+		json_text(w, "from", iso_time(window->ended_at));
 	json_boolean(w, "usable", window->usable);
 	json_boolean(w, "complete", window->usable && !window->cut);
 	json_integer(w, "target_timeline", window->target);

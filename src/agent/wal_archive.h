@@ -129,10 +129,12 @@ typedef struct BackupWindow
 	uint32_t	timeline;		/* at its end */
 	uint64_t	start_lsn;
 	uint64_t	end_lsn;		/* 0: unknown */
+	int64_t		ended_at;		/* seconds since 1970, or -1: unknown */
 	bool		listed;			/* somebody says that it exists; else it may
 								 * have been deleted */
 	bool		seen;			/* somebody saw it, which is no news of today;
 								 * unless there is a newer one it exists */
+	bool		told;			/* the archive tells of it as well */
 	char	   *flaw;			/* what its maker says is wrong, or NULL */
 
 	/* set by find_windows() */
@@ -236,6 +238,9 @@ extern const SegmentRange *range_holding(const SegmentRanges *ranges, uint64_t s
 extern BackupWindow *add_window(Archive *archive, const char *id);
 extern void find_backups(Report *report, Archive *archive);
 extern void find_windows(Report *report, Archive *archive);
+
+/* in recovery_checks.c */
+extern void check_windows(Report *report, const Archive *archive);
 
 /* in wal_server.c */
 extern bool parse_position(const char *str, const char **end, uint32_t *timeline, uint64_t *lsn);

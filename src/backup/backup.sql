@@ -12,7 +12,7 @@ CREATE TABLE @extschema@.backup_target (
 	verify_window text,
 	min_size bigint,
 	max_size_change numeric NOT NULL DEFAULT 0.10,
-	pitr_window interval NOT NULL DEFAULT '30 days',
+	pitr_window interval,
 	critical_tables text[],
 	repository text,
 	external boolean NOT NULL DEFAULT false,
@@ -54,7 +54,7 @@ COMMENT ON COLUMN @extschema@.backup_target.verify_window IS
 COMMENT ON COLUMN @extschema@.backup_target.min_size IS 'a backup of fewer bytes is a failure; null: any size will do';
 COMMENT ON COLUMN @extschema@.backup_target.max_size_change IS
 'a backup whose size differs from that of the good one before by more than this fraction (0.10: a tenth), up or down, is a warning';
-COMMENT ON COLUMN @extschema@.backup_target.pitr_window IS 'kind supabase: so far back a restore to any moment must be possible';
+COMMENT ON COLUMN @extschema@.backup_target.pitr_window IS 'so far back from now a restore to any moment must be possible; null: of kind supabase 30 days, of others nothing is asked';
 COMMENT ON COLUMN @extschema@.backup_target.critical_tables IS 'tables that must be in the backup with their data, as SQL writes their names; null: none are named';
 COMMENT ON COLUMN @extschema@.backup_target.repository IS
 'kinds barman, pgbackrest, walg: directory in which the tool keeps its backups (repo1-path of pgBackRest, barman_home, or the directory that WALG_FILE_PREFIX names), below one of voxanne_ops.backup_directories, to be looked at as well; null: only what the tool says is known';

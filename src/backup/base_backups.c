@@ -13,6 +13,7 @@
 #include "backup/kind.h"
 #include "backup/usable.h"
 #include "core/json.h"
+#include "utils/timestamp.h"
 
 static char *as_argument(const VoxTarget *target, const VoxUsable *usable);
 
@@ -48,7 +49,7 @@ voxanne_base_backups(const VoxStore *store, List *targets, TimestampTz now)
 	return text;
 }
 
-/* START_LSN,TIMELINE,END_LSN,TARGET/BACKUP; NULL if the log does not hold that. */
+/* START_LSN,TIMELINE,END_LSN[@SECONDS],TARGET/BACKUP; NULL if the log does not hold that. */
 static char *
 as_argument(const VoxTarget *target, const VoxUsable *usable)
 {
@@ -59,6 +60,8 @@ as_argument(const VoxTarget *target, const VoxUsable *usable)
 
 	if (start == NULL || end == NULL || !voxanne_json_int64(backup, "timeline", &timeline) || timeline <= 0)
 		return NULL;
+	if (!TIMESTAMP_IS_NOBEGIN(usable->finished_at))
+		end = psprintf("%s@" INT64_FORMAT, end, (int64) timestamptz_to_time_t(usable->finished_at));
 	return psprintf("%s," INT64_FORMAT ",%s,%s/%s", start, timeline, end, target->name,
 					usable->backup_id == NULL ? "?" : usable->backup_id);
 }

@@ -17,7 +17,7 @@ typedef struct VoxVerification
 	List	   *directories;	/* char *: where it may lie */
 	List	   *critical_tables;	/* char *, quoted as in SQL, with a schema
 									 * or without; NIL: none are named */
-	int64		pitr_window;	/* microseconds */
+	int64		pitr_window;	/* microseconds, or 0: none is asked for */
 	const char *repository;		/* directory of the tool that keeps the
 								 * backup, or NULL */
 	int64		time_limit;		/* microseconds, after which the agent is
@@ -122,6 +122,6 @@ extern char *voxanne_location_problem(const VoxKind *kind, const char *location,
 extern char *voxanne_url_problem(const VoxKind *kind, const char *url, const char **hint);
 
 /* in kind_wal_archive.c */
-extern List *voxanne_server_wal_arguments(List *more);
+extern List *voxanne_archive_arguments(const VoxVerification *verification, List *more);
 
 #endif							/* VOXANNE_KIND_H */

@@ -22,6 +22,10 @@ static const char *const both_proofs[] = {"present", "checksummed"};
 static const char *const status_level[] = {"status", NULL};
 static const char *const status_proof[] = {"listed"};
 static const char *const size_options[] = {"min_size", "max_size_change", NULL};
+
+/* What point-in-time recovery of hosted projects reaches back by at most; where the target asks for nothing. */
+#define STANDARD_WINDOW (30 * USECS_PER_DAY)
+
 static const char *const window_options[] = {"pitr_window", NULL};
 
 const VoxKind voxanne_list_kinds[VOX_LIST_KINDS] = {
@@ -88,7 +92,7 @@ list_request(const VoxKind *kind, const VoxVerification *verification)
 	voxanne_json_put_text(&json, "level", verification->level);
 	voxanne_json_put_text(&json, "url", verification->location);
 	voxanne_json_put_int64(&json, "timeout_ms", Max(timeout / 1000, 1));
-	voxanne_json_put_int64(&json, "window_seconds", verification->pitr_window / USECS_PER_SEC);
+	voxanne_json_put_int64(&json, "window_seconds", (verification->pitr_window > 0 ? verification->pitr_window : STANDARD_WINDOW) / USECS_PER_SEC);
 	if ((*kind->secret_file)[0] != '\0')
 		voxanne_json_put_text(&json, "secret_file", *kind->secret_file);
 	if (kind->region != NULL && (*kind->region)[0] != '\0')

@@ -23,7 +23,7 @@ static const char *const *program_arguments(const VoxKind *kind, const VoxVerifi
 
 static const char *const levels[] = {"status", "verify", NULL};
 static const char *const proofs[] = {"present", "checksummed"};
-static const char *const options[] = {"min_size", "max_size_change", "repository", NULL};
+static const char *const options[] = {"min_size", "max_size_change", "repository", "pitr_window", NULL};
 
 const VoxKind voxanne_program_kinds[VOX_PROGRAM_KINDS] = {
 	[VOX_PROGRAM_BARMAN] = {
@@ -115,7 +115,9 @@ program_arguments(const VoxKind *kind, const VoxVerification *verification)
 	{
 		more = lappend(more, pstrdup("--repository"));
 		more = lappend(more, pstrdup(verification->repository));
-		more = voxanne_server_wal_arguments(more);
 	}
+	if (verification->repository != NULL || verification->pitr_window > 0)
+		more = voxanne_archive_arguments(verification, more);
+
 	return voxanne_kind_arguments("verify-catalog", verification, more);
 }

@@ -15,13 +15,14 @@
 
 #include "access/xlog.h"
 #include "backup/kind.h"
+#include "datatype/timestamp.h"
 #include "miscadmin.h"
 
 static const char *const *wal_archive_arguments(const VoxKind *kind, const VoxVerification *verification);
 
 static const char *const levels[] = {"status", "verify", NULL};
 static const char *const proofs[] = {"present", "checksummed"};
-static const char *const options[] = {NULL};
+static const char *const options[] = {"pitr_window", NULL};
 
 const VoxKind voxanne_kind_wal_archive = {
 	.name = "wal_archive",
@@ -50,13 +51,18 @@ wal_archive_arguments(const VoxKind *kind, const VoxVerification *verification)
 		more = lappend(more, pstrdup("--seen-backup"));
 		more = lappend(more, lfirst(lc));
 	}
-	return voxanne_kind_arguments("verify-wal", verification, voxanne_server_wal_arguments(more));
+	return voxanne_kind_arguments("verify-wal", verification, voxanne_archive_arguments(verification, more));
 }
 
-/* What to compare an archive with.  A standby writes no WAL, so there that is nothing. */
+/* What to compare an archive with.  A standby writes no WAL, so there nothing is said of the server's. */
 List *
-voxanne_server_wal_arguments(List *more)
+voxanne_archive_arguments(const VoxVerification *verification, List *more)
 {
+	if (verification->pitr_window > 0)
+	{
+		more = lappend(more, pstrdup("--pitr-window"));
+		more = lappend(more, psprintf(INT64_FORMAT, verification->pitr_window / USECS_PER_SEC));
+	}
 	more = lappend(more, pstrdup("--wal-segment-size"));
 	more = lappend(more, psprintf("%d", wal_segment_size));
 	if (!RecoveryInProgress())

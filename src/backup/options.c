@@ -77,7 +77,7 @@ static const OptionDefinition definitions[] = {
 	{"verify_time_limit", parse_interval, INTERVALOID, "\"6 hours\"", "\"6 hours\"", false, USECS_PER_SEC, USECS_PER_DAY},
 	{"min_size", parse_bytes, INT8OID, NULL, "\"10 GB\"", true, 1, PG_INT64_MAX},
 	{"max_size_change", parse_fraction, NUMERICOID, "0.10", "0.25", true, 1000, INT64CONST(1000) * 1000000},
-	{"pitr_window", parse_interval, INTERVALOID, "\"30 days\"", "\"30 days\"", true, USECS_PER_SEC, YEARS(10)},
+	{"pitr_window", parse_interval, INTERVALOID, NULL, "\"30 days\"", true, USECS_PER_SEC, YEARS(10)},
 	{"critical_tables", parse_tables, TEXTARRAYOID, NULL, "[\"public.appointments\"]", true, 1, 1000},
 	{"repository", parse_directory, TEXTOID, NULL, "\"/var/lib/pgbackrest\"", true, 0, 0},
 	{"external", parse_boolean, BOOLOID, "false", "true", false, 0, 0},
