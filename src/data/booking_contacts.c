@@ -156,7 +156,7 @@ contact_reference(const VoxBookingQuestion *question, Oid relid)
 	return reference;
 }
 
-/* The reference that consists of one column; NULL if there is none. */
+/* The reference that consists of the column, and perhaps the tenant's; NULL if there is none. */
 static const VoxReference *
 reference_from(List *references, AttrNumber column)
 {
@@ -165,8 +165,10 @@ reference_from(List *references, AttrNumber column)
 	foreach(lc, references)
 	{
 		const VoxReference *reference = lfirst(lc);
+		List	   *columns = voxanne_reference_columns(reference, false);
 
-		if (reference->natts == 1 && reference->child_atts[0] == column && reference->refusal == NULL)
+		columns = list_delete_int(columns, voxanne_tenant_column(reference->child));
+		if (list_length(columns) == 1 && linitial_int(columns) == column && reference->refusal == NULL)
 			return reference;
 	}
 	return NULL;

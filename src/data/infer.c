@@ -8,6 +8,9 @@
  * adds 30, and the share of the rows whose parent exists up to 30, so a weak
  * name needs most of its rows to have a parent.  That share is found by the
  * check itself; candidates below 70 in the end are not reported.
+ *
+ * Where the primary keys of tables begin with the tenant, an id says nothing
+ * without it: then tenant and id together are the reference.
  */
 #include "postgres.h"
 
@@ -17,6 +20,7 @@
 #include "commands/defrem.h"
 #include "core/compat.h"
 #include "data/distributed.h"
+#include "data/incoming.h"
 #include "data/reference.h"
 #include "data/table.h"
 #include "executor/spi.h"
@@ -26,15 +30,18 @@
 #include "utils/lsyscache.h"
 
 static VoxReference *make_candidate(uint64 row);
+static bool add_tenant(VoxReference *reference, AttrNumber child_tenant, AttrNumber parent_tenant, Oid opclass);
+static Datum column_value(uint64 row, int column);
 static Oid	key_operator(Oid opclass, Oid parent_type, Oid child_type);
 static bool is_text_type(Oid type);
 
 /*
  * $1: the child, or 0 for all tables of the schemas $2.  One row a column: the
- * likeliest parent.  A table with foreign rows, which can have no primary key,
- * and one that is distributed ($3), whose key must contain the tenant, are taken
- * to go by their column id.  Passed over: identifiers that other systems hand out, the
- * id of a polymorphic pair (x_id beside x_type), columns that are in a foreign
+ * likeliest parent.  That one's key is a column, or the tenant's ($4: what it is
+ * called) and a column id or of the candidate's name.  A table with foreign
+ * rows, which can have no primary key, and one that is distributed ($3), whose
+ * key must contain the tenant that a child may lack, are taken to go by their
+ * column id.  Passed over: identifiers that other systems hand out, the id of a polymorphic pair (x_id beside x_type), columns that are in a foreign
  * key already, tables of extensions.
  */
 static const char *const candidate_query =
@@ -44,7 +51,9 @@ static const char *const candidate_query =
 " candidate AS ("
 " SELECT c.oid AS child, c.relnamespace AS schema, a.attnum AS child_column, a.attname AS name,"
 "  CASE WHEN a.attname LIKE '%\\_id' THEN left(a.attname, -3) ELSE '' END AS stem,"
-"  a.attname IN ('created_by', 'updated_by', 'deleted_by', 'user_id') AS is_person"
+"  a.attname IN ('created_by', 'updated_by', 'deleted_by', 'user_id') AS is_person,"
+"  coalesce((SELECT t.attnum FROM pg_catalog.pg_attribute t WHERE t.attrelid = c.oid AND t.attname::text = ANY ($4)"
+"   AND NOT t.attisdropped AND t.attnum <> a.attnum ORDER BY array_position($4, t.attname::text) LIMIT 1), 0)::int4 AS child_tenant"
 " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid"
 " WHERE (c.oid = $1 OR $1 = 0 AND c.relnamespace = ANY ($2) AND NOT c.relispartition)"
 "  AND c.relkind IN ('r', 'p', 'f')"
@@ -60,12 +69,24 @@ static const char *const candidate_query =
 "   AND d.objid = c.oid AND d.deptype = 'e')),"
 " keyed AS ("
 " SELECT p.oid AS parent, p.relname AS parent_name, p.relnamespace AS parent_schema,"
-"  n.nspname = 'auth' AS in_auth, i.indkey[0] AS parent_column, i.indclass[0] AS opclass"
+"  n.nspname = 'auth' AS in_auth, i.indkey[0] AS parent_column, i.indclass[0] AS opclass,"
+"  ''::name AS key_name, 0 AS tenant_column, 0::pg_catalog.oid AS tenant_class, false AS is_guess"
 " FROM pg_catalog.pg_class p JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace"
 " JOIN pg_catalog.pg_index i ON i.indrelid = p.oid AND i.indisprimary AND i.indisvalid AND i.indnkeyatts = 1"
 " WHERE p.relkind IN ('r', 'p') AND NOT p.relispartition"
 " UNION ALL"
-" SELECT p.oid, p.relname, p.relnamespace, n.nspname = 'auth', a.attnum, 0"
+" SELECT p.oid, p.relname, p.relnamespace, n.nspname = 'auth', i.indkey[own], i.indclass[own],"
+"  a.attname, CASE WHEN alone THEN 0 ELSE t.attnum::int4 END, i.indclass[1 - own], false"
+" FROM pg_catalog.pg_class p JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace"
+" JOIN pg_catalog.pg_index i ON i.indrelid = p.oid AND i.indisprimary AND i.indisvalid AND i.indnkeyatts = 2"
+" CROSS JOIN generate_series(0, 1) AS own"
+" JOIN pg_catalog.pg_attribute a ON a.attrelid = p.oid AND a.attnum = i.indkey[own]"
+" JOIN pg_catalog.pg_attribute t ON t.attrelid = p.oid AND t.attnum = i.indkey[1 - own] AND t.attname::text = ANY ($4),"
+" LATERAL (SELECT EXISTS (SELECT FROM pg_catalog.pg_index u WHERE u.indrelid = p.oid AND u.indisunique AND u.indisvalid"
+"  AND u.indpred IS NULL AND u.indnkeyatts = 1 AND u.indkey[0] = i.indkey[own])) AS by_itself (alone)"
+" WHERE p.relkind IN ('r', 'p') AND NOT p.relispartition"
+" UNION ALL"
+" SELECT p.oid, p.relname, p.relnamespace, n.nspname = 'auth', a.attnum, 0, '', 0, 0, true"
 " FROM pg_catalog.pg_class p JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace"
 " JOIN pg_catalog.pg_attribute a ON a.attrelid = p.oid AND a.attname = 'id' AND NOT a.attisdropped"
 " WHERE NOT p.relispartition AND (p.relkind = 'f' OR p.relkind = 'p' AND EXISTS (SELECT"
@@ -79,6 +100,7 @@ static const char *const candidate_query =
 " WHERE f.contype = 'f' AND f.conparentid = 0 AND cardinality(f.conkey) = 1 GROUP BY 1, 2),"
 " ranked AS ("
 " SELECT child, child_column, parent, parent_column, opclass, parent_name, coalesce(uses, 0) AS uses,"
+"  CASE WHEN tenant_column > 0 THEN child_tenant ELSE 0 END AS child_tenant, tenant_column, tenant_class,"
 "  CASE WHEN parent_schema <> schema AND parent_schema <> ALL ($2) AND NOT (in_auth AND is_person) THEN NULL"
 "  WHEN uses > 0 THEN 1"
 "  WHEN parent_name IN (stem, stem || 's', stem || 'es', regexp_replace(stem, 'y$', 'ies'))"
@@ -89,10 +111,14 @@ static const char *const candidate_query =
 "  WHEN stem <> '' AND left(parent_name, length(stem) + 1) = stem || '_' AND parent_schema = schema THEN 6"
 "  END AS rank"
 " FROM candidate CROSS JOIN keyed LEFT JOIN declared USING (name, parent)"
-" WHERE child <> parent OR child_column <> parent_column),"
+" WHERE (child <> parent OR child_column <> parent_column)"
+"  AND (key_name IN ('', 'id') OR key_name = name) AND (tenant_column = 0 OR child_tenant > 0)"
+"  AND NOT (is_guess AND child_tenant > 0 AND EXISTS ("
+"   SELECT FROM keyed AS k WHERE k.parent = keyed.parent AND k.key_name = 'id' AND k.tenant_column > 0))),"
 " counted AS ("
 " SELECT *, count(*) OVER (PARTITION BY child, child_column, rank) AS alike FROM ranked WHERE rank IS NOT NULL)"
-" SELECT DISTINCT ON (child, child_column) child, child_column, parent, parent_column, opclass, rank"
+" SELECT DISTINCT ON (child, child_column) child, child_column, parent, parent_column, opclass, rank,"
+"  child_tenant, tenant_column, tenant_class"
 " FROM counted WHERE rank < 6 OR alike = 1"
 " ORDER BY child, child_column, rank, uses DESC, parent_name, parent";
 
@@ -109,8 +135,8 @@ List *
 voxanne_inferred_references(Oid child, List *schemas)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Oid			types[] = {OIDOID, OIDARRAYOID, OIDARRAYOID};
-	Datum		values[3];
+	Oid			types[] = {OIDOID, OIDARRAYOID, OIDARRAYOID, TEXTARRAYOID};
+	Datum		values[4];
 	List	   *distributed = NIL;
 	ListCell   *lc;
 	List	   *references = NIL;
@@ -121,7 +147,8 @@ voxanne_inferred_references(Oid child, List *schemas)
 	foreach(lc, voxanne_distributions())
 		distributed = lappend_oid(distributed, ((VoxDistribution *) lfirst(lc))->relid);
 	values[2] = voxanne_oid_array(distributed);
-	if (SPI_execute_with_args(candidate_query, 3, types, values, NULL, true, 0) != SPI_OK_SELECT)
+	values[3] = voxanne_text_array(voxanne_tenant_names());
+	if (SPI_execute_with_args(candidate_query, 4, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not list likely references");
 
 	MemoryContextSwitchTo(context);
@@ -153,30 +180,57 @@ voxanne_oid_array(List *oids)
 static VoxReference *
 make_candidate(uint64 row)
 {
-	HeapTuple	tuple = SPI_tuptable->vals[row];
-	TupleDesc	desc = SPI_tuptable->tupdesc;
 	VoxReference *reference = palloc0_object(VoxReference);
-	Oid			opclass;
-	bool		isnull;
+	AttrNumber	child_tenant = (AttrNumber) DatumGetInt32(column_value(row, 7));
 
 	reference->source = VOX_REFERENCE_INFERRED;
-	reference->child = DatumGetObjectId(SPI_getbinval(tuple, desc, 1, &isnull));
-	reference->child_atts[0] = DatumGetInt16(SPI_getbinval(tuple, desc, 2, &isnull));
-	reference->parent = DatumGetObjectId(SPI_getbinval(tuple, desc, 3, &isnull));
-	reference->parent_atts[0] = DatumGetInt16(SPI_getbinval(tuple, desc, 4, &isnull));
-	opclass = DatumGetObjectId(SPI_getbinval(tuple, desc, 5, &isnull));
-	reference->name_score = DatumGetInt32(SPI_getbinval(tuple, desc, 6, &isnull)) < WEAK_RANK ?
-		STRONG_NAME : WEAK_NAME;
+	reference->child = DatumGetObjectId(column_value(row, 1));
+	reference->child_atts[0] = DatumGetInt16(column_value(row, 2));
+	reference->parent = DatumGetObjectId(column_value(row, 3));
+	reference->parent_atts[0] = DatumGetInt16(column_value(row, 4));
+	reference->name_score = DatumGetInt32(column_value(row, 6)) < WEAK_RANK ? STRONG_NAME : WEAK_NAME;
 	reference->natts = 1;
 	reference->on_delete = FKCONSTR_ACTION_NOACTION;
-	if (!OidIsValid(opclass))
-		opclass = GetDefaultOpClass(getBaseType(voxanne_column_type(reference->parent, reference->parent_atts[0])), BTREE_AM_OID);
-	return voxanne_reference_compare(reference, opclass) ? reference : NULL;
+	if (!voxanne_reference_compare(reference, DatumGetObjectId(column_value(row, 5))))
+		return NULL;
+	if (child_tenant != InvalidAttrNumber &&
+		!add_tenant(reference, child_tenant, (AttrNumber) DatumGetInt32(column_value(row, 8)), DatumGetObjectId(column_value(row, 9))))
+		return NULL;
+	return reference;
+}
+
+/* Put the tenants in front of the one column; false where no foreign key can compare both. */
+static bool
+add_tenant(VoxReference *reference, AttrNumber child_tenant, AttrNumber parent_tenant, Oid opclass)
+{
+	VoxReference tenants = *reference;
+
+	tenants.child_atts[0] = child_tenant;
+	tenants.parent_atts[0] = parent_tenant;
+	if (reference->comparison != VOX_COMPARE_OPERATOR || !voxanne_reference_compare(&tenants, opclass) ||
+		tenants.comparison != VOX_COMPARE_OPERATOR)
+		return false;
+	tenants.child_atts[1] = reference->child_atts[0];
+	tenants.parent_atts[1] = reference->parent_atts[0];
+	tenants.operators[1] = reference->operators[0];
+	tenants.natts = 2;
+	*reference = tenants;
+	return true;
+}
+
+/* A column of a row that the query found; none is null. */
+static Datum
+column_value(uint64 row, int column)
+{
+	bool		isnull;
+
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
 }
 
 /*
  * Decide how the first column of child and parent are compared, where the
- * parent's is indexed by a B-tree operator class; false if they cannot be.
+ * parent's is indexed by a B-tree operator class (InvalidOid: its type's default
+ * one); false if they cannot be.
  */
 bool
 voxanne_reference_compare(VoxReference *reference, Oid opclass)
@@ -184,6 +238,8 @@ voxanne_reference_compare(VoxReference *reference, Oid opclass)
 	Oid			child_type = getBaseType(voxanne_column_type(reference->child, reference->child_atts[0]));
 	Oid			parent_type = getBaseType(voxanne_column_type(reference->parent, reference->parent_atts[0]));
 
+	if (!OidIsValid(opclass))
+		opclass = GetDefaultOpClass(parent_type, BTREE_AM_OID);
 	reference->operators[0] = key_operator(opclass, parent_type, child_type);
 	if (OidIsValid(reference->operators[0]))
 		reference->comparison = VOX_COMPARE_OPERATOR;

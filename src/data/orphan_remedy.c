@@ -178,7 +178,8 @@ violating_rows(const VoxReference *reference, VoxReferenceFault fault, const Vox
 
 /*
  * Of rows without parent, how many have one but for the tenant; 0 where the
- * tenant is no part of the reference.
+ * tenant is no part of the reference, or a distributed engine would have to join
+ * across tenants, which it may refuse.
  */
 static int64
 rows_of_other_tenants(const VoxReference *reference, VoxReferenceFault fault, const VoxScanQuestion *found)
@@ -198,7 +199,8 @@ rows_of_other_tenants(const VoxReference *reference, VoxReferenceFault fault, co
 		rest.parent_atts[rest.natts] = reference->parent_atts[i];
 		rest.operators[rest.natts++] = reference->operators[i];
 	}
-	if (fault != VOX_FAULT_ORPHAN || rest.natts == reference->natts || rest.natts == 0)
+	if (fault != VOX_FAULT_ORPHAN || rest.natts == reference->natts || rest.natts == 0 ||
+		voxanne_has_distributed_rows(reference))
 		return 0;
 
 	voxanne_table_describe(&parent, reference->parent);
@@ -288,7 +290,7 @@ constraint_statements(const VoxReference *reference, const VoxTable *child)
 		if (definition == NULL)
 			return pstrdup("");
 		name = ChooseConstraintName(get_rel_name(child->relid),
-									get_attname(child->relid, reference->child_atts[0], false),
+									get_attname(child->relid, reference->child_atts[reference->natts - 1], false),
 									"fkey", get_rel_namespace(child->relid), NIL);
 		return foreign_key_statements(child, name, definition, false);
 	}
@@ -324,9 +326,9 @@ inferred_definition(const VoxReference *reference)
 	if (!voxanne_reference_possible(reference))
 		return NULL;
 	return psprintf("FOREIGN KEY (%s) REFERENCES %s (%s)",
-					voxanne_column_ref(reference->child, "", reference->child_atts[0]),
+					voxanne_column_list(reference->child, "", voxanne_reference_columns(reference, false)),
 					voxanne_relation_name(reference->parent),
-					voxanne_column_ref(reference->parent, "", reference->parent_atts[0]));
+					voxanne_column_list(reference->parent, "", voxanne_reference_columns(reference, true)));
 }
 
 /* May a foreign key lead from the one table to the other, as far as their persistence goes? */

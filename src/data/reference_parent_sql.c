@@ -9,9 +9,7 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
-#include "commands/defrem.h"
 #include "core/compat.h"
 #include "core/query.h"
 #include "core/relation.h"
@@ -163,7 +161,6 @@ pair_tenants(const VoxReference *reference, VoxReference *tenants)
 {
 	AttrNumber	child_tenant = voxanne_tenant_column(reference->child);
 	AttrNumber	parent_tenant = voxanne_tenant_column(reference->parent);
-	Oid			type;
 
 	if (child_tenant == InvalidAttrNumber || parent_tenant == InvalidAttrNumber ||
 		list_member_int(voxanne_reference_columns(reference, false), child_tenant) ||
@@ -180,8 +177,7 @@ pair_tenants(const VoxReference *reference, VoxReference *tenants)
 	tenants->natts = 1;
 	tenants->child_atts[0] = child_tenant;
 	tenants->parent_atts[0] = parent_tenant;
-	type = getBaseType(voxanne_column_type(tenants->parent, parent_tenant));
-	return voxanne_reference_compare(tenants, GetDefaultOpClass(type, BTREE_AM_OID));
+	return voxanne_reference_compare(tenants, InvalidOid);
 }
 
 /* Can a row of the parent belong to several tenants, because a table says so? */

@@ -304,6 +304,17 @@ voxanne_status_active(Oid relid, const char *alias, AttrNumber status)
 					voxanne_column_ref(relid, alias, status), labels.data);
 }
 
+/* Those names, as char *. */
+List *
+voxanne_tenant_names(void)
+{
+	List	   *names = NIL;
+
+	for (int i = 0; i < (int) lengthof(tenant_columns); i++)
+		names = lappend(names, unconstify(char *, tenant_columns[i]));
+	return names;
+}
+
 /* The column that says to which tenant a row belongs, or InvalidAttrNumber. */
 AttrNumber
 voxanne_tenant_column(Oid relid)

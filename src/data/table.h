@@ -53,6 +53,7 @@ extern char *voxanne_table_created(const VoxTable *table, const char *alias);
 extern char *voxanne_table_seniority(const VoxTable *table, const char *alias);
 extern char *voxanne_table_live(const VoxTable *table, const char *alias);
 extern char *voxanne_status_active(Oid relid, const char *alias, AttrNumber status);
+extern List *voxanne_tenant_names(void);
 extern AttrNumber voxanne_tenant_column(Oid relid);
 extern char *voxanne_not_null(Oid relid, const char *alias, AttrNumber attnum, bool not_null);
 extern char *voxanne_table_sample(const VoxTable *table, const char *from, const char *alias, List *columns,
