@@ -8,7 +8,7 @@ use Test::More;
 my $dir = PostgreSQL::Test::Utils::tempdir_short;
 
 # The agent's readers and the harness, which includes memory.c, two at a time.
-my @sources = (grep({ !m{/(main|memory)\.c$} } glob('src/agent/*.c')), map { "t/modules/fuzz/$_.c" } 'agent_readers', 'replay');
+my @sources = (grep({ !m{/(main|memory)\.c$} } glob('src/agent/*.c')), grep { !m{/libfuzzer\.c$} } glob('t/modules/fuzz/*.c'));
 my @compile = ('gcc', '-std=gnu11', '-D_GNU_SOURCE', '-DVOXANNE_VERSION="0"', '-O1', '-g1', '-w', '-fsanitize=address,undefined', '-fno-sanitize-recover=all');
 my %running;
 for my $n (0 .. $#sources)
@@ -23,6 +23,7 @@ system_or_bail(@compile, '-o', "$dir/replay", map({ "$dir/$_.o" } 0 .. $#sources
 
 # The agent frees little, as its runs are short; the harness does it, and takes what is not there for no memory.
 $ENV{ASAN_OPTIONS} = 'detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=16';
+$ENV{TMPDIR} = $dir;
 my $ok = IPC::Run::run(["$dir/replay", 't/seeds', 40], '>', \my $out, '2>', \my $err);
 ok($ok, 'no reader fails') or diag(substr($err, 0, 6000));
 
