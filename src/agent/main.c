@@ -1,16 +1,12 @@
 /*
  * src/agent/main.c
- *		Options and the table of commands.
+ *		The table of commands.
  */
-#include "agent.h"
+#include "options.h"
 #include "pace.h"
 #include "report.h"
 #include "sandbox.h"
-#include "wal.h"
-#include "wal_archive.h"
 
-#include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,34 +21,6 @@ static const Command *const commands[] = {
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
-
-static const struct option long_options[] = {
-	{"format", required_argument, NULL, 'f'},
-	{"parent", required_argument, NULL, 'p'},
-	{"level", required_argument, NULL, 'l'},
-	{"system-identifier", required_argument, NULL, 's'},
-	{"within", required_argument, NULL, 'w'},
-	{"prior", required_argument, NULL, 'q'},
-	{"jobs", required_argument, NULL, 'j'},
-	{"rate", required_argument, NULL, 'r'},
-	{"io-priority", required_argument, NULL, 'i'},
-	{"progress", no_argument, NULL, 'P'},
-	{"table", required_argument, NULL, 't'},
-	{"remembered", required_argument, NULL, 'm'},
-	{"backup", required_argument, NULL, 'b'},
-	{"seen-backup", required_argument, NULL, 'B'},
-	{"server-position", required_argument, NULL, 'S'},
-	{"server-wal", required_argument, NULL, 'W'},
-	{"wal-segment-size", required_argument, NULL, 'z'},
-	{"pitr-window", required_argument, NULL, 'k'},
-	{"tool", required_argument, NULL, 'T'},
-	{"program", required_argument, NULL, 'g'},
-	{"config", required_argument, NULL, 'c'},
-	{"repository", required_argument, NULL, 'R'},
-	{"timeout", required_argument, NULL, 'o'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0}
-};
 
 #ifdef __SANITIZE_ADDRESS__
 /* The leak checker traces its own process, which the confinement forbids. */
@@ -129,17 +97,6 @@ wrong_usage(const char *fmt,...)
 	return EXIT_USAGE;
 }
 
-/* A whole decimal number in [1, max]. */
-static bool
-parse_number(const char *str, uint64_t max, uint64_t *value)
-{
-	if (*str == '\0' || strspn(str, "0123456789") != strlen(str))
-		return false;
-	errno = 0;
-	*value = strtoull(str, NULL, 10);
-	return errno == 0 && *value > 0 && *value <= max;
-}
-
 static bool
 takes_option(const Command *command, const char *name)
 {
@@ -153,129 +110,16 @@ takes_option(const Command *command, const char *name)
 	return false;
 }
 
-/* TIMELINE,LSN */
-static bool
-is_position(const char *str)
-{
-	uint32_t	timeline;
-	uint64_t	lsn;
-
-	return parse_position(str, NULL, &timeline, &lsn);
-}
-
-/*
- * A directory of --within.  It may be named through symbolic links: what it is
- * compared with has none any more.
- */
-static bool
-add_within(Options *options, const char *directory)
-{
-	const char *resolved = realpath(directory, NULL);
-
-	options->within = xrealloc(options->within,
-							   (size_t) (options->n_within + 1) * sizeof(char *));
-	options->within[options->n_within++] = resolved != NULL ? resolved : directory;
-	return *directory == '/';
-}
-
-/* Store one option; false if its value is not allowed. */
-static bool
-store_option(Options *options, int which, const char *value)
-{
-	uint64_t	number = 0;
-
-	switch (which)
-	{
-		case 'f':
-			options->json = strcmp(value, "json") == 0;
-			return options->json || strcmp(value, "text") == 0;
-		case 'p':
-			if (!parse_number(value, INT32_MAX, &number))
-				return false;
-			options->parent = (pid_t) number;
-			return true;
-		case 'l':
-			options->level = value;
-			return strcmp(value, "status") == 0 || strcmp(value, "verify") == 0;
-		case 's':
-			return parse_number(value, UINT64_MAX, &options->system_identifier);
-		case 'w':
-			return add_within(options, value);
-		case 'q':
-			options->priors = xrealloc(options->priors, (size_t) (options->n_priors + 1) * sizeof(char *));
-			options->priors[options->n_priors++] = value;
-			return *value != '\0';
-		case 'j':
-			if (!parse_number(value, MAX_JOBS, &number))
-				return false;
-			options->jobs = (int) number;
-			return true;
-		case 'r':
-			if (!parse_number(value, UINT64_MAX / 1024, &number))
-				return false;
-			options->rate = number * 1024;
-			return true;
-		case 'i':
-			return pace_parse_priority(value, &options->io_priority);
-		case 'P':
-			options->progress = true;
-			return true;
-		case 'b':
-			options->backups = xrealloc(options->backups, (size_t) (options->n_backups + 1) * sizeof(char *));
-			options->backups[options->n_backups++] = value;
-			return true;
-		case 'B':
-			options->seen_backups = xrealloc(options->seen_backups, (size_t) (options->n_seen_backups + 1) * sizeof(char *));
-			options->seen_backups[options->n_seen_backups++] = value;
-			return true;
-		case 'S':
-			options->server_position = value;
-			return is_position(value);
-		case 'W':
-			options->server_wal = value;
-			return *value == '/';
-		case 'z':
-			if (!parse_number(value, MAX_WAL_SEGMENT, &number))
-				return false;
-			options->wal_segment_size = (uint32_t) number;
-			return number >= MIN_WAL_SEGMENT && (number & (number - 1)) == 0;
-		case 'k':
-			return parse_number(value, UINT32_MAX, &options->pitr_window);
-		case 't':
-			options->tables = xrealloc(options->tables, (size_t) (options->n_tables + 1) * sizeof(char *));
-			options->tables[options->n_tables++] = value;
-			return true;
-		case 'm':
-			options->remembered = value;
-			return true;
-		case 'T':
-			options->tool = value;
-			return true;
-		case 'g':
-			options->program = value;
-			return *value == '/';
-		case 'c':
-			options->config = value;
-			return *value == '/';
-		case 'R':
-			options->repository = value;
-			return *value == '/';
-		case 'o':
-			return parse_number(value, 24 * 3600000, &options->timeout_ms);
-		default:
-			return false;
-	}
-}
-
 /* Parse what follows the command's name. */
 static ExitStatus
 parse_options(const Command *command, int argc, char **argv, Options *options)
 {
+	const struct option *described = describe_options();
 	int			which;
 	int			index = 0;
 
 	opterr = 0;
-	while ((which = getopt_long(argc, argv, "+:", long_options, &index)) != -1 || optind < argc)
+	while ((which = getopt_long(argc, argv, "+:", described, &index)) != -1 || optind < argc)
 	{
 		if (which == -1)
 		{
@@ -287,16 +131,15 @@ parse_options(const Command *command, int argc, char **argv, Options *options)
 			return wrong_usage("option \"%s\" needs a value", argv[optind - 1]);
 		else if (which == '?')
 			return wrong_usage("unknown option \"%s\"", argv[optind - 1]);
-		else if (which == 'h')
+		else if (which == FOUND_HELP)
 		{
 			usage(stdout);
 			exit(EXIT_OK);
 		}
-		else if (!takes_option(command, long_options[index].name))
-			return wrong_usage("%s takes no option \"--%s\"", command->name, long_options[index].name);
-		else if (!store_option(options, which, optarg))
-			return wrong_usage("value \"%s\" is not allowed for option \"--%s\"", optarg,
-							   long_options[index].name);
+		else if (!takes_option(command, described[index].name))
+			return wrong_usage("%s takes no option \"--%s\"", command->name, described[index].name);
+		else if (!store_option(options, index, optarg))
+			return wrong_usage("value \"%s\" is not allowed for option \"--%s\"", optarg, described[index].name);
 	}
 	if (command->operand != NULL && options->path == NULL)
 		return wrong_usage("%s needs %s", command->name, command->operand);
