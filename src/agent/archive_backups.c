@@ -86,16 +86,6 @@ read_archive_text(int dir, const char *name, char **problem)
 	return text;
 }
 
-/* The timeline that a segment's name begins with, 0 if it is none. */
-static uint32_t
-timeline_of(const char *segment)
-{
-	WalName		name;
-
-	parse_wal_name(segment, &name);
-	return name.timeline;
-}
-
 /* The backup that began there if the caller has named it, or NULL. */
 static BackupWindow *
 seen_backup(const Archive *archive, uint32_t timeline, uint64_t start)
@@ -126,7 +116,7 @@ read_backup_history(Archive *archive, const char *name, const char *text)
 		!find_line(text, "STOP WAL LOCATION: ", value, sizeof(value)) || !parse_lsn(value, &rest, &end) ||
 		strncmp(rest, " (file ", 7) != 0 || end < start)
 		return false;
-	timeline = timeline_of(format("%.24s", rest + 7));
+	timeline = timeline_of_name(format("%.24s", rest + 7));
 	if (timeline == 0)
 		return false;
 	window = seen_backup(archive, timeline, start);
@@ -194,13 +184,13 @@ add_listed(Archive *archive, const char *id, const ListedBackup *backup)
 	if (backup->start == NULL && backup->start_lsn == NULL)
 		return true;			/* made of a server that was down: needs no
 								 * WAL */
-	if (backup->stop == NULL || timeline_of(backup->stop) == 0 ||
+	if (backup->stop == NULL || timeline_of_name(backup->stop) == 0 ||
 		backup->start_lsn == NULL || !parse_lsn(backup->start_lsn, NULL, &start) ||
 		backup->stop_lsn == NULL || !parse_lsn(backup->stop_lsn, NULL, &end) || end < start)
 		return false;
 	window = add_window(archive, id);
 	window->listed = true;
-	window->timeline = timeline_of(backup->stop);
+	window->timeline = timeline_of_name(backup->stop);
 	window->start_lsn = start;
 	window->end_lsn = end;
 	window->ended_at = backup->ended_at;
@@ -215,7 +205,6 @@ read_pgbackrest_backups(Archive *archive, Check *check)
 {
 	char	   *problem;
 	char	   *text = read_archive_text(archive->backups, "backup.info", &problem);
-	int			fd = text == NULL ? -1 : openat(archive->backups, "backup.info", OPEN_FILE);
 	bool		current = false;
 
 	if (text == NULL)
@@ -236,14 +225,13 @@ read_pgbackrest_backups(Archive *archive, Check *check)
 		{
 			char	   *id = format("%.*s", (int) key, line);
 
-			json_reader_open(&r, fd, line + key + 1 - text, MAX_TEXT, MAX_VALUE);
+			json_reader_open_text(&r, line + key + 1, len - key - 1, MAX_VALUE);
 			if (!read_listed(&r, &backup) || !add_listed(archive, id, &backup))
 				check_problem(check, id, "%s", r.error != NULL ? r.error : "it does not say what WAL it needs");
 			json_reader_close(&r);
 			free(id);
 		}
 	}
-	close(fd);
 	free(text);
 }
 
@@ -274,14 +262,14 @@ read_barman_backup(Archive *archive, Check *check, const char *id, const char *p
 	}
 	if (!find_line(text, "begin_xlog=", start, sizeof(start)) || !parse_lsn(start, NULL, &start_lsn) ||
 		!find_line(text, "end_xlog=", end, sizeof(end)) || !parse_lsn(end, NULL, &end_lsn) || end_lsn < start_lsn ||
-		!find_line(text, "end_wal=", segment, sizeof(segment)) || timeline_of(segment) == 0)
+		!find_line(text, "end_wal=", segment, sizeof(segment)) || timeline_of_name(segment) == 0)
 		check_problem(check, path, "it does not say what WAL it needs");
 	else
 	{
 		BackupWindow *window = add_window(archive, id);
 
 		window->listed = true;
-		window->timeline = timeline_of(segment);
+		window->timeline = timeline_of_name(segment);
 		window->start_lsn = start_lsn;
 		window->end_lsn = end_lsn;
 		if (find_line(text, "end_time=", time, sizeof(time)))

@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_BACKUPS 10000
-
 /* A clock may be so much ahead of ours; seconds */
 #define CLOCK_SLACK 60
 
@@ -22,34 +20,6 @@
 
 /* So many of the newest backups are printed; there may be thousands, and a row of the log holds them. */
 #define MAX_PRINTED 20
-
-/* A new backup of the list, of which nothing is known yet; too many of them are the reader's error. */
-CatalogBackup *
-add_catalog_backup(JsonReader *r, Catalog *catalog)
-{
-	if (catalog->n_backups == MAX_BACKUPS)
-		json_fail(r, "there are too many backups");
-	else
-		catalog->n_backups++;
-	catalog->backups = xrealloc(catalog->backups, (size_t) catalog->n_backups * sizeof(CatalogBackup));
-	catalog->backups[catalog->n_backups - 1] = (CatalogBackup)
-	{
-		.started_at = -1,.finished_at = -1,.size = -1,.stored = -1,.timeline = -1,.database = -1,.repository = -1
-	};
-	return &catalog->backups[catalog->n_backups - 1];
-}
-
-/* The backup of this name, or NULL. */
-CatalogBackup *
-find_catalog_backup(const Catalog *catalog, const char *id)
-{
-	for (int i = 0; i < catalog->n_backups; i++)
-	{
-		if (catalog->backups[i].id != NULL && strcmp(catalog->backups[i].id, id) == 0)
-			return &catalog->backups[i];
-	}
-	return NULL;
-}
 
 static int
 compare_backups(const void *a, const void *b)

@@ -108,9 +108,20 @@ extern const CatalogTool pgbackrest_tool;
 extern const CatalogTool barman_tool;
 extern const CatalogTool walg_tool;
 
-/* in catalog.c */
-extern CatalogBackup *add_catalog_backup(JsonReader *r, Catalog *catalog);
+/* To be used in tables of what to read of a backup */
+#define BACKUP(member) offsetof(CatalogBackup, member)
+
+/* Longest text in a list */
+#define MAX_CATALOG_TEXT 65536
+
+/* in catalog_read.c */
+extern CatalogBackup *read_catalog_backup(JsonReader *r, JsonToken token, Catalog *catalog, const JsonField *fields);
+extern const char *read_catalog_array(Catalog *catalog, const ProgramOutput *output,
+									  void (*element) (JsonReader *r, JsonToken token, Catalog *catalog));
+extern int64_t catalog_timeline(const char *segment);
 extern CatalogBackup *find_catalog_backup(const Catalog *catalog, const char *id);
+
+/* in catalog.c */
 extern void judge_catalog(Report *report, Catalog *catalog, uint64_t system_identifier, int64_t now);
 extern void print_catalog(JsonWriter *w, const Catalog *catalog, int64_t now);
 

@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BACKUP(member) offsetof(CatalogBackup, member)
-
 static const JsonField list_fields[] = {
 	{"backup_id", FIELD_TEXT, BACKUP(id), NULL, NULL},
 	{"backup_type", FIELD_TEXT, BACKUP(type), NULL, NULL},
@@ -95,12 +93,8 @@ read_list(JsonReader *r, Catalog *catalog)
 
 	while (json_any_element(r, &first, &token))
 	{
-		CatalogBackup *backup = add_catalog_backup(r, catalog);
+		CatalogBackup *backup = read_catalog_backup(r, token, catalog, list_fields);
 
-		if (token != JSON_OBJECT)
-			json_fail(r, "a backup is no object");
-		else
-			json_read_fields(r, list_fields, backup);
 		if (r->error == NULL && (backup->id == NULL || backup->status == NULL))
 			json_fail(r, "a backup lacks its id or status");
 		if (r->error != NULL)
@@ -159,7 +153,7 @@ read_document(Catalog *catalog, const ProgramOutput *output, bool shown)
 	JsonReader	r;
 	bool		first = true;
 
-	json_reader_open_text(&r, output->text, output->len, 65536);
+	json_reader_open_text(&r, output->text, output->len, MAX_CATALOG_TEXT);
 	if (json_expect(&r, JSON_OBJECT, "it is not an object"))
 	{
 		while (json_member(&r, &first))
@@ -183,10 +177,8 @@ read_document(Catalog *catalog, const ProgramOutput *output, bool shown)
 			else
 				json_skip(&r, token, 0);
 		}
-		if (r.error == NULL)
-			(void) json_expect(&r, JSON_END, "something follows its end");
 	}
-	return r.error;
+	return json_finish(&r);
 }
 
 static const char *

@@ -42,8 +42,6 @@ static void add_backup(JsonReader *r, JsonToken token, void *base);
 static void add_database(JsonReader *r, JsonToken token, void *base);
 static void add_archive(JsonReader *r, JsonToken token, void *base);
 
-#define BACKUP(member) offsetof(CatalogBackup, member)
-
 static const JsonField archive_fields[] = {
 	{"start", FIELD_TEXT, BACKUP(start_wal), NULL, NULL},
 	{"stop", FIELD_TEXT, BACKUP(stop_wal), NULL, NULL},
@@ -158,17 +156,12 @@ static void
 add_backup(JsonReader *r, JsonToken token, void *base)
 {
 	Stanza	   *stanza = base;
-	CatalogBackup *backup = add_catalog_backup(r, stanza->catalog);
+	CatalogBackup *backup = read_catalog_backup(r, token, stanza->catalog, backup_fields);
 
-	if (token != JSON_OBJECT)
-		json_fail(r, "a backup is no object");
-	else
-		json_read_fields(r, backup_fields, backup);
 	if (r->error == NULL && (backup->id == NULL || backup->type == NULL || backup->finished_at < 0 || backup->database < 0))
 		json_fail(r, "a backup lacks its label, type, time or database");
 	backup->complete = true;
-	if (backup->stop_wal != NULL && strlen(backup->stop_wal) == 24)
-		backup->timeline = (int64_t) strtoul(format("%.8s", backup->stop_wal), NULL, 16);
+	backup->timeline = catalog_timeline(backup->stop_wal);
 }
 
 static void
@@ -225,34 +218,27 @@ take_stanza(JsonReader *r, Catalog *catalog, const Stanza *stanza)
 		catalog->unreadable = stanza->message == NULL ? xstrdup("its status is \"other\"") : stanza->message;
 }
 
+static void
+read_stanza(JsonReader *r, JsonToken token, Catalog *catalog)
+{
+	Stanza		stanza = {.catalog = catalog,.code = -1};
+
+	if (token != JSON_OBJECT)
+		json_fail(r, "a stanza is no object");
+	else if (catalog->named)
+		json_fail(r, "there is more than one stanza");
+	else
+		json_read_fields(r, stanza_fields, &stanza);
+	if (r->error == NULL && stanza.name != NULL && strcmp(stanza.name, catalog->name) != 0)
+		json_fail(r, "it is of another stanza");
+	if (r->error == NULL)
+		take_stanza(r, catalog, &stanza);
+}
+
 static const char *
 read_info(Catalog *catalog, const ProgramOutput *outputs)
 {
-	JsonReader	r;
-	JsonToken	token;
-	bool		first = true;
-
-	json_reader_open_text(&r, outputs->text, outputs->len, 65536);
-	if (!json_expect(&r, JSON_ARRAY, "it is not an array"))
-		return r.error;
-	while (json_any_element(&r, &first, &token))
-	{
-		Stanza		stanza = {.catalog = catalog,.code = -1};
-
-		if (token != JSON_OBJECT)
-			json_fail(&r, "a stanza is no object");
-		else if (catalog->named)
-			json_fail(&r, "there is more than one stanza");
-		else
-			json_read_fields(&r, stanza_fields, &stanza);
-		if (r.error == NULL && stanza.name != NULL && strcmp(stanza.name, catalog->name) != 0)
-			json_fail(&r, "it is of another stanza");
-		if (r.error == NULL)
-			take_stanza(&r, catalog, &stanza);
-	}
-	if (r.error == NULL)
-		(void) json_expect(&r, JSON_END, "something follows its end");
-	return r.error;
+	return read_catalog_array(catalog, outputs, read_stanza);
 }
 
 const CatalogTool pgbackrest_tool = {

@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BACKUP(member) offsetof(CatalogBackup, member)
-
 static const JsonField fields[] = {
 	{"backup_name", FIELD_TEXT, BACKUP(id), NULL, NULL},
 	{"wal_file_name", FIELD_TEXT, BACKUP(start_wal), NULL, NULL},
@@ -63,53 +61,40 @@ backup_of_segment(const Catalog *catalog, const char *segment)
 static void
 read_backup(JsonReader *r, JsonToken token, Catalog *catalog)
 {
-	CatalogBackup *backup = add_catalog_backup(r, catalog);
+	CatalogBackup *backup = read_catalog_backup(r, token, catalog, fields);
 
-	if (token != JSON_OBJECT)
-		json_fail(r, "a backup is no object");
-	else
-		json_read_fields(r, fields, backup);
 	if (r->error == NULL && (backup->id == NULL || backup->finished_at < 0))
 		json_fail(r, "a backup lacks its name or time");
-	if (r->error != NULL)
-		return;
 	backup->complete = true;
-	if (backup->start_wal != NULL && strlen(backup->start_wal) == 24)
-		backup->timeline = (int64_t) strtoul(format("%.8s", backup->start_wal), NULL, 16);
+	backup->timeline = catalog_timeline(backup->start_wal);
+}
+
+/* What a backup's name says. */
+static void
+take_name(const Catalog *catalog, CatalogBackup *backup)
+{
+	const char *delta = strstr(backup->id, DELTA);
+
+	backup->type = xstrdup(delta == NULL ? "full" : "incr");
+	if (delta == NULL)
+		return;
+
+	/*
+	 * its size is that of the difference, which no other can be compared with
+	 */
+	backup->prior = backup_of_segment(catalog, delta + strlen(DELTA));
+	backup->size = -1;
 }
 
 static const char *
 read_backups(Catalog *catalog, const ProgramOutput *outputs)
 {
-	JsonReader	r;
-	JsonToken	token;
-	bool		first = true;
+	const char *problem = read_catalog_array(catalog, outputs, read_backup);
 
-	json_reader_open_text(&r, outputs->text, outputs->len, 65536);
-	if (!json_expect(&r, JSON_ARRAY, "it is not an array"))
-		return r.error;
-	while (json_any_element(&r, &first, &token))
-		read_backup(&r, token, catalog);
-	if (r.error == NULL)
-		(void) json_expect(&r, JSON_END, "something follows its end");
-	for (int i = 0; r.error == NULL && i < catalog->n_backups; i++)
-	{
-		CatalogBackup *backup = &catalog->backups[i];
-		const char *delta = strstr(backup->id, DELTA);
-
-		backup->type = xstrdup(delta == NULL ? "full" : "incr");
-		if (delta == NULL)
-			continue;
-
-		/*
-		 * its size is that of the difference, which no other can be compared
-		 * with
-		 */
-		backup->prior = backup_of_segment(catalog, delta + strlen(DELTA));
-		backup->size = -1;
-	}
+	for (int i = 0; problem == NULL && i < catalog->n_backups; i++)
+		take_name(catalog, &catalog->backups[i]);
 	catalog->named = true;
-	return r.error;
+	return problem;
 }
 
 const CatalogTool walg_tool = {

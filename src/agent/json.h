@@ -70,7 +70,9 @@ extern JsonToken json_next(JsonReader *r);
 extern JsonToken json_fail(JsonReader *r, const char *error);
 extern bool json_expect(JsonReader *r, JsonToken wanted, const char *error);
 extern bool json_member(JsonReader *r, bool *first);
+extern bool json_any_element(JsonReader *r, bool *first, JsonToken *token);
 extern bool json_element(JsonReader *r, bool *first, JsonToken wanted);
+extern const char *json_finish(JsonReader *r);
 extern bool json_unsigned(const JsonReader *r, uint64_t *value);
 
 /* What a member's value is, and so what it is stored as */
@@ -100,7 +102,6 @@ typedef struct JsonField
 
 /* in json_fields.c */
 extern void json_skip(JsonReader *r, JsonToken token, int depth);
-extern bool json_any_element(JsonReader *r, bool *first, JsonToken *token);
 extern void json_read_fields(JsonReader *r, const JsonField *fields, void *base);
 
 /* in utc.c */

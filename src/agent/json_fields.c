@@ -38,24 +38,6 @@ json_skip(JsonReader *r, JsonToken token, int depth)
 		json_fail(r, "a value is missing");
 }
 
-/* The next element of an array whose bracket was taken, of any kind, its first token in "token"; as json_element(). */
-bool
-json_any_element(JsonReader *r, bool *first, JsonToken *token)
-{
-	*token = json_next(r);
-	if (*token == JSON_ARRAY_END)
-		return false;
-	if (!*first)
-	{
-		if (*token != JSON_COMMA)
-			json_fail(r, "expected a comma or the end of an array");
-		else
-			*token = json_next(r);
-	}
-	*first = false;
-	return r->error == NULL;
-}
-
 /* Seconds since 1970: a number, or a string of digits. */
 static bool
 take_seconds(JsonReader *r, JsonToken token, int64_t *value)

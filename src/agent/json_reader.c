@@ -361,6 +361,26 @@ json_expect(JsonReader *r, JsonToken wanted, const char *error)
 }
 
 /*
+ * The first token of what comes next in an object or array that "end" ends,
+ * its comma taken; false at the end or after an error.
+ */
+static bool
+next_item(JsonReader *r, bool *first, JsonToken end, const char *error, JsonToken *token)
+{
+	*token = json_next(r);
+	if (*token == end)
+		return false;
+	if (!*first)
+	{
+		if (*token != JSON_COMMA)
+			json_fail(r, error);
+		*token = json_next(r);
+	}
+	*first = false;
+	return r->error == NULL;
+}
+
+/*
  * The next member of an object whose brace was taken: true with its name in
  * r->str and the colon taken; false at the end of the object or after an
  * error.  "first" is true before the first call.
@@ -368,27 +388,13 @@ json_expect(JsonReader *r, JsonToken wanted, const char *error)
 bool
 json_member(JsonReader *r, bool *first)
 {
-	JsonToken	token = json_next(r);
+	JsonToken	token;
 
-	if (token == JSON_OBJECT_END)
+	if (!next_item(r, first, JSON_OBJECT_END, "expected a comma or the end of an object", &token))
 		return false;
-	if (!*first)
-	{
-		if (token != JSON_COMMA)
-		{
-			json_fail(r, "expected a comma or the end of an object");
-			return false;
-		}
-		token = json_next(r);
-	}
-	*first = false;
 	if (token != JSON_STRING)
-	{
 		json_fail(r, "expected a member's name");
-		return false;
-	}
-
-	if (skip_space(r) == ':')
+	else if (skip_space(r) == ':')
 		r->pos++;
 	else
 		json_fail(r, "expected a colon");
@@ -397,28 +403,38 @@ json_member(JsonReader *r, bool *first)
 
 /*
  * The next element of an array whose bracket was taken, as json_member(): true
- * when a token of kind "wanted" was taken.
+ * with its first token in "token".
  */
+bool
+json_any_element(JsonReader *r, bool *first, JsonToken *token)
+{
+	return next_item(r, first, JSON_ARRAY_END, "expected a comma or the end of an array", token);
+}
+
+/* The same for an array whose elements are of one kind. */
 bool
 json_element(JsonReader *r, bool *first, JsonToken wanted)
 {
-	JsonToken	token = json_next(r);
+	JsonToken	token;
 
-	if (token == JSON_ARRAY_END)
+	if (!json_any_element(r, first, &token))
 		return false;
-	if (!*first)
-	{
-		if (token != JSON_COMMA)
-		{
-			json_fail(r, "expected a comma or the end of an array");
-			return false;
-		}
-		token = json_next(r);
-	}
-	*first = false;
 	if (token != wanted)
 		json_fail(r, "unexpected kind of element in an array");
 	return r->error == NULL;
+}
+
+/* The end of a document, behind which nothing may follow.  Frees the reader's memory; NULL, or what is wrong with the document. */
+const char *
+json_finish(JsonReader *r)
+{
+	const char *error;
+
+	if (r->error == NULL)
+		(void) json_expect(r, JSON_END, "something follows its end");
+	error = r->error;
+	json_reader_close(r);
+	return error;
 }
 
 /* The number just read as an unsigned integer; false if it is none. */

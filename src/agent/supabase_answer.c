@@ -133,10 +133,7 @@ supabase_read_answer(const char *text, size_t len, ProjectBackups *backups)
 			else
 				json_skip(&r, json_next(&r), 0);
 		}
-		if (r.error == NULL && json_expect(&r, JSON_END, "something follows its end") && !stated)
-			json_fail(&r, "pitr_enabled is missing");
 	}
-	problem = r.error;
-	json_reader_close(&r);
-	return problem;
+	problem = json_finish(&r);
+	return problem == NULL && !stated ? "pitr_enabled is missing" : problem;
 }

@@ -103,6 +103,16 @@ parse_wal_name(const char *name, WalName *result)
 	}
 }
 
+/* The timeline that a name begins with, 0 if it is none of an archive's. */
+uint32_t
+timeline_of_name(const char *name)
+{
+	WalName		parsed;
+
+	parse_wal_name(name, &parsed);
+	return parsed.timeline;
+}
+
 /* A directory's name that is the first digits of the segments in it? */
 bool
 is_segment_directory(const char *name)

@@ -33,6 +33,7 @@ typedef struct WalName
 } WalName;
 
 extern void parse_wal_name(const char *name, WalName *result);
+extern uint32_t timeline_of_name(const char *name);
 extern bool is_segment_directory(const char *name);
 
 #endif							/* VOXANNE_AGENT_WAL_NAME_H */
