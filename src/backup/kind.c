@@ -15,6 +15,9 @@
 /* So much earlier than we would end it the agent gives up by itself, to say how far it got; microseconds. */
 #define MARGIN (2 * USECS_PER_SEC)
 
+const char *const voxanne_kind_both_levels[] = {"status", "verify", NULL};
+const char *const voxanne_kind_both_proofs[] = {"present", "checksummed"};
+
 static const VoxKind *const kinds[] = {
 	&voxanne_program_kinds[VOX_PROGRAM_BARMAN],
 	&voxanne_kind_basebackup,
@@ -81,25 +84,18 @@ voxanne_kind_levels(const VoxKind *kind)
 	return list.data;
 }
 
-/* Say at argv[n], for which VOX_PACE_ARGUMENTS must be free, how fast to read; returns the new n. */
-int
-voxanne_kind_pace(const char **argv, int n)
-{
-	argv[n++] = "--io-priority";
-	argv[n++] = voxanne_io_priority_name();
-	if (voxanne_verify_rate > 0)
-	{
-		argv[n++] = "--rate";
-		argv[n++] = psprintf("%d", voxanne_verify_rate);
-	}
-	return n;
-}
-
 /* How long the agent itself may take, in microseconds, before we end it. */
 int64
 voxanne_own_deadline(const VoxVerification *verification)
 {
 	return verification->time_limit > 2 * MARGIN ? verification->time_limit - MARGIN : verification->time_limit / 2;
+}
+
+/* An option and its value, behind what the list holds. */
+List *
+voxanne_kind_option(List *arguments, const char *option, const char *value)
+{
+	return lappend(lappend(arguments, unconstify(char *, option)), unconstify(char *, value));
 }
 
 /*
@@ -108,33 +104,31 @@ voxanne_own_deadline(const VoxVerification *verification)
  * outside of the directories.
  */
 const char *const *
-voxanne_kind_arguments(const char *command, const VoxVerification *verification, List *more)
+voxanne_kind_arguments(const VoxKind *kind, const VoxVerification *verification, List *more)
 {
-	int			room = 10 + VOX_PACE_ARGUMENTS + 2 * list_length(verification->directories) + list_length(more);
-	const char **argv = palloc0_array(const char *, room);
+	List	   *list = list_make1(unconstify(char *, kind->command));
+	const char **argv;
 	int			n = 0;
 	ListCell   *lc;
 
-	argv[n++] = command;
-	argv[n++] = "--level";
-	argv[n++] = verification->level;
-	argv[n++] = "--system-identifier";
-	argv[n++] = verification->system_identifier;
+	list = voxanne_kind_option(list, "--level", verification->level);
+	if (verification->system_identifier != NULL)
+		list = voxanne_kind_option(list, "--system-identifier", verification->system_identifier);
 	if (strcmp(verification->level, "verify") == 0)
 	{
-		argv[n++] = "--jobs";
-		argv[n++] = psprintf("%d", voxanne_verify_jobs);
-		argv[n++] = "--progress";
+		list = voxanne_kind_option(list, "--jobs", psprintf("%d", voxanne_verify_jobs));
+		list = lappend(list, "--progress");
 	}
-	n = voxanne_kind_pace(argv, n);
+	list = voxanne_kind_option(list, "--io-priority", voxanne_io_priority_name());
+	if (voxanne_verify_rate > 0)
+		list = voxanne_kind_option(list, "--rate", psprintf("%d", voxanne_verify_rate));
 	foreach(lc, verification->directories)
-	{
-		argv[n++] = "--within";
+		list = voxanne_kind_option(list, "--within", lfirst(lc));
+	list = list_concat(list, more);
+	list = lappend(list, unconstify(char *, verification->location));
+
+	argv = palloc0_array(const char *, list_length(list) + 1);
+	foreach(lc, list)
 		argv[n++] = lfirst(lc);
-	}
-	foreach(lc, more)
-		argv[n++] = lfirst(lc);
-	argv[n++] = verification->location;
-	Assert(n < room);
 	return argv;
 }

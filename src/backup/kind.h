@@ -13,7 +13,8 @@ typedef struct VoxVerification
 {
 	const char *location;
 	const char *level;
-	const char *system_identifier;	/* of the cluster whose backup it must be */
+	const char *system_identifier;	/* of the cluster whose backup it must be;
+									 * NULL: of any */
 	List	   *directories;	/* char *: where it may lie */
 	List	   *critical_tables;	/* char *, quoted as in SQL, with a schema
 									 * or without; NIL: none are named */
@@ -72,9 +73,6 @@ typedef struct VoxKind
 	const char *noun;			/* what the location is the name of */
 } VoxKind;
 
-/* So many arguments voxanne_kind_pace() gives at most. */
-#define VOX_PACE_ARGUMENTS 4
-
 extern const VoxKind voxanne_kind_basebackup;
 extern const VoxKind voxanne_kind_dump;
 extern const VoxKind voxanne_kind_wal_archive;
@@ -101,14 +99,18 @@ enum
 
 extern const VoxKind voxanne_program_kinds[VOX_PROGRAM_KINDS];
 
+/* Levels, and what they show, of kinds whose contents can be read */
+extern const char *const voxanne_kind_both_levels[];
+extern const char *const voxanne_kind_both_proofs[];
+
 extern const VoxKind *voxanne_kind(const char *name);
 extern char *voxanne_kind_list(void);
 extern const char *voxanne_kind_proof(const VoxKind *kind, const char *level);
 extern char *voxanne_kind_levels(const VoxKind *kind);
 extern bool voxanne_kind_takes(const VoxKind *kind, const char *option);
-extern int	voxanne_kind_pace(const char **argv, int n);
 extern int64 voxanne_own_deadline(const VoxVerification *verification);
-extern const char *const *voxanne_kind_arguments(const char *command, const VoxVerification *verification, List *more);
+extern List *voxanne_kind_option(List *arguments, const char *option, const char *value);
+extern const char *const *voxanne_kind_arguments(const VoxKind *kind, const VoxVerification *verification, List *more);
 
 struct VoxTarget;
 

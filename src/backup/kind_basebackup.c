@@ -8,15 +8,13 @@
 
 static const char *const *basebackup_arguments(const VoxKind *kind, const VoxVerification *verification);
 
-static const char *const levels[] = {"status", "verify", NULL};
-static const char *const proofs[] = {"present", "checksummed"};
 static const char *const options[] = {"min_size", "max_size_change", NULL};
 
 const VoxKind voxanne_kind_basebackup = {
 	.name = "basebackup",
 	.summary = "a directory written by pg_basebackup, plain or tar",
-	.levels = levels,
-	.proofs = proofs,
+	.levels = voxanne_kind_both_levels,
+	.proofs = voxanne_kind_both_proofs,
 	.command = "verify-backup",
 	.options = options,
 	.location_problem = voxanne_location_problem,
@@ -27,5 +25,5 @@ const VoxKind voxanne_kind_basebackup = {
 static const char *const *
 basebackup_arguments(const VoxKind *kind, const VoxVerification *verification)
 {
-	return voxanne_kind_arguments("verify-backup", verification, NIL);
+	return voxanne_kind_arguments(kind, verification, NIL);
 }

@@ -9,22 +9,18 @@
 #include "postgres.h"
 
 #include "backup/kind.h"
-#include "core/compat.h"
 #include "core/json.h"
-#include "core/settings.h"
 
 static const char *const *dump_arguments(const VoxKind *kind, const VoxVerification *verification);
 static char *remembered(JsonbContainer *previous);
 
-static const char *const levels[] = {"status", "verify", NULL};
-static const char *const proofs[] = {"present", "checksummed"};
 static const char *const options[] = {"min_size", "max_size_change", "critical_tables", NULL};
 
 const VoxKind voxanne_kind_dump = {
 	.name = "dump",
 	.summary = "a file or directory written by pg_dump or pg_dumpall, or a directory of them",
-	.levels = levels,
-	.proofs = proofs,
+	.levels = voxanne_kind_both_levels,
+	.proofs = voxanne_kind_both_proofs,
 	.command = "verify-dump",
 	.options = options,
 	.location_problem = voxanne_location_problem,
@@ -35,40 +31,17 @@ const VoxKind voxanne_kind_dump = {
 static const char *const *
 dump_arguments(const VoxKind *kind, const VoxVerification *verification)
 {
-	int			room = 10 + VOX_PACE_ARGUMENTS + 2 * (list_length(verification->directories) + list_length(verification->critical_tables));
-	const char **argv = palloc0_array(const char *, room);
+	VoxVerification of_any = *verification;
 	char	   *memory = remembered(verification->previous);
-	int			n = 0;
+	List	   *more = NIL;
 	ListCell   *lc;
 
-	argv[n++] = "verify-dump";
-	argv[n++] = "--level";
-	argv[n++] = verification->level;
-	if (strcmp(verification->level, "verify") == 0)
-	{
-		argv[n++] = "--jobs";
-		argv[n++] = psprintf("%d", voxanne_verify_jobs);
-		argv[n++] = "--progress";
-	}
-	n = voxanne_kind_pace(argv, n);
+	of_any.system_identifier = NULL;
 	if (memory != NULL)
-	{
-		argv[n++] = "--remembered";
-		argv[n++] = memory;
-	}
+		more = voxanne_kind_option(more, "--remembered", memory);
 	foreach(lc, verification->critical_tables)
-	{
-		argv[n++] = "--table";
-		argv[n++] = lfirst(lc);
-	}
-	foreach(lc, verification->directories)
-	{
-		argv[n++] = "--within";
-		argv[n++] = lfirst(lc);
-	}
-	argv[n++] = verification->location;
-	Assert(n < room);
-	return argv;
+		more = voxanne_kind_option(more, "--table", lfirst(lc));
+	return voxanne_kind_arguments(kind, &of_any, more);
 }
 
 /* What the agent compares with, from an earlier answer's member "backup"; NULL if that had no digest. */

@@ -17,8 +17,6 @@ static const char *const *list_arguments(const VoxKind *kind, const VoxVerificat
 static char *list_request(const VoxKind *kind, const VoxVerification *verification);
 static void put_previous(VoxJson *json, const char *key, const char *value);
 
-static const char *const both_levels[] = {"status", "verify", NULL};
-static const char *const both_proofs[] = {"present", "checksummed"};
 static const char *const status_level[] = {"status", NULL};
 static const char *const status_proof[] = {"listed"};
 static const char *const size_options[] = {"min_size", "max_size_change", NULL};
@@ -28,42 +26,40 @@ static const char *const size_options[] = {"min_size", "max_size_change", NULL};
 
 static const char *const window_options[] = {"pitr_window", NULL};
 
+/* What the rows share */
+#define ALL_LIST_KINDS \
+	.command = "list", \
+	.location_problem = voxanne_url_problem, \
+	.arguments = list_arguments, \
+	.input = list_request
+
 const VoxKind voxanne_list_kinds[VOX_LIST_KINDS] = {
 	[VOX_LIST_HTTP] = {
 		.name = "http",
 		.summary = "an object at a URL",
-		.levels = both_levels,
-		.proofs = both_proofs,
-		.command = "list",
+		ALL_LIST_KINDS,
+		.levels = voxanne_kind_both_levels,
+		.proofs = voxanne_kind_both_proofs,
 		.options = size_options,
-		.location_problem = voxanne_url_problem,
-		.arguments = list_arguments,
-		.input = list_request,
 		.secret_file = &voxanne_http_authorization_file,
 	},
 	[VOX_LIST_S3] = {
 		.name = "s3",
 		.summary = "the newest object below a prefix of a bucket, https://host/bucket/prefix",
-		.levels = both_levels,
-		.proofs = both_proofs,
-		.command = "list",
+		ALL_LIST_KINDS,
+		.levels = voxanne_kind_both_levels,
+		.proofs = voxanne_kind_both_proofs,
 		.options = size_options,
-		.location_problem = voxanne_url_problem,
-		.arguments = list_arguments,
-		.input = list_request,
 		.secret_file = &voxanne_s3_credentials_file,
 		.region = &voxanne_s3_region,
 	},
 	[VOX_LIST_SUPABASE] = {
 		.name = "supabase",
 		.summary = "what the Management API says of a project, https://api.supabase.com/v1/projects/REF",
+		ALL_LIST_KINDS,
 		.levels = status_level,
 		.proofs = status_proof,
-		.command = "list",
 		.options = window_options,
-		.location_problem = voxanne_url_problem,
-		.arguments = list_arguments,
-		.input = list_request,
 		.secret_file = &voxanne_supabase_token_file,
 	},
 };

@@ -21,20 +21,22 @@
 static char *name_problem(const VoxKind *kind, const char *location, const char **hint);
 static const char *const *program_arguments(const VoxKind *kind, const VoxVerification *verification);
 
-static const char *const levels[] = {"status", "verify", NULL};
-static const char *const proofs[] = {"present", "checksummed"};
 static const char *const options[] = {"min_size", "max_size_change", "repository", "pitr_window", NULL};
+
+/* What the rows share */
+#define ALL_PROGRAM_KINDS \
+	.levels = voxanne_kind_both_levels, \
+	.proofs = voxanne_kind_both_proofs, \
+	.command = "verify-catalog", \
+	.options = options, \
+	.location_problem = name_problem, \
+	.arguments = program_arguments
 
 const VoxKind voxanne_program_kinds[VOX_PROGRAM_KINDS] = {
 	[VOX_PROGRAM_BARMAN] = {
 		.name = "barman",
 		.summary = "a server of Barman",
-		.levels = levels,
-		.proofs = proofs,
-		.command = "verify-catalog",
-		.options = options,
-		.location_problem = name_problem,
-		.arguments = program_arguments,
+		ALL_PROGRAM_KINDS,
 		.program = &voxanne_barman_program,
 		.program_setting = "voxanne_ops.barman_program",
 		.config = &voxanne_barman_config,
@@ -43,12 +45,7 @@ const VoxKind voxanne_program_kinds[VOX_PROGRAM_KINDS] = {
 	[VOX_PROGRAM_PGBACKREST] = {
 		.name = "pgbackrest",
 		.summary = "a stanza of pgBackRest",
-		.levels = levels,
-		.proofs = proofs,
-		.command = "verify-catalog",
-		.options = options,
-		.location_problem = name_problem,
-		.arguments = program_arguments,
+		ALL_PROGRAM_KINDS,
 		.program = &voxanne_pgbackrest_program,
 		.program_setting = "voxanne_ops.pgbackrest_program",
 		.config = &voxanne_pgbackrest_config,
@@ -57,12 +54,7 @@ const VoxKind voxanne_program_kinds[VOX_PROGRAM_KINDS] = {
 	[VOX_PROGRAM_WALG] = {
 		.name = "walg",
 		.summary = "what a configuration file of WAL-G leads to",
-		.levels = levels,
-		.proofs = proofs,
-		.command = "verify-catalog",
-		.options = options,
-		.location_problem = name_problem,
-		.arguments = program_arguments,
+		ALL_PROGRAM_KINDS,
 		.program = &voxanne_walg_program,
 		.program_setting = "voxanne_ops.walg_program",
 		.config = &voxanne_walg_config_directory,
@@ -100,24 +92,14 @@ program_arguments(const VoxKind *kind, const VoxVerification *verification)
 	int64		timeout = Min(voxanne_own_deadline(verification), MOST_TIME);
 	List	   *more = NIL;
 
-	more = lappend(more, pstrdup("--tool"));
-	more = lappend(more, pstrdup(kind->name));
-	more = lappend(more, pstrdup("--program"));
-	more = lappend(more, *kind->program);
+	more = voxanne_kind_option(more, "--tool", kind->name);
+	more = voxanne_kind_option(more, "--program", *kind->program);
 	if ((*kind->config)[0] != '\0')
-	{
-		more = lappend(more, pstrdup("--config"));
-		more = lappend(more, *kind->config);
-	}
-	more = lappend(more, pstrdup("--timeout"));
-	more = lappend(more, psprintf(INT64_FORMAT, Max(timeout / 1000, 1)));
+		more = voxanne_kind_option(more, "--config", *kind->config);
+	more = voxanne_kind_option(more, "--timeout", psprintf(INT64_FORMAT, Max(timeout / 1000, 1)));
 	if (verification->repository != NULL)
-	{
-		more = lappend(more, pstrdup("--repository"));
-		more = lappend(more, pstrdup(verification->repository));
-	}
+		more = voxanne_kind_option(more, "--repository", verification->repository);
 	if (verification->repository != NULL || verification->pitr_window > 0)
 		more = voxanne_archive_arguments(verification, more);
-
-	return voxanne_kind_arguments("verify-catalog", verification, more);
+	return voxanne_kind_arguments(kind, verification, more);
 }

@@ -20,15 +20,13 @@
 
 static const char *const *wal_archive_arguments(const VoxKind *kind, const VoxVerification *verification);
 
-static const char *const levels[] = {"status", "verify", NULL};
-static const char *const proofs[] = {"present", "checksummed"};
 static const char *const options[] = {"pitr_window", NULL};
 
 const VoxKind voxanne_kind_wal_archive = {
 	.name = "wal_archive",
 	.summary = "an archive of WAL: a directory, a server of Barman or a repository of pgBackRest",
-	.levels = levels,
-	.proofs = proofs,
+	.levels = voxanne_kind_both_levels,
+	.proofs = voxanne_kind_both_proofs,
 	.command = "verify-wal",
 	.options = options,
 	.location_problem = voxanne_location_problem,
@@ -47,11 +45,8 @@ wal_archive_arguments(const VoxKind *kind, const VoxVerification *verification)
 	ListCell   *lc;
 
 	foreach(lc, verification->base_backups)
-	{
-		more = lappend(more, pstrdup("--seen-backup"));
-		more = lappend(more, lfirst(lc));
-	}
-	return voxanne_kind_arguments("verify-wal", verification, voxanne_archive_arguments(verification, more));
+		more = voxanne_kind_option(more, "--seen-backup", lfirst(lc));
+	return voxanne_kind_arguments(kind, verification, voxanne_archive_arguments(verification, more));
 }
 
 /* What to compare an archive with.  A standby writes no WAL, so there nothing is said of the server's. */
@@ -59,21 +54,15 @@ List *
 voxanne_archive_arguments(const VoxVerification *verification, List *more)
 {
 	if (verification->pitr_window > 0)
-	{
-		more = lappend(more, pstrdup("--pitr-window"));
-		more = lappend(more, psprintf(INT64_FORMAT, verification->pitr_window / USECS_PER_SEC));
-	}
-	more = lappend(more, pstrdup("--wal-segment-size"));
-	more = lappend(more, psprintf("%d", wal_segment_size));
+		more = voxanne_kind_option(more, "--pitr-window", psprintf(INT64_FORMAT, verification->pitr_window / USECS_PER_SEC));
+	more = voxanne_kind_option(more, "--wal-segment-size", psprintf("%d", wal_segment_size));
 	if (!RecoveryInProgress())
 	{
 		TimeLineID	timeline;
 		XLogRecPtr	position = GetFlushRecPtr(&timeline);
 
-		more = lappend(more, pstrdup("--server-position"));
-		more = lappend(more, psprintf("%u,%X/%X", timeline, LSN_FORMAT_ARGS(position)));
-		more = lappend(more, pstrdup("--server-wal"));
-		more = lappend(more, psprintf("%s/pg_wal", DataDir));
+		more = voxanne_kind_option(more, "--server-position", psprintf("%u,%X/%X", timeline, LSN_FORMAT_ARGS(position)));
+		more = voxanne_kind_option(more, "--server-wal", psprintf("%s/pg_wal", DataDir));
 	}
 	return more;
 }
