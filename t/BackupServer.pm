@@ -1,13 +1,14 @@
 # Object stores on the loopback device: plain HTTP objects, a bucket that checks signatures by itself, and
-# Supabase's Management API; honest ones and others.  Ends with the test, however that ends.
+# Supabase's Management API; honest ones and others.
 package BackupServer;
 use strict;
 use warnings;
 use IPC::Run;
+use LoopbackServer;
 use PostgreSQL::Test::Utils;
 
 my $program = <<'PY';
-import base64, hashlib, hmac, json, os, socket, ssl, sys, threading, time, urllib.parse
+import base64, hashlib, hmac, urllib.parse
 from xml.sax.saxutils import escape
 directory, certificate = sys.argv[1], sys.argv[2:4]
 lock = threading.Lock()
@@ -67,7 +68,12 @@ def reply(conn, method, status, body=b'', *headers, length=None):
     lines = ['HTTP/1.1 %s' % status, 'Content-Length: %d' % (len(body) if length is None else length), 'Connection: close', *headers]
     conn.sendall('\r\n'.join(lines).encode() + b'\r\n\r\n' + (b'' if method == 'HEAD' else body))
 
-def answer(conn, method, target, headers):
+def answer(conn, head, body):
+    lines = head.split('\r\n')
+    method, target = lines[0].split(' ')[:2]
+    headers = {l.split(':', 1)[0].lower(): l.split(':', 1)[1].strip() for l in lines[1:]}
+    with lock, open(directory + '/requests', 'a') as f:
+        f.write('%s %s\n' % (method, target))
     path = target.partition('?')[0]
     first, _, rest = path[1:].partition('/')
     with lock:
@@ -137,41 +143,9 @@ def answer(conn, method, target, headers):
     else:
         reply(conn, method, '404 Not Found')
 
-def serve(conn, context):
-    try:
-        if context:
-            conn = context.wrap_socket(conn, server_side=True)
-        data = b''
-        while b'\r\n\r\n' not in data:
-            more = conn.recv(65536)
-            if not more:
-                return
-            data += more
-        lines = data.split(b'\r\n\r\n', 1)[0].decode('latin-1').split('\r\n')
-        method, target = lines[0].split(' ')[:2]
-        headers = {l.split(':', 1)[0].lower(): l.split(':', 1)[1].strip() for l in lines[1:]}
-        with lock, open(directory + '/requests', 'a') as f:
-            f.write('%s %s\n' % (method, target))
-        answer(conn, method, target, headers)
-    except OSError:
-        pass
-    finally:
-        conn.close()
-
-def listen(context):
-    sock = socket.create_server(('127.0.0.1', 0), backlog=50)
-    def accept():
-        while True:
-            conn, _ = sock.accept()
-            threading.Thread(target=serve, args=(conn, context), daemon=True).start()
-    threading.Thread(target=accept, daemon=True).start()
-    return sock.getsockname()[1]
-
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(*certificate)
-print(listen(None), listen(context), flush=True)
-sys.stdin.read()
-os._exit(0)
+stay(listen(answer), listen(answer, context))
 PY
 
 # Start it with what it is to serve, as JSON texts; has "plain" and "tls", the beginnings of its URLs, and "ca", a file.
@@ -180,17 +154,13 @@ sub new
 	my ($class, $objects, $projects) = @_;
 	my $dir = PostgreSQL::Test::Utils::tempdir_short();
 	my $self = bless { dir => $dir, ca => "$dir/ca.crt" }, $class;
-	my ($log, $out, $err);
-	($self->{in}, $out, $err) = ('', '', '');
+	my ($log, $plain, $tls);
 	IPC::Run::run([ 'openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=localhost', '-days', '2',
 			'-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-keyout', "$dir/ca.key", '-out', "$dir/ca.crt" ], '>', \$log, '2>&1') or die $log;
-	append_to_file("$dir/server.py", $program);
 	append_to_file("$dir/objects.json", $objects);
 	append_to_file("$dir/projects.json", $projects);
 	append_to_file("$dir/requests", '');
-	$self->{process} = IPC::Run::start([ 'python3', "$dir/server.py", $dir, "$dir/ca.crt", "$dir/ca.key" ], '<', \$self->{in}, '>', \$out, '2>', \$err);
-	$self->{process}->pump until $out =~ /\n/;
-	my ($plain, $tls) = split ' ', $out;
+	($self->{process}, $plain, $tls) = LoopbackServer::start($dir, $program, $dir, "$dir/ca.crt", "$dir/ca.key");
 	$self->{plain} = "http://127.0.0.1:$plain";
 	$self->{tls}   = "https://localhost:$tls";
 	return $self;

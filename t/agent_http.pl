@@ -6,6 +6,7 @@ use IO::Socket::INET;
 use IO::Select;
 use IPC::Run;
 use JSON::PP;
+use LoopbackServer;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
@@ -73,10 +74,11 @@ certificate('name', 'DNS:elsewhere.example', '-days', '1');
 certificate('old', 'DNS:localhost,IP:127.0.0.1', '-startdate', '20200101000000Z', '-enddate', '20200102000000Z');
 
 # One server process with a port for each certificate and one without TLS; prints the ports.  A path says how to answer.
-write_file("$dir/server.py", <<'PY');
-import json, socket, ssl, sys, threading, time
+my $program = <<'PY';
+os.chdir(sys.argv[1])
 
-def answer(conn, path, head, body):
+def answer(conn, head, body):
+    path = head.split(' ')[1].split('?')[0]
     def reply(status, text=b'', *headers):
         lines = ['HTTP/1.1 %s' % status, 'Content-Length: %d' % len(text), 'Connection: close', *headers]
         conn.sendall('\r\n'.join(lines).encode() + b'\r\n\r\n' + text)
@@ -129,39 +131,6 @@ def answer(conn, path, head, body):
     elif path == '/gzip':
         reply('200 OK', b'\x1f\x8b\x08\0', 'Content-Encoding: gzip')
 
-def serve(conn, context):
-    try:
-        if context:
-            conn = context.wrap_socket(conn, server_side=True)
-        data = b''
-        while b'\r\n\r\n' not in data:
-            more = conn.recv(65536)
-            if not more:
-                return
-            data += more
-            if data[0] == 0x16:
-                conn.sendall(b'HTTP/1.1 400 Bad Request\r\n\r\n')
-                return
-        head, body = data.split(b'\r\n\r\n', 1)
-        head = head.decode('latin-1')
-        length = [int(l.split(':')[1]) for l in head.split('\r\n') if l.lower().startswith('content-length:')]
-        while length and len(body) < length[0]:
-            body += conn.recv(65536)
-        answer(conn, head.split(' ')[1].split('?')[0], head, body)
-    except (OSError, ssl.SSLError):
-        pass
-    finally:
-        conn.close()
-
-def listen(context):
-    sock = socket.create_server(('127.0.0.1', 0), backlog=50)
-    def loop():
-        while True:
-            conn, _ = sock.accept()
-            threading.Thread(target=serve, args=(conn, context), daemon=True).start()
-    threading.Thread(target=loop, daemon=True).start()
-    return sock.getsockname()[1]
-
 def tls(name, version=None):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(name + '.crt', name + '.key')
@@ -171,19 +140,13 @@ def tls(name, version=None):
         context.maximum_version = version
     return context
 
-ports = [listen(tls(n)) for n in ('good', 'name', 'old')]
-ports.append(listen(tls('good', ssl.TLSVersion.TLSv1_1)))
-ports.append(listen(None))
+ports = [listen(answer, tls(n)) for n in ('good', 'name', 'old')]
+ports.append(listen(answer, tls('good', ssl.TLSVersion.TLSv1_1)))
+ports.append(listen(answer))
 mute = socket.create_server(('127.0.0.1', 0))
-ports.append(mute.getsockname()[1])
-print(*ports, flush=True)
-sys.stdin.read()
+stay(*ports, mute.getsockname()[1])
 PY
-my ($in, $ports, $log) = ('', '', '');
-my $server = IPC::Run::start(['env', '-C', $dir, 'python3', "$dir/server.py"], '<', \$in, '>', \$ports, '2>', \$log,
-	IPC::Run::timeout(2 * $PostgreSQL::Test::Utils::timeout_default));
-$server->pump until $ports =~ /\n/;
-my ($good, $name, $old, $tls11, $plain, $mute) = split ' ', $ports;
+my ($server, $good, $name, $old, $tls11, $plain, $mute) = LoopbackServer::start($dir, $program, $dir);
 my $ca = "$dir/ca.crt";
 
 # Expect a result; "code" is error's code or the status.
@@ -326,6 +289,5 @@ for my $case (
 	like($refusal->{error}{message}, $case->[1], 'why') if $case->[1];
 }
 
-$in = undef;
 $server->kill_kill;
 done_testing();
