@@ -10,10 +10,11 @@ use Exporter 'import';
 use File::Copy ();
 use IPC::Run;
 use JSON::PP;
+use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw($agent $sanitized run_agent check with items answer oracle write_file own patch flip
+our @EXPORT = qw($agent $sanitized run_agent check with items answer oracle server_to_back_up write_file own patch flip
   edit_manifest forget_checksum tar_member tar_header);
 
 our $agent     = getcwd() . '/voxanne_agent';
@@ -66,6 +67,24 @@ sub oracle
 	my ($path, @options) = @_;
 	IPC::Run::run([ 'pg_verifybackup', @options, $path ], '>', \my $out, '2>', \my $err);
 	return $? == 0 ? 'good' : 'bad';
+}
+
+# A server with little to back up: table t, and table spaced in a tablespace in directory "space" of this one.
+sub server_to_back_up
+{
+	my ($name, $dir) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	$node->init(allows_streaming => 1, extra => ['--data-checksums']);
+	$node->append_conf('postgresql.conf', "wal_keep_size = '200MB'\nautovacuum = off\n");
+	$node->start;
+	mkdir "$dir/space" or die $!;
+	$node->safe_psql('postgres', "CREATE TABLESPACE space LOCATION '$dir/space'");
+	$node->safe_psql('postgres', 'CREATE TABLE spaced TABLESPACE space AS SELECT generate_series(1, 1000) i');
+	$node->safe_psql('postgres', "CREATE TABLE t AS SELECT i, repeat('x', 500) AS filler FROM generate_series(1, 500) i");
+	$node->safe_psql('postgres', 'VACUUM t; CREATE UNIQUE INDEX ON t (i);');
+	$node->safe_psql('postgres', 'UPDATE pg_database SET datistemplate = false');
+	$node->safe_psql('postgres', "DROP DATABASE $_") for 'template0', 'template1';
+	return $node;
 }
 
 # Write a file, in place of what has its name; its path.

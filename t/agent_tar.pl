@@ -6,23 +6,12 @@ use Cwd;
 use File::Path qw(rmtree);
 use IPC::Run;
 use JSON::PP;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $dir = Cwd::realpath(PostgreSQL::Test::Utils::tempdir_short);
 
-my $node = PostgreSQL::Test::Cluster->new('tar');
-$node->init(allows_streaming => 1, extra => ['--data-checksums']);
-$node->append_conf('postgresql.conf', "wal_keep_size = '200MB'\nautovacuum = off\n");
-$node->start;
-mkdir "$dir/space" or die $!;
-$node->safe_psql('postgres', "CREATE TABLESPACE space LOCATION '$dir/space'");
-$node->safe_psql('postgres', 'CREATE TABLE spaced TABLESPACE space AS SELECT generate_series(1, 1000) i');
-$node->safe_psql('postgres', "CREATE TABLE t AS SELECT i, repeat('x', 500) AS filler FROM generate_series(1, 500) i");
-$node->safe_psql('postgres', 'VACUUM t; CREATE UNIQUE INDEX ON t (i);');
-$node->safe_psql('postgres', 'UPDATE pg_database SET datistemplate = false');
-$node->safe_psql('postgres', "DROP DATABASE $_") for 'template0', 'template1';
+my $node = server_to_back_up('tar', $dir);
 my $system = $node->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_system()');
 my $table  = $node->safe_psql('postgres', "SELECT pg_relation_filepath('t')");
 my $spaced = $node->safe_psql('postgres', "SELECT pg_relation_filepath('spaced')");
