@@ -45,7 +45,6 @@ read_text(int fd, char **problem)
 	if (*problem != NULL)
 		return NULL;
 	text = xmalloc(MAX_TEXT + 1);
-
 	d = decompress_open(method, read_descriptor, &fd);
 	got = decompress_read(d, (unsigned char *) text, MAX_TEXT + 1);
 	if (got < 0 || decompress_problem(d) != NULL)
@@ -61,7 +60,7 @@ read_text(int fd, char **problem)
 		return NULL;
 	}
 	text = xrealloc(text, (size_t) got + 1);
-	text[		got] = '\0';
+	text[got] = '\0';
 	return text;
 }
 

@@ -111,7 +111,7 @@ void
 digest_text(DigestKind kind, const unsigned char *result, char *text)
 {
 	for (size_t i = 0; i < kinds[kind].size; i++)
-		snprintf(text +2 * i, 3, "%02x", result[i]);
+		snprintf(text + 2 * i, 3, "%02x", result[i]);
 }
 
 void

@@ -102,10 +102,9 @@ find_in_archive(Tar *archive)
 		if (strcmp(name, LABEL_NAME) != 0 || archive->member.type != TAR_FILE || archive->member.size >= MAX_LABEL)
 			continue;
 		text = xmalloc(MAX_LABEL);
-
-		while ((got = tar_read(archive, (unsigned char *) text +len, MAX_LABEL - 1 - len)) > 0)
+		while ((got = tar_read(archive, (unsigned char *) text + len, MAX_LABEL - 1 - len)) > 0)
 			len += (size_t) got;
-		text[		len] = '\0';
+		text[len] = '\0';
 		return text;
 	}
 	return NULL;

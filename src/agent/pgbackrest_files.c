@@ -97,7 +97,6 @@ problem(RepositoryBackup *backup, Check *check, const RepositoryFile *file, cons
 
 	va_start(args, fmt);
 	text = vformat(fmt, args);
-
 	va_end(args);
 	pthread_mutex_lock(&backup->lock);
 	check_problem(check, file->path, "%s", text);
@@ -241,7 +240,7 @@ read_contents(RepositoryBackup *backup, const RepositoryFile *file, int fd, Comp
 {
 	Stretch		stretch = {.backup = backup,.fd = fd,.at = (off_t) file->offset,.left = (uint64_t) file->stored};
 	unsigned char result[MAX_DIGEST_SIZE];
-	char text[	2 * MAX_DIGEST_SIZE + 1] = "";
+	char		text[2 * MAX_DIGEST_SIZE + 1] = "";
 	Decompressor *d;
 	uint64_t	size = 0;
 	ssize_t		got;

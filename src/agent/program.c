@@ -152,12 +152,12 @@ take(int *fd, char **text, size_t *len, size_t most, bool keep_end)
 		return true;
 	}
 	*text = xrealloc(*text, *len + (size_t) got + 1);
-	memcpy(*text +*len, buffer, (size_t) got);
+	memcpy(*text + *len, buffer, (size_t) got);
 	*len += (size_t) got;
 	excess = *len > most ? *len - most : 0;
 	if (excess > 0)
 	{
-		memmove(*text, *text +excess, most);
+		memmove(*text, *text + excess, most);
 		*len = most;
 	}
 	(*text)[*len] = '\0';
@@ -280,7 +280,7 @@ last_words(const char *text, size_t len)
 		len--;
 	for (start = len; start > 0 && text[start - 1] != '\n'; start--)
 		;
-	line = format("%.*s", (int) (len - start > 300 ? 300 : len - start), text +start);
+	line = format("%.*s", (int) (len - start > 300 ? 300 : len - start), text + start);
 	for (char *at = line; *at != '\0'; at++)
 	{
 		if (*at < ' ' || *at > '~')

@@ -209,9 +209,8 @@ read_secret(int fd, const char **problem)
 	else
 	{
 		text = xmalloc(len + 1);
-
 		memcpy(text, str, len);
-		text[		len] = '\0';
+		text[len] = '\0';
 	}
 	explicit_bzero(str, sizeof(str));
 	return text;

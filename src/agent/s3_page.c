@@ -90,7 +90,7 @@ element_text(Scan *scan)
 	}			entities[] = {{"amp;", '&'}, {"lt;", '<'}, {"gt;", '>'}, {"quot;", '"'}, {"apos;", '\''}};
 	char	   *result = xmalloc(scan->text_len + 1);
 	char	   *out = result;
-	const char *end = scan->text +scan->text_len;
+	const char *end = scan->text + scan->text_len;
 
 	for (const char *at = scan->text; at < end;)
 	{

@@ -76,8 +76,7 @@ file_source_digest(FileSource *source, char *text)
 {
 	unsigned char digest[MAX_DIGEST_SIZE];
 
-	text[		0] = '\0';
-
+	text[0] = '\0';
 	if (source->hashing && source->error == 0 && digest_end(&source->digest, digest))
 		digest_text(DIGEST_SHA256, digest, text);
 }

@@ -101,7 +101,7 @@ read_history(Archive *archive, const ArchiveText *file, Check *check)
 	char	   *text = read_archive_text(directory->fd, file->name, &problem);
 	History		history;
 
-	if (timeline != NULL && text !=NULL && history_parse(&history, file->timeline, text, &problem))
+	if (timeline != NULL && text != NULL && history_parse(&history, file->timeline, text, &problem))
 	{
 		timeline->history = history;
 		timeline->has_history = true;

@@ -185,7 +185,7 @@ main(void)
 	for (size_t i = 0; i < TEXT_SIZE; i++)
 	{
 		state = state * 1664525 + 1013904223;
-		text[		i] = (i / 4096) % 2 == 0 ? (unsigned char) (state >> 24) : (unsigned char) ("voxanne"[i % 7]);
+		text[i] = (i / 4096) % 2 == 0 ? (unsigned char) (state >> 24) : (unsigned char) ("voxanne"[i % 7]);
 	}
 	bytes.fail_at = SIZE_MAX;
 	for (int method = COMPRESSION_NONE; method <= COMPRESSION_ZSTD; method++)
