@@ -76,6 +76,8 @@ free_live(void)
 	sweeping = true;
 	for (size_t slot = 0; slot < MAX_LIVE; slot++)
 	{
+		if (live[slot] == NULL)
+			continue;
 		free(live[slot]);
 		live[slot] = NULL;
 	}
