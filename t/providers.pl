@@ -1,6 +1,6 @@
 # Backups that pgBackRest, Barman and WAL-G list: programs of this test in their place, which print what the
 # real ones print and what no program should; the agent's answers, and targets of each kind.  The real
-# pgBackRest and Barman are in t/pgbackrest.pl and t/barman.pl.
+# pgBackRest and Barman are in t/pgbackrest_target.pl and t/barman_target.pl.
 use strict;
 use warnings;
 use Cwd;
@@ -241,6 +241,11 @@ verdict_is('barman', printer(barman([ [ '20260128T030000', 2 ] ], system_id => u
 my @incremental = ([ '20260128T030000', 2, backup_type => 'incremental' ], [ '20260127T030000', 26, backup_type => 'full' ]);
 verdict_is('barman', printer(barman(\@incremental, catalog_information => { parent_backup_id => '20260127T030000' })), 'success listed 20260128T030000', 'an incremental one');
 verdict_is('barman', printer(barman([ $incremental[0] ], catalog_information => { parent_backup_id => '20260127T030000' })), 'failure chains=failed listed 20260128T030000', 'whose parent is missing');
+my @deep = ([ '20260128T040000', 1, backup_type => 'incremental' ], @incremental);
+my %deep = (parent_backup_id => '20260128T030000', root_backup_id => '20260127T030000');
+verdict_is('barman', printer(barman(\@deep, catalog_information => \%deep)), 'success listed 20260128T040000', 'one that builds on that');
+$document = verdict_is('barman', printer(barman([ @deep[0, 1] ], catalog_information => { %deep, root_backup_id => '20260128T030000' })), 'failure chains=failed listed 20260128T040000', 'the full one is missing');
+is($document->{backup}{missing}, 'the parent of 20260128T030000', 'of which only that is known');
 
 # WAL-G
 my ($base, $delta) = ('base_000000010000000000000005', 'base_000000010000000000000007_D_000000010000000000000005');

@@ -28,17 +28,25 @@ read_descriptor(void *source, unsigned char *buffer, size_t size)
 	return read(*(int *) source, buffer, size);
 }
 
+static bool
+is_encrypted(int fd)
+{
+	char		start[ENCRYPTED_MAGIC_SIZE];
+
+	return pread(fd, start, sizeof(start), 0) == (ssize_t) sizeof(start) && memcmp(start, ENCRYPTED_MAGIC, sizeof(start)) == 0;
+}
+
 /* All of an open file, decompressed if it is compressed; NULL with "problem" set. */
 static char *
 read_text(int fd, char **problem)
 {
-	unsigned char start[ENCRYPTED_MAGIC_SIZE];
+	unsigned char start[COMPRESSION_MAGIC_SIZE];
 	ssize_t		got = pread(fd, start, sizeof(start), 0);
 	Compression method = got < 0 ? COMPRESSION_NONE : compression_of_magic(start, (size_t) got);
 	Decompressor *d;
 	char	   *text;
 
-	if (got == (ssize_t) sizeof(start) && memcmp(start, ENCRYPTED_MAGIC, sizeof(start)) == 0)
+	if (is_encrypted(fd))
 		*problem = xstrdup("it is encrypted");
 	else if (!compression_readable(method))
 		*problem = format("it is compressed with %s, which cannot be read here", compression_name(method));
@@ -234,6 +242,18 @@ read_pgbackrest_backups(Archive *archive, Check *check)
 	free(text);
 }
 
+/* Is pgBackRest's list encrypted, so that only pgBackRest itself can tell what it says? */
+bool
+is_list_encrypted(const Archive *archive)
+{
+	int			fd = archive->backups < 0 ? -1 : openat(archive->backups, "backup.info", OPEN_FILE);
+	bool		encrypted = fd >= 0 && is_encrypted(fd);
+
+	if (fd >= 0)
+		close(fd);
+	return encrypted;
+}
+
 /* Barman's backup.info: lines "key=value". */
 static void
 read_barman_backup(Archive *archive, Check *check, const char *id, const char *path)
@@ -293,6 +313,8 @@ read_barman_backups(Archive *archive, Check *check)
 		DIR		   *stream = fd < 0 ? NULL : fdopendir(fd);
 		struct dirent *entry;
 
+		if (fd < 0 && errno != ENOENT)
+			check_problem(check, places[i].dir, "%s", describe_errno(errno));
 		while (stream != NULL && (entry = readdir(stream)) != NULL)
 		{
 			size_t		id = strspn(entry->d_name, "0123456789T");
@@ -300,7 +322,7 @@ read_barman_backups(Archive *archive, Check *check)
 			char	   *path = format("%s/%s%s", places[i].dir, entry->d_name, i == 0 ? places[i].suffix : "");
 
 			if (id > 0 && strcmp(rest, i == 0 ? "" : places[i].suffix) == 0 &&
-				faccessat(archive->backups, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+				(faccessat(archive->backups, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT))
 				read_barman_backup(archive, check, format("%.*s", (int) id, entry->d_name), path);
 			free(path);
 		}

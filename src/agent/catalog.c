@@ -47,13 +47,14 @@ look_at_need(const Catalog *catalog, CatalogBackup *backup, const char *id)
 }
 
 /*
- * Follow what a backup builds on to a full one.  A loop, which only a damaged list has, ends after as many
+ * Follow what a backup builds on to a full one, where its tool tells the way and not just the beginning.  A loop, which only a damaged list has, ends after as many
  * steps as there are backups, and then what it needs is missing.
  */
 static void
 look_at_chain(const Catalog *catalog, CatalogBackup *backup)
 {
 	const CatalogBackup *at = backup;
+	const CatalogBackup *root = backup->root == NULL ? NULL : find_catalog_backup(catalog, backup->root);
 	int			steps = 0;
 
 	for (int i = 0; i < backup->n_references; i++)
@@ -65,6 +66,8 @@ look_at_chain(const Catalog *catalog, CatalogBackup *backup)
 			backup->missing = at->prior;
 		at = find_catalog_backup(catalog, at->prior);
 	}
+	if (root != NULL && backup->missing == NULL && strcmp(root->type, "incr") == 0)
+		backup->missing = format("the parent of %s", root->id);
 }
 
 /* Which are of this cluster, and the newest of these that is complete. */

@@ -16,6 +16,8 @@ typedef struct CatalogBackup
 	char	   *id;
 	char	   *type;			/* full, diff, incr, or the tool's own word */
 	char	   *prior;			/* id of the backup that this one builds on */
+	char	   *root;			/* where its chain begins, as far as that is
+								 * there */
 	char	  **references;		/* all that it needs, where the tool says so */
 	int			n_references;
 	int64_t		started_at;		/* seconds since 1970 */

@@ -34,6 +34,7 @@ static const JsonField base_fields[] = {
 };
 static const JsonField information_fields[] = {
 	{"parent_backup_id", FIELD_TEXT, BACKUP(prior), NULL, NULL},
+	{"root_backup_id", FIELD_TEXT, BACKUP(root), NULL, NULL},
 	{0}
 };
 static const JsonField show_fields[] = {
@@ -127,8 +128,10 @@ read_shown(JsonReader *r, Catalog *catalog)
 	backup->start_lsn = shown.start_lsn;
 	backup->stop_lsn = shown.stop_lsn;
 	backup->system_identifier = shown.system_identifier;
-	if (strcmp(backup->type, "incr") == 0)
-		backup->prior = shown.prior;
+	if (strcmp(backup->type, "incr") != 0)
+		return;
+	backup->prior = shown.prior;
+	backup->root = shown.root;
 }
 
 /* Messages, an array of strings: the first becomes the remark. */

@@ -122,7 +122,9 @@ find_backups(Report *report, Archive *archive)
 	Check	   *check = report_check(report, "backup_lists");
 
 	add_all_named(archive, check);
-	if (archive->layout->read_backups != NULL && archive->backups >= 0)
+	if (archive->backups_errno != 0)
+		check_problem(check, "backups", "%s", describe_errno(archive->backups_errno));
+	else if (archive->layout->read_backups != NULL && archive->backups >= 0 && !archive->backups_named)
 		archive->layout->read_backups(archive, check);
 	else if (archive->options->n_backups == 0)
 	{
@@ -142,6 +144,7 @@ find_backups(Report *report, Archive *archive)
 			free(text);
 		}
 	}
+	archive->lists_unread = check->n_problems > 0;
 	if (archive->n_windows > 0)
 		qsort(archive->windows, archive->n_windows, sizeof(BackupWindow), compare_windows);
 	if (check->n_problems > 0)

@@ -7,11 +7,12 @@
  * parsed and the repository, if one is named, is read.  A second process for
  * parsing would hold nothing that this one has not given up by then.
  */
+#include "archive_backups.h"
 #include "backup.h"
 #include "catalog.h"
 #include "wal.h"
-#include "wal_archive.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -103,6 +104,8 @@ open_repository(Report *report, CatalogRun *run)
 	int			fd = repository < 0 ? -1 : openat(repository, place, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	run->archive.path = xstrdup(options->repository);
+	if (repository >= 0 && fd < 0 && errno == EACCES)
+		report_location(report, format("%s/%s", options->repository, place), errno);
 	if (fd >= 0)
 	{
 		close(repository);
@@ -110,7 +113,7 @@ open_repository(Report *report, CatalogRun *run)
 		repository = fd;
 	}
 	free(place);
-	if (repository >= 0 && !is_within(options, repository))
+	if (repository >= 0 && report->error_code == NULL && !is_within(options, repository))
 		report_error(report, "path_outside",
 					 format("Path \"%s\" does not lie in one of the allowed directories.", options->repository), NULL);
 	return repository;
@@ -202,13 +205,14 @@ read_catalog(Report *report, CatalogRun *run)
 	return report->error_code == NULL;
 }
 
-/* WAL-G's archive does not tell of backups: let its list do so. */
+/* WAL-G's archive does not tell of backups, an encrypted one of pgBackRest not to us: let the list do so. */
 static void
 name_backups(CatalogRun *run)
 {
 	const Catalog *catalog = &run->catalog;
 	Options    *options = &run->archive_options;
 
+	run->archive.backups_named = true;
 	options->backups = xmalloc((size_t) catalog->n_backups * sizeof(char *));
 	for (int i = 0; i < catalog->n_backups; i++)
 	{
@@ -229,13 +233,16 @@ judge_repository(Report *report, CatalogRun *run)
 	Check	   *check = report_check(report, "repository");
 	const Archive *archive = &run->archive;
 	const CatalogTool *tool = run->catalog.tool;
-	bool		lists = archive->layout->read_backups != NULL;
+	bool		lists = !archive->backups_named;
 	bool		there = !lists;
 
 	for (uint32_t i = 0; i < archive->n_windows; i++)
 		there |= strcmp(archive->windows[i].id, run->catalog.found->id) == 0;
 	if (strcmp(tool->layout, archive->layout->name) != 0)
 		check_set(check, CHECK_FAILED, "\"%s\" is %s, not a repository of %s.", archive->path, archive->layout->description, tool->title);
+	else if (!there && archive->lists_unread)
+		check_set(check, CHECK_FAILED, "%s is listed, but not among what could be read of the backups in \"%s\".",
+				  run->catalog.found->id, archive->path);
 	else if (!there)
 		check_set(check, CHECK_FAILED, "%s is listed, but \"%s\" does not tell of it.", run->catalog.found->id, archive->path);
 	else
@@ -254,7 +261,7 @@ verify_files(Report *report, CatalogRun *run)
 		check_set(report_check(report, "backup_files"), CHECK_SKIPPED, "The files of backups of %s are not looked at, only WAL.", tool->title);
 	else if (run->archive.backups >= 0)
 		shown = tool->verify_files(report, &run->archive_options, run->archive.backups, run->catalog.found->id);
-	if (shown != NULL && (tool->whole || run->catalog.found->prior == NULL))
+	if (shown != NULL && (tool->whole || strcmp(run->catalog.found->type, "incr") != 0))
 		run->proof = shown;
 }
 
@@ -270,7 +277,7 @@ examine(Report *report, CatalogRun *run)
 	run->proof = "listed";
 	if (run->has_archive)
 	{
-		if (run->archive.layout->read_backups == NULL)
+		if (run->archive.layout->read_backups == NULL || is_list_encrypted(&run->archive))
 			name_backups(run);
 		examine_archive(report, &run->archive);
 		if (judge_repository(report, run))

@@ -38,6 +38,7 @@ typedef struct ArchiveLayout
 typedef struct ArchiveDirectory
 {
 	int			fd;
+	int			error;			/* why it could not be opened, if fd is -1 */
 	const char *prefix;			/* of paths in it, with a slash, or empty */
 	bool		waiting;		/* what lies here is not in the archive yet */
 } ArchiveDirectory;
@@ -170,6 +171,10 @@ typedef struct Archive
 	ArchiveDirectory directories[MAX_ARCHIVE_DIRECTORIES];
 	int			n_directories;
 	int			backups;		/* directory of backups, or -1 */
+	bool		backups_named;	/* by the caller, whatever is said there */
+	int			backups_errno;	/* why it could not be opened, 0: no reason */
+	bool		lists_unread;	/* not all could be read of what it says of
+								 * backups; set by find_backups() */
 	int			server_wal;		/* the server's pg_wal, or -1 */
 
 	/* set by scan_archive() */

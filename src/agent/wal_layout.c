@@ -37,7 +37,7 @@ add_directory(Archive *archive, int fd, const char *prefix, bool waiting)
 {
 	archive->directories[archive->n_directories++] = (ArchiveDirectory)
 	{
-		.fd = fd,.prefix = prefix,.waiting = waiting
+		.fd = fd,.error = errno,.prefix = prefix,.waiting = waiting
 	};
 }
 
@@ -74,17 +74,26 @@ newest_archive_id(int stanza)
 	return newest;
 }
 
+/* Open the directory of backups.  That there is none is no fault of the archive's. */
+static void
+open_backups(Archive *archive, int dir, char *path)
+{
+	archive->backups = openat(dir, path, OPEN_DIRECTORY);
+	if (archive->backups < 0 && errno != ENOENT)
+		archive->backups_errno = errno;
+	free(path);
+}
+
 /* A stanza's directory, in the repository's directory "archive"; "prefix" of paths in it. */
 static bool
 locate_stanza(Archive *archive, int stanza, const char *prefix)
 {
 	char	   *id = newest_archive_id(stanza);
-	int			fd = id == NULL ? -1 : openat(stanza, id, OPEN_DIRECTORY);
 
-	if (fd < 0)
+	if (id == NULL)
 		add_directory(archive, openat(stanza, ".", OPEN_DIRECTORY), prefix, false);
 	else
-		add_directory(archive, fd, format("%s%s/", prefix, id), false);
+		add_directory(archive, openat(stanza, id, OPEN_DIRECTORY), format("%s%s/", prefix, id), false);
 	free(id);
 	return true;
 }
@@ -131,7 +140,7 @@ locate_repository(Report *report, Archive *archive, int dir)
 	else if (stanza >= 0)
 	{
 		(void) locate_stanza(archive, stanza, format("archive/%s/", name));
-		archive->backups = openat(dir, format("backup/%s", name), OPEN_DIRECTORY);
+		open_backups(archive, dir, format("backup/%s", name));
 	}
 	if (stanza >= 0)
 		close(stanza);
@@ -152,7 +161,7 @@ locate_one_stanza(Report *report, Archive *archive, int dir)
 	path = real_path(dir);
 	name = path == NULL ? NULL : strrchr(path, '/');
 	if (name != NULL)
-		archive->backups = openat(dir, format("../../backup/%s", name + 1), OPEN_DIRECTORY);
+		open_backups(archive, dir, format("../../backup/%s", name + 1));
 	if (archive->backups >= 0 && !is_within(archive->options, archive->backups))
 	{
 		close(archive->backups);
@@ -169,7 +178,7 @@ locate_barman(Report *report, Archive *archive, int dir)
 	int			wals = openat(dir, "wals", OPEN_DIRECTORY);
 	int			fd;
 
-	if (wals < 0)
+	if (wals < 0 && errno != EACCES)
 		return false;
 	add_directory(archive, wals, "wals/", false);
 	if ((fd = openat(dir, "streaming", OPEN_DIRECTORY)) >= 0)
@@ -211,8 +220,7 @@ locate_archive(Report *report, Archive *archive, int location, SandboxPlan *plan
 	for (int i = 0; i < archive->n_directories; i++)
 	{
 		if (archive->directories[i].fd < 0)
-			report_error(report, "path_error", format("Path \"%s\" cannot be read: %s.", archive->path,
-													  describe_errno(errno)), NULL);
+			report_location(report, format("%s/%s", archive->path, archive->directories[i].prefix), archive->directories[i].error);
 	}
 	if (archive->options->server_wal != NULL)
 	{
