@@ -2,61 +2,22 @@
 use strict;
 use warnings;
 use AgentTest;
+use BackupTool;
 use File::Path qw(rmtree);
-use IPC::Run;
 use JSON::PP;
 use POSIX qw(strftime);
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 plan skip_all => 'barman is not installed' if system('barman --version >/dev/null 2>&1') != 0;
 
-my $dir = PostgreSQL::Test::Utils::tempdir_short;
-mkdir "$dir/$_" or die $! for qw(home lock conf.d);
-
-my $node = PostgreSQL::Test::Cluster->new('barman');
-$node->init(allows_streaming => 1, extra => ['--wal-segsize=1']);
-$node->append_conf('postgresql.conf', "autovacuum = off\nwal_level = replica\narchive_mode = on\narchive_command = 'cp %p $dir/home/scratch/incoming/%f'\n");
+my $server = archiving_server('barman', 1, qw(home lock conf.d));
+my ($node, $dir) = @$server{qw(node dir)};
+configure_barman($server);
+$node->append_conf('postgresql.conf', "archive_command = 'cp %p $dir/home/scratch/incoming/%f'\n");
 $node->start;
 my $system = $node->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_system()');
-my $user = $node->safe_psql('postgres', 'SELECT current_user');
 $node->safe_psql('postgres', 'CREATE TABLE t (i int, filler text)');
-my $bin = $node->config_data('--bindir');
-my $connection = 'host=' . $node->host . ' port=' . $node->port . " user=$user";
-
-sub configure
-{
-	my ($compression) = @_;
-	unlink "$dir/barman.conf";
-	append_to_file("$dir/barman.conf", <<"CONFIG");
-[barman]
-barman_user = $ENV{USER}
-barman_home = $dir/home
-barman_lock_directory = $dir/lock
-configuration_files_directory = $dir/conf.d
-log_file = $dir/barman.log
-path_prefix = $bin
-$compression
-[scratch]
-description = scratch
-conninfo = $connection dbname=postgres
-streaming_conninfo = $connection
-backup_method = postgres
-archiver = on
-CONFIG
-	return;
-}
-$ENV{USER} = getpwuid($<);
-configure('');
-
-sub barman
-{
-	my (@arguments) = @_;
-	IPC::Run::run(['barman', '-c', "$dir/barman.conf", @arguments], '>', \my $out, '2>&1');
-	is($?, 0, "barman @arguments") or diag $out;
-	return $out;
-}
 
 sub agent
 {
@@ -64,26 +25,18 @@ sub agent
 	return run_agent('verify-wal', @arguments);
 }
 
-# Write segments and wait until Barman can take them; the last one's name.
-sub write_segments
-{
-	my $last = $node->safe_psql('postgres', "INSERT INTO t SELECT i, repeat('x', 700) FROM generate_series(1, 4000) i; SELECT pg_walfile_name(pg_switch_wal())");
-	$node->poll_query_until('postgres', "SELECT EXISTS (SELECT FROM pg_ls_archive_statusdir() WHERE name = '$last.done')") or die "$last was not archived";
-	return $last;
-}
-
-barman('list-server');
+barman($server, 'list-server');
 mkdir "$dir/home/scratch";
 mkdir "$dir/home/scratch/incoming";
-write_segments();
-barman('archive-wal', 'scratch');
-barman('backup', 'scratch');
-write_segments();
-barman('archive-wal', 'scratch');
-configure('compression = gzip');
-my $last = write_segments();
-barman('archive-wal', 'scratch');
-my $waiting = write_segments();
+write_segments($server);
+barman($server, 'archive-wal', 'scratch');
+barman($server, 'backup', 'scratch');
+write_segments($server);
+barman($server, 'archive-wal', 'scratch');
+configure_barman($server, 'compression = gzip');
+my $last = write_segments($server);
+barman($server, 'archive-wal', 'scratch');
+my $waiting = write_segments($server);
 
 my $home = "$dir/home/scratch";
 my @files = grep { /[0-9A-F]{24}$/ } glob "$home/wals/*/*";
@@ -98,9 +51,9 @@ cmp_ok($document->{backup}{segments}{pending}, '>', 0, 'what Barman has not take
 is($document->{backup}{segments}{found}, scalar(@files), 'what it has taken is found');
 
 # The backup that Barman shows
-my $shown = decode_json(barman('-f', 'json', 'show-backup', 'scratch', 'latest'))->{scratch};
+my $shown = decode_json(barman($server, '-f', 'json', 'show-backup', 'scratch', 'latest'))->{scratch};
 my ($window) = @{ $document->{recovery_window} };
-my ($listed) = decode_json(barman('-f', 'json', 'list-backups', 'scratch'))->{scratch}[0];
+my ($listed) = decode_json(barman($server, '-f', 'json', 'list-backups', 'scratch'))->{scratch}[0];
 is($window->{from}, strftime('%Y-%m-%dT%H:%M:%SZ', gmtime $listed->{end_time_timestamp}), 'when it ended');
 is_deeply([@$window{qw(backup start_lsn end_lsn complete)}],
 	[$shown->{backup_id}, $shown->{base_backup_information}{begin_lsn}, $shown->{base_backup_information}{end_lsn}, JSON::PP::true], 'the backup');

@@ -2,48 +2,22 @@
 use strict;
 use warnings;
 use AgentTest;
+use BackupTool;
 use File::Path qw(rmtree);
 use JSON::PP;
 use POSIX qw(strftime);
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 plan skip_all => 'pgbackrest is not installed' if system('pgbackrest version >/dev/null 2>&1') != 0;
 
-my $dir = PostgreSQL::Test::Utils::tempdir_short;
-mkdir "$dir/$_" or die $! for qw(repo log lock spool);
-
-my $node = PostgreSQL::Test::Cluster->new('backrest');
-$node->init(extra => ['--wal-segsize=1', '--data-checksums']);
-my $config = "$dir/pgbackrest.conf";
-append_to_file($config, <<"CONFIG");
-[global]
-repo1-path=$dir/repo
-repo1-retention-full=9
-log-path=$dir/log
-log-level-console=error
-lock-path=$dir/lock
-spool-path=$dir/spool
-start-fast=y
-[scratch]
-pg1-path=@{[$node->data_dir]}
-pg1-port=@{[$node->port]}
-pg1-socket-path=@{[$node->host]}
-CONFIG
-my $pgbackrest = "pgbackrest --config=$config --stanza=scratch";
-$node->append_conf('postgresql.conf', "archive_mode = on\narchive_command = '$pgbackrest archive-push %p'\nautovacuum = off\nwal_level = replica\nmax_wal_senders = 3\n");
+my $server = archiving_server('backrest', 1, qw(repo log lock spool));
+my ($node, $dir) = @$server{qw(node dir)};
+configure_pgbackrest($server);
+$node->append_conf('postgresql.conf', "archive_command = '$server->{command} archive-push %p'\n");
 $node->start;
 my $system = $node->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_system()');
-$ENV{PGUSER} = $node->safe_psql('postgres', 'SELECT current_user');
 $node->safe_psql('postgres', 'CREATE TABLE t (i int, filler text)');
-
-sub run_ok
-{
-	my ($command) = @_;
-	is(system("$command >$dir/out 2>&1"), 0, $command =~ s/.*--stanza=scratch //r) or diag slurp_file("$dir/out");
-	return;
-}
 
 sub agent
 {
@@ -51,31 +25,23 @@ sub agent
 	return run_agent('verify-wal', @arguments);
 }
 
-# Write segments and wait until they are in the repository; the last one's name.
-sub write_segments
-{
-	my $last = $node->safe_psql('postgres', "INSERT INTO t SELECT i, repeat('x', 700) FROM generate_series(1, 4000) i; SELECT pg_walfile_name(pg_switch_wal())");
-	$node->poll_query_until('postgres', "SELECT EXISTS (SELECT FROM pg_ls_archive_statusdir() WHERE name = '$last.done')") or die "$last was not archived";
-	return $last;
-}
-
-run_ok("$pgbackrest stanza-create");
-run_ok("$pgbackrest --compress-type=gz --type=full backup");
+pgbackrest($server, 'stanza-create');
+pgbackrest($server, '--compress-type=gz', '--type=full', 'backup');
 my %has = map { $_ => 1 } 'none', 'gz', 'lz4', 'zst';
 for my $method (sort keys %has)
 {
-	$node->append_conf('postgresql.conf', "archive_command = '$pgbackrest --compress-type=$method archive-push %p'");
+	$node->append_conf('postgresql.conf', "archive_command = '$server->{command} --compress-type=$method archive-push %p'");
 	$node->reload;
-	write_segments();
+	write_segments($server);
 }
-run_ok("$pgbackrest --type=incr backup");
-my $last = write_segments();
+pgbackrest($server, '--type=incr', 'backup');
+my $last = write_segments($server);
 my $archive = (glob "$dir/repo/archive/scratch/*-1")[0];
 my @files = sort glob "$archive/*/*";
 is_deeply([map { my $suffix = $_; scalar(grep { /-[0-9a-f]{40}\Q$suffix\E$/ } @files) > 0 } '', '.gz', '.lz4', '.zst'], [1, 1, 1, 1], 'segments of each compression');
 
 my $all = 'archive_found backup_lists backup_wal files_readable history_files recovery_window segment_checksums segment_copies segment_headers segments_unread system_identifier wal_continuity wal_records';
-my $info = decode_json(`$pgbackrest info --output=json`)->[0];
+my $info = decode_json(pgbackrest($server, '--output=json', 'info'))->[0];
 for my $path ("$dir/repo", "$dir/repo/archive/scratch")
 {
 	my ($status, $document) = agent($path, '--system-identifier', $system, '--level', 'verify');
@@ -94,7 +60,7 @@ is($status, 0, 'within the allowed directories');
 is("$status " . scalar(@{ $document->{recovery_window} }), '0 2', 'what lies outside of them is not read: only what the archive itself says') or diag explain $document->{recovery_window};
 
 # Damage: a byte of a segment whose records do not show it is still not what its name says.
-sub damaged
+sub bad_copy
 {
 	my ($name, $inflict, $level, $failed, $warned) = @_;
 	system('cp', '-a', "$dir/repo", "$dir/bad") == 0 or die;
@@ -124,16 +90,16 @@ sub edit
 	close $out or die $!;
 	return;
 }
-damaged('the end of a segment, after its last record', sub { my @plain = grep { /-[0-9a-f]{40}$/ } sort glob "$_[0]/*/*"; edit($plain[-1], sub { substr($_, -1) = 'x' }) }, 'verify', 'segment_checksums', 'wal_continuity');
-damaged('a checksum in a name', sub { my $file = one($_[0], '\.lz4$'); my $to = $file =~ s/-[0-9a-f](?=[0-9a-f]{39})/'-' . ($& eq '-0' ? '1' : '0')/er; rename $file, $to }, 'verify', 'segment_checksums', 'wal_continuity');
-damaged('a compressed segment is cut', sub { my $file = one($_[0], '\.zst$'); chmod 0600, $file; truncate $file, (-s $file) / 2 }, 'verify', 'segment_headers', 'wal_continuity');
-damaged('a flipped bit in a compressed one', sub { edit(one($_[0], '\.gz$'), sub { substr($_, length($_) - 6, 1) ^= "\1" }) }, 'verify', 'segment_headers', '');
-damaged('a segment is missing that the older backup needs', sub { unlink one($_[0], '\.lz4$') }, 'status', '', 'wal_continuity');
-damaged('a segment is missing that the newest backup needs', sub { unlink((sort glob "$_[0]/*/*-*")[-2]) }, 'status', 'wal_continuity', 'recovery_window');
-damaged('a segment is there twice, with different contents', sub { my $file = one($_[0], '\.lz4$'); my $to = $file =~ s/-[0-9a-f](?=[0-9a-f]{39})/'-' . ($& eq '-0' ? '1' : '0')/er; system('cp', $file, $to) }, 'status', 'segment_copies', '');
-damaged('backup.info is damaged', sub { edit("$dir/bad/backup/scratch/backup.info", sub { s/"backup-lsn-start":"/$&x/g or die }) }, 'status', '', 'backup_lists');
-damaged('backup.info is no longer there', sub { unlink "$dir/bad/backup/scratch/backup.info" }, 'status', '', 'backup_lists');
-damaged('pgBackRest met bad pages', sub { edit("$dir/bad/backup/scratch/backup.info", sub { s/"backup-error":false/"backup-error":true/g or die }) }, 'status', 'backup_wal', '');
+bad_copy('the end of a segment, after its last record', sub { my @plain = grep { /-[0-9a-f]{40}$/ } sort glob "$_[0]/*/*"; edit($plain[-1], sub { substr($_, -1) = 'x' }) }, 'verify', 'segment_checksums', 'wal_continuity');
+bad_copy('a checksum in a name', sub { my $file = one($_[0], '\.lz4$'); my $to = $file =~ s/-[0-9a-f](?=[0-9a-f]{39})/'-' . ($& eq '-0' ? '1' : '0')/er; rename $file, $to }, 'verify', 'segment_checksums', 'wal_continuity');
+bad_copy('a compressed segment is cut', sub { my $file = one($_[0], '\.zst$'); chmod 0600, $file; truncate $file, (-s $file) / 2 }, 'verify', 'segment_headers', 'wal_continuity');
+bad_copy('a flipped bit in a compressed one', sub { edit(one($_[0], '\.gz$'), sub { substr($_, length($_) - 6, 1) ^= "\1" }) }, 'verify', 'segment_headers', '');
+bad_copy('a segment is missing that the older backup needs', sub { unlink one($_[0], '\.lz4$') }, 'status', '', 'wal_continuity');
+bad_copy('a segment is missing that the newest backup needs', sub { unlink((sort glob "$_[0]/*/*-*")[-2]) }, 'status', 'wal_continuity', 'recovery_window');
+bad_copy('a segment is there twice, with different contents', sub { my $file = one($_[0], '\.lz4$'); my $to = $file =~ s/-[0-9a-f](?=[0-9a-f]{39})/'-' . ($& eq '-0' ? '1' : '0')/er; system('cp', $file, $to) }, 'status', 'segment_copies', '');
+bad_copy('backup.info is damaged', sub { edit("$dir/bad/backup/scratch/backup.info", sub { s/"backup-lsn-start":"/$&x/g or die }) }, 'status', '', 'backup_lists');
+bad_copy('backup.info is no longer there', sub { unlink "$dir/bad/backup/scratch/backup.info" }, 'status', '', 'backup_lists');
+bad_copy('pgBackRest met bad pages', sub { edit("$dir/bad/backup/scratch/backup.info", sub { s/"backup-error":false/"backup-error":true/g or die }) }, 'status', 'backup_wal', '');
 
 # Several stanzas: which one must be said.
 system('cp', '-a', "$dir/repo/archive/scratch", "$dir/repo/archive/other") == 0 or die;
