@@ -91,6 +91,21 @@ SET search_path = '';
 SELECT key FROM public.rls_audit('{rls_input}', '{public}') WHERE relation IS NOT NULL;
 RESET search_path;
 
+-- A function that a domain's constraint calls is not run to look at a policy, though it is immutable and its arguments
+-- are constant: it would run as whoever looks.
+CREATE FUNCTION rls_input.spy(int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE 'ran as %', current_user; END $$;
+CREATE DOMAIN rls_input.base AS uuid CHECK (rls_input.spy(1));
+CREATE DOMAIN rls_input.above AS rls_input.base;
+CREATE TABLE rls_input.trap (id int, org_id uuid NOT NULL);
+GRANT SELECT ON rls_input.trap TO PUBLIC;
+ALTER TABLE rls_input.trap ENABLE ROW LEVEL SECURITY;
+CREATE POLICY lure ON rls_input.trap USING (lower(org_id::rls_input.above::text) = 'a');
+SELECT key, verdict FROM rls_audit('{rls_input}', '{public}') WHERE relation = 'rls_input.trap';
+CREATE DOMAIN rls_input.free AS uuid;
+ALTER POLICY lure ON rls_input.trap USING (lower(org_id::rls_input.free::text) = 'a');
+SELECT key, verdict FROM rls_audit('{rls_input}', '{public}') WHERE relation = 'rls_input.trap';
+DROP TABLE rls_input.trap;
+
 -- Who may call it: pg_monitor, who need not be able to read a row; nobody else.
 SET ROLE regress_rls_reader;
 SELECT count(*) FROM rls_audit('{rls_input}');

@@ -8,13 +8,19 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
 #include "access/transam.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "core/trees.h"
 #include "expression.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/typcache.h"
+#include "utils/syscache.h"
 
 typedef struct ContentsWalk
 {
@@ -25,6 +31,8 @@ typedef struct ContentsWalk
 
 static bool contents_walker(Node *node, ContentsWalk *walk);
 static bool note_function(Oid funcid, void *context);
+static bool is_constrained(Oid type);
+static bool has_constraint(Oid domain);
 static bool escaping_walker(Node *node, int *depth);
 static bool caller_walker(Node *node, void *context);
 static bool is_session_function(Oid funcid, void *context);
@@ -68,7 +76,7 @@ contents_walker(Node *node, ContentsWalk *walk)
 	}
 	if (IsA(node, SubLink))
 		walk->contents->subselect = true;
-	if (IsA(node, CoerceToDomain) && DomainHasConstraints(((CoerceToDomain *) node)->resulttype))
+	if (IsA(node, CoerceToDomain) && is_constrained(((CoerceToDomain *) node)->resulttype))
 		walk->contents->foreign_code = true;
 	if (is_session_value(node))
 		walk->contents->caller = true;
@@ -90,6 +98,48 @@ note_function(Oid funcid, void *context)
 	else if (func_volatile(funcid) != PROVOLATILE_IMMUTABLE)
 		contents->changing = true;
 	return false;
+}
+
+/*
+ * Has a domain a constraint, or one that it is based on?  The type cache plans
+ * constraints to know that, which runs immutable functions as whoever looks; so
+ * only the catalogs are asked.
+ */
+static bool
+is_constrained(Oid type)
+{
+	while (get_typtype(type) == TYPTYPE_DOMAIN)
+	{
+		HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+		Oid			base;
+		bool		not_null;
+
+		if (!HeapTupleIsValid(tuple))
+			return true;
+		base = ((Form_pg_type) GETSTRUCT(tuple))->typbasetype;
+		not_null = ((Form_pg_type) GETSTRUCT(tuple))->typnotnull;
+		ReleaseSysCache(tuple);
+		if (not_null || has_constraint(type))
+			return true;
+		type = base;
+	}
+	return false;
+}
+
+static bool
+has_constraint(Oid domain)
+{
+	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	bool		found;
+
+	ScanKeyInit(&key, Anum_pg_constraint_contypid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(domain));
+	scan = systable_beginscan(catalog, ConstraintTypidIndexId, true, NULL, 1, &key);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return found;
 }
 
 /*
