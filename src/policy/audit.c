@@ -268,6 +268,7 @@ check_table(VoxAudit *audit, VoxTable *table)
 		voxanne_check_exposure(audit, table);
 		voxanne_check_lockout(audit, table);
 		voxanne_check_dependencies(audit, table);
+		voxanne_check_recursion(audit, table);
 		voxanne_note_truncate(audit, table);
 		voxanne_check_unindexed(audit, table);
 	}

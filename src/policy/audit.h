@@ -102,7 +102,7 @@ extern bool voxanne_policy_applies(const VoxPolicy *policy, char command, Oid ro
 extern List *voxanne_audit_list(ArrayType *schemas, const char *relkinds);
 
 /* effective.c */
-extern void voxanne_effective(Relation rel, Oid role, CmdType command, AclMode perms,
+extern bool voxanne_effective(Relation rel, Oid role, CmdType command, AclMode perms,
 							  List **old_row, List **new_row);
 extern VoxBinding voxanne_binding_of(const char *role, VoxBinding binding);
 
@@ -117,6 +117,8 @@ extern void voxanne_check_principal(VoxAudit *audit, VoxTable *table);
 extern Node *voxanne_guard_settings(Node *node);
 extern bool voxanne_is_user_written(Node *node);
 extern void voxanne_check_dependencies(VoxAudit *audit, VoxTable *table);
+extern List *voxanne_clauses_of(VoxTable *table, VoxAuditRole *role, AclMode granted);
+extern void voxanne_check_recursion(VoxAudit *audit, VoxTable *table);
 extern void voxanne_report_needs(VoxAudit *audit);
 extern void voxanne_note_truncate(VoxAudit *audit, VoxTable *table);
 extern void voxanne_report_truncate(VoxAudit *audit);

@@ -1,10 +1,10 @@
 /*
  * src/policy/dependency.c
- *		What policies need in order to work: functions, tables, an end.
+ *		What policies need in order to work: functions and tables.
  *
  * A function that the role may not execute or a table that it may not read
  * makes every query fail; a table of which it sees no row makes the policy
- * true for nobody; a policy that comes back to its own table never ends.
+ * true for nobody.
  */
 #include "postgres.h"
 
@@ -71,20 +71,13 @@ typedef struct Search
 	VoxAudit   *audit;
 	VoxTable   *table;
 	int			role;			/* index */
-	List	   *path;			/* oids: from the table to where we are */
-	List	   *seen;			/* oids: been there */
 } Search;
 
-static List *clauses_of(VoxTable *table, VoxAuditRole *role, AclMode granted);
 static bool function_walker(Node *node, Search *search);
 static bool check_function(Oid funcid, void *context);
 static void check_relation(Search *search, Oid relid);
 static bool sees_nothing(Search *search, Oid relid);
 static void need(Search *search, const NeedKind *kind, Oid object, char *name, char *remedy);
-static bool comes_back(Search *search, List *clauses, Oid userid);
-static bool relation_comes_back(Search *search, Oid relid, Oid userid);
-static List *next_clauses(Relation rel, Oid *userid);
-static void report_cycle(Search *search);
 
 /*
  * Look at what the table's policies refer to; lacks are kept for
@@ -94,7 +87,6 @@ void
 voxanne_check_dependencies(VoxAudit *audit, VoxTable *table)
 {
 	Search		search = {.audit = audit,.table = table};
-	bool		reported = false;
 	ListCell   *lc;
 
 	for (search.role = 0; search.role < audit->role_count; search.role++)
@@ -105,25 +97,20 @@ voxanne_check_dependencies(VoxAudit *audit, VoxTable *table)
 
 		if (granted == 0 || check_enable_rls(RelationGetRelid(table->rel), role, true) != RLS_ENABLED)
 			continue;
-		clauses = clauses_of(table, &audit->roles[search.role], granted);
+		clauses = voxanne_clauses_of(table, &audit->roles[search.role], granted);
 		(void) function_walker((Node *) clauses, &search);
 		foreach(lc, voxanne_relations_in((Node *) clauses))
 			if (lfirst_oid(lc) != RelationGetRelid(table->rel))
 			check_relation(&search, lfirst_oid(lc));
-
-		search.path = list_make1_oid(RelationGetRelid(table->rel));
-		search.seen = NIL;
-		if (!reported && comes_back(&search, clauses, role))
-		{
-			report_cycle(&search);
-			reported = true;
-		}
 	}
 }
 
-/* All that applies to those statements of the role on the table that may find or write a row. */
-static List *
-clauses_of(VoxTable *table, VoxAuditRole *role, AclMode granted)
+/*
+ * All that applies to those statements of the role on the table that may find or
+ * write a row; for the privileges "granted".
+ */
+List *
+voxanne_clauses_of(VoxTable *table, VoxAuditRole *role, AclMode granted)
 {
 	static const struct
 	{
@@ -279,97 +266,4 @@ voxanne_report_needs(VoxAudit *audit)
 			finding.remedy = psprintf("%s %s;", found->remedy, roles);
 		voxanne_audit_report(audit, &finding);
 	}
-}
-
-/*
- * Does following the subselects of the clauses, as the rewriter does, lead back
- * to the table?  search->path then is the way.
- */
-static bool
-comes_back(Search *search, List *clauses, Oid userid)
-{
-	ListCell   *lc;
-
-	check_stack_depth();
-	CHECK_FOR_INTERRUPTS();
-	foreach(lc, voxanne_relations_in((Node *) clauses))
-	{
-		if (lfirst_oid(lc) == linitial_oid(search->path))
-			return check_enable_rls(lfirst_oid(lc), userid, true) == RLS_ENABLED;
-		if (list_member_oid(search->seen, lfirst_oid(lc)))
-			continue;
-		search->seen = lappend_oid(search->seen, lfirst_oid(lc));
-		if (relation_comes_back(search, lfirst_oid(lc), userid))
-			return true;
-	}
-	return false;
-}
-
-static bool
-relation_comes_back(Search *search, Oid relid, Oid userid)
-{
-	Relation	rel;
-	List	   *clauses;
-	bool		result;
-
-	if (voxanne_try_lock(relid, AccessShareLock) != VOX_LOCKED)
-		return false;
-	rel = table_open(relid, NoLock);
-	clauses = next_clauses(rel, &userid);
-	search->path = lappend_oid(search->path, relid);
-	result = comes_back(search, clauses, userid);
-	if (!result)
-		search->path = list_delete_last(search->path);
-	table_close(rel, NoLock);
-	UnlockRelationOid(relid, AccessShareLock);
-	return result;
-}
-
-/*
- * What the rewriter goes on with: a table's policies for SELECT, a view's
- * query, which is run as the view's owner unless it is security_invoker.
- */
-static List *
-next_clauses(Relation rel, Oid *userid)
-{
-	List	   *old_row = NIL;
-	List	   *new_row;
-
-	if (rel->rd_rel->relkind == RELKIND_VIEW)
-	{
-		if (!RelationHasSecurityInvoker(rel))
-			*userid = rel->rd_rel->relowner;
-		return voxanne_view_query(rel) == NULL ? NIL : list_make1(voxanne_view_query(rel));
-	}
-	if (check_enable_rls(RelationGetRelid(rel), *userid, true) == RLS_ENABLED)
-		voxanne_effective(rel, *userid, CMD_SELECT, ACL_SELECT, &old_row, &new_row);
-	return old_row;
-}
-
-/* A cycle is reported at that of its audited tables whose name comes first. */
-static void
-report_cycle(Search *search)
-{
-	VoxAuditFinding finding = {
-		.severity = VOX_CRITICAL,
-		.verdict = VOX_ERROR,
-		.check = "policy_recursion",
-		.relation = search->table->name,
-		.advice = "Look the membership up in a SECURITY DEFINER function whose owner the policies do not bind.",
-	};
-	StringInfoData way;
-	ListCell   *lc;
-
-	initStringInfo(&way);
-	foreach(lc, search->path)
-	{
-		char	   *name = voxanne_relation_name(lfirst_oid(lc));
-
-		if (list_member_oid(search->audit->tables, lfirst_oid(lc)) && strcmp(name, search->table->name) < 0)
-			return;
-		appendStringInfo(&way, "%s%s", way.len > 0 ? " over " : "", name);
-	}
-	finding.detail = psprintf("Policies lead from %s back to %s: every query there fails with 42P17.",
-							  way.data, search->table->name);
-	voxanne_audit_report(search->audit, &finding);
 }

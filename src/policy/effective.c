@@ -25,9 +25,10 @@ static List *peel_all(List *clauses);
  * satisfy: clauses that must all hold, subselects peeled.  "perms" are the
  * privileges that the statement needs; ACL_SELECT among them is what a WHERE
  * or RETURNING adds.  Row security must apply to the role (check_enable_rls());
- * setting row_security must be on and the table be locked.
+ * setting row_security must be on and the table be locked.  True if there are
+ * subselects among the clauses, peeled ones included.
  */
-void
+bool
 voxanne_effective(Relation rel, Oid role, CmdType command, AclMode perms,
 				  List **old_row, List **new_row)
 {
@@ -55,6 +56,7 @@ voxanne_effective(Relation rel, Oid role, CmdType command, AclMode perms,
 		clauses = lappend(clauses, ((WithCheckOption *) lfirst(lc))->qual);
 	*old_row = peel_all(quals);
 	*new_row = peel_all(clauses);
+	return has_sublinks;
 }
 
 static List *
