@@ -344,10 +344,10 @@ close_all();
 
 # Catalogs that everybody waits for: whoever looks does not join them.
 session('vacuum');
-session('late');
+session('late', user => 'app');
 session('looker');
 $sessions{looker}->query('SELECT count(*) FROM look');
-$sessions{vacuum}->query('BEGIN; LOCK TABLE pg_class, pg_namespace, pg_database, pg_authid');
+$sessions{vacuum}->query('BEGIN; LOCK TABLE pg_class, pg_namespace, pg_database, pg_authid, pg_auth_members');
 $sessions{late}->query_until(qr/started/, "\\echo started\nSELECT count(*) FROM pg_class;\n");
 my $seen = '';
 for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
@@ -358,6 +358,25 @@ for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
 }
 is($seen, "root|t||\nhard|t||", 'numbers where names cannot be had');
 $sessions{vacuum}->query('ROLLBACK');
+close_all();
+
+# Clients that hang while they connect are waiters, too, whether pg_stat_activity knows them already or not.
+$node->safe_psql('postgres', 'CREATE DATABASE held');
+session('admin');
+$sessions{admin}->query('BEGIN; ALTER DATABASE held RENAME TO kept');
+my ($client_out, $client_err) = ('', '');
+my $client = IPC::Run::start([ 'psql', '-X', '-A', '-t', '-c', 'SELECT 1', '-d', $node->connstr('held') ],
+	'<', \undef, '>', \$client_out, '2>', \$client_err);
+$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'object' AND NOT granted")
+  or die 'the client does not wait';
+is(look(q{kind, victims, wants, target, coalesce(remedy, 'none'), key LIKE '%gone'}),
+	"root|1||database held|terminate|f\nhard|0|RowExclusiveLock|database held|none|f", 'a client that connects');
+like(look('advice'), qr/^Leave it alone: it waits itself/m, 'it is not called gone');
+is($node->safe_psql('postgres', "SELECT count(*) FROM blocking_locks(database => 'held')"), '2', 'filter by its database');
+$sessions{admin}->query('ROLLBACK');
+$client->finish;
+is($client_out, "1\n", 'it has connected');
+nobody_waits('a client that connects');
 close_all();
 
 # A parallel query is one blocker, and one victim.

@@ -177,7 +177,7 @@ waits_for_wraparound(const VoxCase *c)
 {
 	ListCell   *lc;
 
-	if (c->node->wait == NULL || c->node->session->hidden)
+	if (c->node->wait == NULL || c->node->session->hidden || c->node->session->connecting)
 		return false;
 	foreach(lc, c->node->party->blockers)
 	{

@@ -66,8 +66,8 @@ voxanne_advice_expand(const char *text, const VoxCase *c)
 }
 
 /*
- * SQL for an action on a node; NULL where there is none or only a superuser
- * could run it and the caller is none.
+ * SQL for an action on a node; NULL where there is none, where nothing tells the
+ * process from a later one, or only a superuser could run it and the caller is none.
  */
 char *
 voxanne_advice_remedy(const VoxCase *c, VoxAction action)
@@ -75,7 +75,7 @@ voxanne_advice_remedy(const VoxCase *c, VoxAction action)
 	const VoxSession *session = c->node->session;
 	StringInfoData sql;
 
-	if (action == ACT_NONE || (session->superuser && !superuser()))
+	if (action == ACT_NONE || session->connecting || (session->superuser && !superuser()))
 		return NULL;
 	if (action == ACT_ROLLBACK_PREPARED)
 		return psprintf("ROLLBACK PREPARED %s; -- or COMMIT PREPARED: its coordinator knows",

@@ -22,6 +22,7 @@ static TimestampTz wait_began(const VoxForest *forest, const VoxNode *node);
 static TimestampTz replay_wait_began(const VoxForest *forest, const VoxNode *node);
 static void count_queue(const VoxForest *forest, VoxNode *node);
 static bool waits_in_queue_only(const VoxNode *node);
+static bool is_client(const VoxSession *session);
 static void sum_below(const VoxForest *forest, VoxNode *node);
 static VoxSeverity severity_of(const VoxForest *forest, const VoxNode *node);
 static bool older(TimestampTz since, TimestampTz now, int milliseconds);
@@ -142,6 +143,14 @@ waits_in_queue_only(const VoxNode *node)
 	return true;
 }
 
+/* Who connects is taken for one: nothing else says yet what it is. */
+static bool
+is_client(const VoxSession *session)
+{
+	return session != NULL &&
+		(session->connecting || (session->status != NULL && session->status->st_backendType == B_BACKEND));
+}
+
 static void
 sum_below(const VoxForest *forest, VoxNode *node)
 {
@@ -152,8 +161,7 @@ sum_below(const VoxForest *forest, VoxNode *node)
 		const VoxNode *victim = &forest->nodes[i];
 
 		node->waiting++;
-		if (victim->session != NULL && victim->session->status != NULL &&
-			victim->session->status->st_backendType == B_BACKEND)
+		if (is_client(victim->session))
 			node->victims++;
 		if (node->longest == 0 || victim->since < node->longest)
 			node->longest = victim->since;

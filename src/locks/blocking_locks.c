@@ -34,7 +34,7 @@ typedef struct Call
 #define MAX_LOOKS 4
 
 static void read_arguments(Call *call, FunctionCallInfo fcinfo);
-static void look(Call *call);
+static void look(Call *call, Oid own_schema);
 static bool is_wanted(const Call *call, const VoxNode *top);
 static bool waited_enough(const Call *call, const VoxNode *node);
 static bool is_of_database(const Call *call, const VoxNode *node);
@@ -58,18 +58,17 @@ voxanne_blocking_locks(PG_FUNCTION_ARGS)
 
 	read_arguments(&call, fcinfo);
 	voxanne_sink_open(&call.sink, fcinfo);
-	look(&call);
+	look(&call, get_func_namespace(fcinfo->flinfo->fn_oid));
 	if (call.forest->count > 0)
 	{
-		voxanne_naming_begin(&call.naming, get_func_namespace(fcinfo->flinfo->fn_oid));
 		voxanne_forest_order(call.forest);
 		foreach(lc, call.forest->tops)
 		{
 			if (is_wanted(&call, lfirst(lc)))
 				put_tree(&call, lfirst(lc));
 		}
-		voxanne_naming_end(&call.naming);
 	}
+	voxanne_naming_end(&call.naming);
 	voxanne_sink_close_unsorted(&call.sink);
 	return (Datum) 0;
 }
@@ -102,9 +101,12 @@ read_arguments(Call *call, FunctionCallInfo fcinfo)
 	}
 }
 
-/* Collect and judge; again if somebody went away meanwhile. */
+/*
+ * Collect and judge; again if somebody went away meanwhile.  Once somebody waits
+ * the catalogs that names come from are locked, as far as they are free.
+ */
 static void
-look(Call *call)
+look(Call *call, Oid own_schema)
 {
 	bool		complete = false;
 
@@ -115,7 +117,9 @@ look(Call *call)
 		call->forest = voxanne_forest_look();
 		if (call->forest->count == 0)
 			return;
-		voxanne_activity_take(&activity);
+		if (looks == 0)
+			voxanne_naming_begin(&call->naming, own_schema);
+		voxanne_activity_take(&activity, voxanne_naming_roles(&call->naming));
 		complete = voxanne_assess(call->forest, &activity);
 	}
 }

@@ -282,6 +282,8 @@ voxanne_blocking_key(const VoxNode *node)
 						node->session->gid : "unknown");
 	if (node->session == NULL)
 		return psprintf("%d@gone", node->party->pid);
+	if (node->session->connecting)
+		return psprintf("%d@connecting", node->party->pid);
 	start = node->session->status->st_proc_start_timestamp +
 		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 	return psprintf("%d@%lld.%06d", node->party->pid, (long long) (start / USECS_PER_SEC),

@@ -162,6 +162,8 @@ append_activity(StringInfo text, const VoxForest *forest, const VoxNode *node)
 		return;
 	if (session->status == NULL)
 	{
+		if (session->connecting)
+			appendStringInfoString(text, " It is only connecting: its client hangs until then.");
 		if (session->gid != NULL)
 			appendStringInfo(text, " Prepared %s ago.", voxanne_duration(session->xact_start, now));
 		return;

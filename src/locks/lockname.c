@@ -14,6 +14,7 @@
 
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
+#include "catalog/pg_auth_members.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
@@ -76,13 +77,15 @@ enum
 	CLASSES,
 	SCHEMAS,
 	DATABASES,
-	ROLES
+	ROLES,
+	MEMBERSHIPS
 };
 static const Oid catalogs[VOX_NAMING_CATALOGS] = {
 	[CLASSES] = RelationRelationId,
 	[SCHEMAS] = NamespaceRelationId,
 	[DATABASES] = DatabaseRelationId,
 	[ROLES] = AuthIdRelationId,
+	[MEMBERSHIPS] = AuthMemRelationId,
 };
 
 /*
@@ -97,6 +100,15 @@ voxanne_naming_begin(VoxNaming *naming, Oid own_schema)
 		naming->locked[i] = ConditionalLockRelationOid(catalogs[i], AccessShareLock);
 	naming->labels = naming->locked[CLASSES] ?
 		get_relname_relid("advisory_lock_name", own_schema) : InvalidOid;
+}
+
+/*
+ * Can it be known without waiting what a role may do?
+ */
+bool
+voxanne_naming_roles(const VoxNaming *naming)
+{
+	return naming->locked[ROLES] && naming->locked[MEMBERSHIPS];
 }
 
 void

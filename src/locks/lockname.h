@@ -9,7 +9,7 @@
 #include "storage/itemptr.h"
 
 /* Catalogs are locked while names are made; see voxanne_naming_begin(). */
-#define VOX_NAMING_CATALOGS 4
+#define VOX_NAMING_CATALOGS 5
 
 typedef struct VoxNaming
 {
@@ -18,6 +18,7 @@ typedef struct VoxNaming
 } VoxNaming;
 
 extern void voxanne_naming_begin(VoxNaming *naming, Oid own_schema);
+extern bool voxanne_naming_roles(const VoxNaming *naming);
 extern void voxanne_naming_end(VoxNaming *naming);
 extern char *voxanne_lock_target(const VoxNaming *naming, const VoxWait *wait);
 extern char *voxanne_lock_object(const VoxNaming *naming, const VoxWait *wait);

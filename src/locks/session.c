@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_type.h"
 #include "commands/progress.h"
 #include "common/ip.h"
@@ -17,11 +18,16 @@
 #include "locks/session.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+static void judge_rights(VoxSession *session, bool roles);
 static bool find_prepared(VoxSession *session, TransactionId xid);
+static bool find_connecting(VoxSession *session, const VoxParty *party);
+static Oid	awaited_database(const VoxParty *party);
 
 /* In the words of pg_stat_activity. */
 static const char *const state_names[] = {
@@ -59,11 +65,13 @@ static const char *const index_waits[] = {
 
 /*
  * Take a new copy of all sessions' activity.  An older one that the
- * transaction may hold would show sessions as they were then.
+ * transaction may hold would show sessions as they were then.  "roles" says
+ * whether the catalogs of roles can be read without waiting.
  */
 void
-voxanne_activity_take(VoxActivity *activity)
+voxanne_activity_take(VoxActivity *activity, bool roles)
 {
+	activity->roles = roles;
 	pgstat_clear_backend_activity_snapshot();
 	activity->count = pgstat_fetch_stat_numbackends();
 	activity->sessions = palloc_array(const PgBackendStatus *, Max(activity->count, 1));
@@ -89,16 +97,62 @@ voxanne_session(const VoxActivity *activity, const VoxParty *party)
 		if (status->st_procpid != party->pid)
 			continue;
 		session->status = status;
-		session->database = status->st_databaseid;
+		session->database = OidIsValid(status->st_databaseid) ? status->st_databaseid : awaited_database(party);
 		session->userid = status->st_userid;
-		session->superuser = OidIsValid(status->st_userid) && superuser_arg(status->st_userid);
-		session->hidden = !has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) &&
-			!has_privs_of_role(GetUserId(), status->st_userid);
+		judge_rights(session, activity->roles);
 		if (status->st_backendType != B_WAL_SENDER)
 			session->xact_start = status->st_xact_start_timestamp;
 		return session;
 	}
-	return NULL;
+	return find_connecting(session, party) ? session : NULL;
+}
+
+/*
+ * Whose it is, and whether the caller may see what it does.  Where that cannot
+ * be looked up it is not shown, but to a superuser, and counts as a superuser's.
+ */
+static void
+judge_rights(VoxSession *session, bool roles)
+{
+	if (!roles)
+	{
+		session->superuser = OidIsValid(session->userid);
+		session->hidden = !superuser();
+		return;
+	}
+	session->superuser = OidIsValid(session->userid) && superuser_arg(session->userid);
+	session->hidden = !has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) &&
+		!has_privs_of_role(GetUserId(), session->userid);
+}
+
+/*
+ * A process that waits while it connects, as for a lock on the database, may not
+ * be in the array of activity yet.  False if it is gone.
+ */
+static bool
+find_connecting(VoxSession *session, const VoxParty *party)
+{
+	volatile PGPROC *proc = BackendPidGetProc(party->pid);
+
+	session->connecting = party->waits != NIL && proc != NULL && proc->waitLock != NULL;
+	session->database = awaited_database(party);
+	return session->connecting;
+}
+
+/* The database that a process awaits, to which it then belongs; InvalidOid if it awaits none. */
+static Oid
+awaited_database(const VoxParty *party)
+{
+	ListCell   *lc;
+
+	foreach(lc, party->waits)
+	{
+		const LOCKTAG *tag = &((const VoxWait *) lfirst(lc))->tag;
+
+		if (tag->locktag_type == LOCKTAG_OBJECT && tag->locktag_field2 == DatabaseRelationId)
+			return tag->locktag_field3;
+	}
+	return InvalidOid;
 }
 
 /* Fill in a prepared transaction by its id; false if there is none (any more). */

@@ -10,10 +10,13 @@
 
 typedef struct VoxSession
 {
-	const PgBackendStatus *status;	/* NULL: prepared transaction */
+	const PgBackendStatus *status;	/* NULL: prepared transaction, or
+									 * connecting */
 	bool		hidden;			/* the caller may not see what it does (as in
 								 * pg_stat_activity) */
-	bool		superuser;		/* belongs to a superuser */
+	bool		superuser;		/* belongs to a superuser, or may do so */
+	bool		connecting;		/* status is NULL, as it has not told yet what
+								 * it is */
 	Oid			database;		/* InvalidOid: none */
 	Oid			userid;			/* InvalidOid: none */
 	TimestampTz xact_start;		/* of a prepared transaction: when it was
@@ -25,11 +28,13 @@ typedef struct VoxSession
 /* The activity of all sessions at one moment, valid to the end of the transaction. */
 typedef struct VoxActivity
 {
+	bool		roles;			/* roles and memberships can be read without
+								 * waiting */
 	int			count;
 	const PgBackendStatus **sessions;
 } VoxActivity;
 
-extern void voxanne_activity_take(VoxActivity *activity);
+extern void voxanne_activity_take(VoxActivity *activity, bool roles);
 extern VoxSession *voxanne_session(const VoxActivity *activity, const VoxParty *party);
 extern const char *voxanne_session_state(const VoxSession *session);
 extern const char *voxanne_session_type(const VoxSession *session);
