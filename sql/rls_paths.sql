@@ -152,6 +152,14 @@ ALTER VIEW figures RESET (security_invoker);
 ALTER VIEW figures OWNER TO regress_rls_plain;
 SELECT key FROM rls_paths_findings;
 SELECT public.rls_paths_sees('base'), public.rls_paths_sees('figures');
+-- An owner whom the policies bind, but to nothing.
+CREATE POLICY service ON appointments FOR SELECT TO regress_rls_plain USING (true);
+SELECT severity, key, role, verdict, detail, remedy FROM rls_paths_findings;
+SELECT public.rls_paths_sees('figures');
+SELECT remedy FROM rls_paths_findings \gexec
+SELECT public.rls_paths_sees('figures'), (SELECT count(*) FROM rls_paths_findings) AS findings;
+DROP POLICY service ON appointments;
+ALTER VIEW figures RESET (security_invoker);
 -- A view that tests the caller itself: a note.
 CREATE VIEW own_test AS SELECT * FROM appointments WHERE org_id = public.auth_org_id();
 GRANT SELECT ON own_test TO authenticated;
@@ -161,6 +169,27 @@ SELECT severity, key, verdict, detail, remedy FROM rls_paths_findings;
 SELECT public.rls_paths_sees('own_test');
 SELECT remedy FROM rls_paths_findings \gexec
 SELECT key FROM rls_paths_findings;
+
+-- Foreign tables, which have no row security, where the role or PUBLIC has a user mapping or nobody needs one.
+CREATE FOREIGN DATA WRAPPER rls_paths_wrapper;
+CREATE SERVER rls_paths_server FOREIGN DATA WRAPPER rls_paths_wrapper;
+CREATE FOREIGN TABLE far (id int, org_id uuid) SERVER rls_paths_server;
+CREATE FOREIGN TABLE far_zones (id int) SERVER rls_paths_server;
+SELECT key FROM rls_paths_findings;
+GRANT SELECT, UPDATE ON far TO authenticated;
+GRANT SELECT (id) ON far_zones TO anon, authenticated;
+SELECT severity, key, role, verdict, detail, remedy, metadata FROM rls_paths_findings;
+CREATE USER MAPPING FOR regress_rls_admin SERVER rls_paths_server;
+SELECT key FROM rls_paths_findings;
+CREATE USER MAPPING FOR anon SERVER rls_paths_server;
+SELECT key, role FROM rls_paths_findings;
+CREATE USER MAPPING FOR PUBLIC SERVER rls_paths_server;
+SELECT key, role FROM rls_paths_findings;
+SELECT remedy FROM rls_paths_findings \gexec
+SELECT key FROM rls_paths_findings;
+SET client_min_messages = warning;
+DROP FOREIGN DATA WRAPPER rls_paths_wrapper CASCADE;
+RESET client_min_messages;
 
 -- TRUNCATE (25): one finding per role; granted to PUBLIC it is not taken from one role alone.
 GRANT TRUNCATE ON appointments, calls TO authenticated;

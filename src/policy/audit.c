@@ -89,6 +89,7 @@ voxanne_rls_audit(PG_FUNCTION_ARGS)
 	audit.views = voxanne_audit_list(schemas, "vm");
 	for_each(&audit, audit.tables, voxanne_helper_vote, false);
 	for_each(&audit, audit.tables, check_table, true);
+	for_each(&audit, voxanne_audit_list(schemas, "f"), voxanne_check_foreign, true);
 	for_each(&audit, audit.views, voxanne_check_view, true);
 	voxanne_report_needs(&audit);
 	voxanne_report_truncate(&audit);

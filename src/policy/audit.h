@@ -107,6 +107,7 @@ extern bool voxanne_effective(Relation rel, Oid role, CmdType command, AclMode p
 extern VoxBinding voxanne_binding_of(const char *role, VoxBinding binding);
 
 /* one file for each group of checks */
+extern void voxanne_check_foreign(VoxAudit *audit, VoxTable *table);
 extern void voxanne_check_switched_off(VoxAudit *audit, VoxTable *table);
 extern void voxanne_check_owner(VoxAudit *audit, VoxTable *table);
 extern void voxanne_check_exposure(VoxAudit *audit, VoxTable *table);

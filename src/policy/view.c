@@ -3,8 +3,8 @@
  *		Views through which a role reads what the policies would keep from it.
  *
  * A view runs as its owner unless it is security_invoker, and a materialized
- * view holds what its owner saw; if policies do not apply to the owner, they do
- * not apply to whoever may read the view.  What counts is the way down to the
+ * view holds what its owner saw; if policies do not apply to the owner, or let
+ * him see every tenant, they keep nothing from whoever may read the view.  What counts is the way down to the
  * table, through any number of views.
  */
 #include "postgres.h"
@@ -37,6 +37,7 @@ typedef struct Descent
 static void check_role(VoxAudit *audit, VoxTable *view, List *readers, const bool *reads);
 static bool descend(Descent *descent, Relation rel, Oid userid, Oid asking);
 static bool descend_into(Descent *descent, Oid relid, Oid userid, Oid asking);
+static bool sees_all(Relation rel, Oid userid, AttrNumber tenant);
 static bool relation_walker(Node *node, List **relations);
 static char *make_invoker(Descent *descent);
 
@@ -182,8 +183,7 @@ descend_into(Descent *descent, Oid relid, Oid userid, Oid asking)
 		case RELKIND_RELATION:
 		case RELKIND_PARTITIONED_TABLE:
 			found = userid != asking &&
-				voxanne_find_column(relid, descent->audit->tenant_column) != InvalidAttrNumber &&
-				check_enable_rls(relid, userid, true) != RLS_ENABLED;
+				sees_all(rel, userid, voxanne_find_column(relid, descent->audit->tenant_column));
 			if (found)
 			{
 				descent->table = relid;
@@ -194,6 +194,25 @@ descend_into(Descent *descent, Oid relid, Oid userid, Oid asking)
 	table_close(rel, NoLock);
 	UnlockRelationOid(relid, AccessShareLock);
 	return found;
+}
+
+/*
+ * Does a user who is not the one asking see rows of every tenant, whoever that
+ * is?  Where only running a policy could tell, it is believed to bind him.
+ */
+static bool
+sees_all(Relation rel, Oid userid, AttrNumber tenant)
+{
+	VoxJudge	judge = {.desc = RelationGetDescr(rel),.tenant = tenant};
+	List	   *old_row;
+	List	   *new_row;
+
+	if (tenant == InvalidAttrNumber)
+		return false;
+	if (check_enable_rls(RelationGetRelid(rel), userid, true) != RLS_ENABLED)
+		return true;
+	voxanne_effective(rel, userid, CMD_SELECT, ACL_SELECT, &old_row, &new_row);
+	return voxanne_judge_all(&judge, old_row) >= VOX_PINNED;
 }
 
 /*
