@@ -209,6 +209,12 @@ FROM backup_status(), jsonb_each(levels) AS l(level, result) WHERE target = 'nig
 SELECT pg_temp.logged('nightly', 'success', '6 min', 1, NULL, 'checksummed', 'verify', 'tuesday');
 SELECT severity, key, proof FROM backup_status() WHERE target = 'nightly';
 ROLLBACK;
+-- what both found in the same words is said once
+BEGIN;
+SELECT pg_temp.logged('nightly', 'failure', '9 min', 1, '[{"check": "backup_found", "detail": "No complete backup lies there."}]', 'listed', 'verify');
+SELECT pg_temp.logged('nightly', 'failure', '8 min', 1, '[{"check": "backup_found", "detail": "No complete backup lies there."}]', 'listed');
+SELECT severity, key, detail, remedy FROM backup_status() WHERE target = 'nightly';
+ROLLBACK;
 BEGIN;
 SELECT pg_temp.logged('nightly', 'success', '10 min', 1, NULL);
 SELECT severity, key, next_due <= clock_timestamp() AS due FROM backup_status() WHERE target = 'nightly';

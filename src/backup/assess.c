@@ -187,7 +187,10 @@ rule_deep_overdue(const VoxTarget *target, TimestampTz now, VoxTargetState *stat
 			 call_verify(target, VOX_LEVEL_VERIFY));
 }
 
-/* Take a problem: the worst, or the first of the worst, gives its name, advice and remedy. */
+/*
+ * Take a problem: the worst, or the first of the worst, gives its name, advice
+ * and remedy.  What two levels found in the same words is said once.
+ */
 static void
 note(VoxTargetState *state, VoxSeverity severity, const char *check, char *detail,
 	 const char *advice, char *remedy)
@@ -200,7 +203,7 @@ note(VoxTargetState *state, VoxSeverity severity, const char *check, char *detai
 		state->remedy = remedy;
 		state->detail = state->detail == NULL ? detail : psprintf("%s %s", detail, state->detail);
 	}
-	else
+	else if (strstr(state->detail, detail) == NULL)
 		state->detail = psprintf("%s %s", state->detail, detail);
 }
 
