@@ -213,6 +213,8 @@ like(record({ %good, at => shifted('0 s') }, 'elsewhere'), qr/^success$/, 'its r
 is(sql("SELECT severity, key FROM backup_status() WHERE target = 'elsewhere'"), 'info|backup_ok:elsewhere', 'and count');
 sql("UPDATE backup_verification_log SET verified_at = verified_at - interval '3 days' WHERE target = 'elsewhere'");
 is(sql("SELECT severity, key FROM backup_status() WHERE target = 'elsewhere'"), 'warning|backup_overdue:elsewhere', 'none for long is noticed');
+like(record({ %good, at => shifted('5 s'), backup => { %{ $good{backup} }, id => "\x{1}\x{fc}" x 3000 } }, 'elsewhere'), qr/^success$/, 'a name longer than a notification');
+is(last_row('elsewhere', 'length(backup_id)'), '6000', 'is recorded whole');
 sql("UPDATE backup_target SET system_identifier = 42 WHERE name = 'weekly'");
 like(record(\%good, 'weekly'), qr/55000/, 'a suspended target');
 like(($node->psql('postgres', "CREATE ROLE nobody; SET ROLE nobody; SELECT record_verification('{}')"))[2], qr/permission denied/, 'not for everybody');

@@ -20,12 +20,14 @@
 /* A notification must be shorter than this; the server's limit, which no header names, is 8000. */
 #define MAX_PAYLOAD 7900
 
-/* A message longer than this is cut; bytes. */
+/* A message longer than this is cut, and so is a backup's name, which may be a stranger's invention; bytes. */
 #define MAX_MESSAGE 1000
+#define MAX_BACKUP_ID 1024
 
 #define CHANNEL "voxanne_ops"
 
 static void notify(const VoxLogRow *row);
+static void cut(char *words, int most);
 static char *payload(const VoxLogRow *row, const char *message);
 
 /*
@@ -83,7 +85,7 @@ notify(const VoxLogRow *row)
 	char	   *message = pstrdup(row->message);
 	char	   *text;
 
-	message[pg_mbcliplen(message, strlen(message), MAX_MESSAGE)] = '\0';
+	cut(message, MAX_MESSAGE);
 	text = payload(row, message);
 
 	if (strlen(text) > MAX_PAYLOAD)
@@ -92,19 +94,29 @@ notify(const VoxLogRow *row)
 	Async_Notify(CHANNEL, text);
 }
 
-/* Everything but the message is short: names have at most 63 bytes, a path 4096. */
+/* Cut a text in place, at a character. */
+static void
+cut(char *words, int most)
+{
+	words[pg_mbcliplen(words, strlen(words), most)] = '\0';
+}
+
+/* Everything but the message is short, the backup's name even if each of its bytes is escaped. */
 static char *
 payload(const VoxLogRow *row, const char *message)
 {
+	char	   *backup_id = row->backup_id == NULL ? NULL : pstrdup(row->backup_id);
 	VoxJson		json;
 
+	if (backup_id != NULL)
+		cut(backup_id, MAX_BACKUP_ID);
 	voxanne_json_start(&json);
 	voxanne_json_open(&json, NULL, '{');
 	voxanne_json_put_text(&json, "target", row->target);
 	voxanne_json_put_text(&json, "status", voxanne_severity_status(row->severity));
 	voxanne_json_put_text(&json, "level", row->level);
 	voxanne_json_put_text(&json, "proof", row->proof);
-	voxanne_json_put_text(&json, "backup_id", row->backup_id);
+	voxanne_json_put_text(&json, "backup_id", backup_id);
 	voxanne_json_put_hours(&json, "age_hours", row->age);
 	voxanne_json_put_int64(&json, "checks_passed", row->passed);
 	voxanne_json_put_int64(&json, "checks_failed", row->failed);
