@@ -25,8 +25,8 @@ REGRESS_OPTS = --load-extension=voxanne_ops
 ISOLATION = $(sort $(basename $(notdir $(wildcard specs/*.spec))))
 ISOLATION_OPTS = --load-extension=voxanne_ops
 
-PG_CFLAGS += -DVOXANNE_VERSION='"$(EXTVERSION)"'
-PG_CPPFLAGS += -I$(CURDIR)/src
+# in PG_CPPFLAGS, as the bitcode for JIT is not compiled with PG_CFLAGS
+PG_CPPFLAGS += -I$(CURDIR)/src -DVOXANNE_VERSION='"$(EXTVERSION)"'
 
 STRICT_FLAGS = -Werror -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wshadow=local \
 	-Wstrict-prototypes -Wold-style-definition -Wnull-dereference \

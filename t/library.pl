@@ -1,4 +1,4 @@
-# The shared library: which names it gives to the server's process, which libraries it needs.
+# The shared library: which names it gives to the server's process, which libraries it needs, how it is compiled.
 use strict;
 use warnings;
 use PostgreSQL::Test::Utils;
@@ -26,5 +26,11 @@ my %defined = map { $_ => 1 } @exported;
 my @called = slurp_file($script) =~ /'MODULE_PATHNAME',\s*'(\w+)'/g;
 cmp_ok(scalar @called, '>', 0, 'the script declares C functions');
 is_deeply([ grep { !$defined{$_} || !$defined{"pg_finfo_$_"} } @called ], [], 'every C function of the script is in the library');
+
+# A plain "make" also compiles for JIT, where the server has it, and that without PG_CFLAGS; the tests are built without.
+my ($commands) = run_command([ 'make', '-n', '-B', 'PG_CONFIG=' . ($ENV{PG_CONFIG} || 'pg_config'), 'src/child/version.bc' ]);
+my ($version) = slurp_file('voxanne_ops.control') =~ /^default_version\s*=\s*'(.*)'/m;
+like($commands, qr{-emit-llvm.* src/child/version\.c}, 'make knows how to compile for JIT');
+like($commands, qr{-DVOXANNE_VERSION='"\Q$version\E"'.* src/child/version\.c}, 'and tells the version there, too');
 
 done_testing();
