@@ -335,6 +335,8 @@ for my $arguments (['verify-backup'], ['verify-backup', '/a', '/b'], ['verify-ba
 	like($err, qr/^voxanne_agent: .*\nTry "voxanne_agent --help"\.\n$/, 'usage: message');
 	is($out, '', 'usage: no document');
 }
+command_fails_like([$agent, 'verify-backup', '/a', '--within', 'relative'], qr/value "relative" is not allowed for option "--within": it must be an absolute path\n/, 'usage: what is allowed');
+command_fails_like([$agent, 'verify-wal', '/a', '--server-position', '0/1'], qr/it must be TIMELINE,LSN, as in 1,0\/3000060\n/, 'usage: of a position');
 command_like([$agent, '--help'], qr/^voxanne_agent reads backups.*verify-backup PATH.*--within/s, '--help');
 my ($version) = slurp_file('voxanne_ops.control') =~ /^default_version = '(.*)'/m;
 command_like([$agent, '--version'], qr/^voxanne_agent \Q$version\E \(protocol 1\)\n$/, '--version');

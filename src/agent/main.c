@@ -56,15 +56,15 @@ usage(FILE *out)
 		  "  --seen-backup ...        verify-wal: the same, besides those that the archive tells of; all\n"
 		  "                           but the newest may be older than the archive\n"
 		  "  --server-position TIMELINE,LSN\n"
-		  "                           verify-wal: how far the server has written\n"
-		  "  --server-wal DIRECTORY   verify-wal: the server's pg_wal\n"
-		  "  --wal-segment-size N     verify-wal: bytes, where no segment can be read\n"
+		  "                           verify-wal, -catalog: how far the server has written\n"
+		  "  --server-wal DIRECTORY   verify-wal, -catalog: the server's pg_wal\n"
+		  "  --wal-segment-size N     verify-wal, -catalog: bytes, where no segment can be read\n"
 		  "  --pitr-window SECONDS    verify-wal, -catalog: so far back a restore to any moment is wanted\n"
 		  "  --tool pgbackrest|barman|walg\n"
 		  "                           verify-catalog: whose list it is\n"
-		  "  --program PATH           verify-catalog: the tool's program\n"
+		  "  --program PATH           verify-catalog: the tool's program, an absolute path\n"
 		  "  --config PATH            verify-catalog: its configuration file (walg: the directory of NAME)\n"
-		  "  --repository DIRECTORY   verify-catalog: look into it as well\n"
+		  "  --repository DIRECTORY   verify-catalog: read the tool's repository as well\n"
 		  "  --timeout MS             verify-catalog: end the program after this (default 60000)\n"
 		  "  --within DIRECTORY       verify-...: refuse what lies elsewhere; may be repeated\n"
 		  "  --prior DIRECTORY        verify-backup: a backup that an incremental one builds on, or a\n"
@@ -77,7 +77,8 @@ usage(FILE *out)
 		  "  --progress               verify-...: tell on standard error how far it is\n"
 		  "  --parent PID             end when this process, the parent, ends\n\n"
 		  "fetch, post and list read a JSON object from standard input: url or url_file, body, content_type,\n"
-		  "headers, timeout_ms, connect_timeout_ms, max_bytes, ca_file, allow_http.\n\n"
+		  "headers, timeout_ms, connect_timeout_ms, max_bytes, ca_file, allow_http; list also provider, level,\n"
+		  "secret_file, region, window_seconds.\n\n"
 		  "Exit status: 0 success or warning, 1 failure, 2 wrong usage, 3 the checks could not run.\n",
 		  out);
 }
@@ -139,7 +140,8 @@ parse_options(const Command *command, int argc, char **argv, Options *options)
 		else if (!takes_option(command, described[index].name))
 			return wrong_usage("%s takes no option \"--%s\"", command->name, described[index].name);
 		else if (!store_option(options, index, optarg))
-			return wrong_usage("value \"%s\" is not allowed for option \"--%s\"", optarg, described[index].name);
+			return wrong_usage("value \"%s\" is not allowed for option \"--%s\": it must be %s", optarg,
+							   described[index].name, wanted_value(index));
 	}
 	if (command->operand != NULL && options->path == NULL)
 		return wrong_usage("%s needs %s", command->name, command->operand);

@@ -65,6 +65,8 @@ typedef struct OptionRow
 	size_t		count;			/* of a list: likewise, of its length */
 	uint64_t	max;			/* of a number, which is at least 1 */
 	bool		(*allowed) (const char *str);	/* of a text; NULL: any */
+	const char *wanted;			/* completes "it must be"; NULL: see
+								 * wanted_value() */
 } OptionRow;
 
 static void *
@@ -173,32 +175,43 @@ store_priority(const OptionRow *row, Options *options, const char *value)
 #define OPTION(member) offsetof(Options, member)
 
 static const OptionRow option_rows[] = {
-	{"format", store_format},
+	{"format", store_format,.wanted = "text or json"},
 	{"parent", store_int, OPTION(parent),.max = INT32_MAX},
-	{"level", store_text, OPTION(level),.allowed = is_level},
+	{"level", store_text, OPTION(level),.allowed = is_level,.wanted = "status or verify"},
 	{"system-identifier", store_uint64, OPTION(system_identifier),.max = UINT64_MAX},
 	{"within", store_real_paths, OPTION(within), OPTION(n_within)},
-	{"prior", store_list, OPTION(priors), OPTION(n_priors),.allowed = is_something},
-	{"jobs", store_int, OPTION(jobs),.max = MAX_JOBS},
+	{"prior", store_list, OPTION(priors), OPTION(n_priors),.allowed = is_something,.wanted = "the name of a directory"},
+	{"jobs", store_int, OPTION(jobs),.max = MAX_JOBS,.wanted = "a number from 1 to 64"},
 	{"rate", store_rate,.max = UINT64_MAX / 1024},
-	{"io-priority", store_priority},
+	{"io-priority", store_priority,.wanted = "idle, low or normal"},
 	{"progress", store_flag, OPTION(progress)},
 	{"table", store_list, OPTION(tables), OPTION(n_tables)},
 	{"remembered", store_text, OPTION(remembered)},
 	{"backup", store_list, OPTION(backups), OPTION(n_backups)},
 	{"seen-backup", store_list, OPTION(seen_backups), OPTION(n_seen_backups)},
-	{"server-position", store_text, OPTION(server_position),.allowed = is_position},
+	{"server-position", store_text, OPTION(server_position),.allowed = is_position,.wanted = "TIMELINE,LSN, as in 1,0/3000060"},
 	{"server-wal", store_text, OPTION(server_wal),.allowed = is_absolute},
-	{"wal-segment-size", store_segment_size,.max = MAX_WAL_SEGMENT},
+	{"wal-segment-size", store_segment_size,.max = MAX_WAL_SEGMENT,.wanted = "a power of two from 1048576 to 1073741824"},
 	{"pitr-window", store_uint64, OPTION(pitr_window),.max = UINT32_MAX},
 	{"tool", store_text, OPTION(tool)},
 	{"program", store_text, OPTION(program),.allowed = is_absolute},
 	{"config", store_text, OPTION(config),.allowed = is_absolute},
 	{"repository", store_text, OPTION(repository),.allowed = is_absolute},
-	{"timeout", store_uint64, OPTION(timeout_ms),.max = 24 * 3600000},
+	{"timeout", store_uint64, OPTION(timeout_ms),.max = 24 * 3600000,.wanted = "a number of milliseconds from 1 to 86400000"},
 };
 
 #define N_OPTIONS (sizeof(option_rows) / sizeof(option_rows[0]))
+
+/* What the option takes, to be read after "it must be". */
+const char *
+wanted_value(int index)
+{
+	const OptionRow *row = &option_rows[index];
+
+	if (row->wanted != NULL)
+		return row->wanted;
+	return row->allowed == is_absolute || row->store == store_real_paths ? "an absolute path" : "a whole number greater than 0";
+}
 
 /* The rows in their order and then --help, as getopt_long() wants them. */
 const struct option *

@@ -15,5 +15,6 @@
 
 extern const struct option *describe_options(void);
 extern bool store_option(Options *options, int index, const char *value);
+extern const char *wanted_value(int index);
 
 #endif							/* VOXANNE_AGENT_OPTIONS_H */
