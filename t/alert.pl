@@ -109,9 +109,9 @@ my $pulses = $web->requests($pulse);
 break_backup($node);
 verify();
 my ($alert) = new_alerts(1);
-like($alert->{text}, qr{^CRITICAL \[prod\] nightly: the newest backup is not usable\. Last good: base, \d{4}-\d\d-\d\d \d\d:\d\d UTC\. Cause: 1 of 3 files is missing: &lt;a&amp;b&gt;\. Next: CALL verify_backup\('nightly'\);$}, 'text');
-is(join(' ', map { $alert->{$_} } qw(severity event target key status previous_status instance database backup_id)),
-	'critical problem nightly backup_failed:nightly failure success prod postgres base', 'members');
+like($alert->{text}, qr{^CRITICAL \[prod\] nightly: the newest backup is not usable\. Last good: none known\. Cause: 1 of 3 files is missing: &lt;a&amp;b&gt;\. Next: CALL verify_backup\('nightly'\);$}, 'text');
+is(join(' ', map { $alert->{$_} // 'none' } qw(severity event target key status previous_status instance database backup_id)),
+	'critical problem nightly backup_failed:nightly failure success prod postgres none', 'members');
 is($alert->{next}, "CALL verify_backup('nightly');", 'what to do');
 like($alert->{message}, qr/: <a&b>\.$/, 'only the text is escaped');
 is(outbox('id, severity, event, open, attempts, next_attempt_at, sent_at >= created_at, outcome'),

@@ -2,7 +2,9 @@
  * src/backup/usable.c
  *		The newest backup of a target that was shown to be intact.
  *
- * What is found to be damaged once is not usable because all its files are
+ * A backup whose files were seen is not usable any more once they are missed.
+ * (Where nothing but a list was ever seen, a failure may be its age alone.)
+ * And what is found to be damaged once is not usable because all its files are
  * still there: a failure at a deeper level counts until that level has found
  * the same backup good.
  *
@@ -52,7 +54,8 @@ voxanne_find_usable(const VoxStore *store, const char *target, const char *level
 											 " AND ($4 IS NULL AND $5 IS NULL OR l.backup_id IS DISTINCT FROM $4"
 											 "  OR l.verification_details #>> '{backup,finished_at}' IS DISTINCT FROM $5)"
 											 " AND NOT EXISTS (SELECT FROM %1$s bad WHERE bad.target = l.target AND bad.backup_id = l.backup_id"
-											 "  AND bad.level <> 'status' AND bad.status = 'failure' AND bad.proof = 'listed' AND bad.verified_at <= $2"
+											 "  AND (bad.level <> 'status' OR l.proof <> 'listed' AND bad.verified_at > l.verified_at)"
+											 "  AND bad.status = 'failure' AND bad.proof = 'listed' AND bad.verified_at <= $2"
 											 "  AND NOT EXISTS (SELECT FROM %1$s good WHERE good.target = l.target AND good.backup_id = l.backup_id"
 											 "   AND good.level = bad.level AND (good.proof <> 'listed' OR good.status <> 'failure')"
 											 "   AND good.verified_at > bad.verified_at AND good.verified_at <= $2))"
