@@ -298,7 +298,7 @@ close_all();
 ($ret, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\nSELECT * FROM blocking_locks(database => 'no such')");
 like($err, qr/3D000: database "no such" does not exist/, 'unknown database');
 ($ret, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\nSELECT * FROM blocking_locks('-1 s')");
-like($err, qr/22023: min_wait must not be negative/, 'negative min_wait');
+like($err, qr/22023: argument "min_wait" must not be negative/, 'negative min_wait');
 
 # The caller's own session.
 session('own');

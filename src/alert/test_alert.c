@@ -44,7 +44,7 @@ voxanne_test_alert(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("severity must not be null"),
+				 errmsg("argument \"%s\" must not be null", "severity"),
 				 errhint("Valid severities are info, warning and critical.")));
 	severity = DatumGetCString(DirectFunctionCall1(enum_out, PG_GETARG_DATUM(0)));
 

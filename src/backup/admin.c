@@ -226,7 +226,7 @@ voxanne_pause_backup_target(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a reason is needed to pause a backup target"),
-				 errhint("Whoever reads backup_status() next month will want to know why nobody verifies it.")));
+				 errhint("backup_status() shows it, as in: SELECT pause_backup_target('nightly', 'the storage is being replaced');")));
 	change_target(fcinfo, "pause_backup_target()", "UPDATE",
 				  "SET paused_at = clock_timestamp(), paused_reason = $2, requested_at = NULL, requested_level = NULL WHERE name = $1",
 				  reason);

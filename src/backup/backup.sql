@@ -132,25 +132,25 @@ CREATE FUNCTION @extschema@.alter_backup_target(name text, options jsonb)
 RETURNS void
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'voxanne_alter_backup_target';
 COMMENT ON FUNCTION @extschema@.alter_backup_target(text, jsonb) IS
-'Change options of a target: those that are given, as in add_backup_target(); null is the default. What is known of its backups stays. ERROR 22023 for a bad option or none, 42704 if there is no such target.';
+'Change options of the target called name: those that are given, as in add_backup_target(); null is the default. What is known of its backups stays. ERROR 22023 for a bad option or none, 42704 if there is no such target.';
 
 CREATE FUNCTION @extschema@.pause_backup_target(name text, reason text)
 RETURNS void
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'voxanne_pause_backup_target';
 COMMENT ON FUNCTION @extschema@.pause_backup_target(text, text) IS
-'Stop verifying a target until resume_backup_target(); backup_status() shows the reason, and CALL verify_backup(name) still works. ERROR 42704 if there is no such target.';
+'Stop verifying a target until resume_backup_target(); backup_status() shows the reason, and CALL verify_backup(name) still works. ERROR 22023 without a reason, 42704 if there is no target of that name.';
 
 CREATE FUNCTION @extschema@.resume_backup_target(name text)
 RETURNS void
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'voxanne_resume_backup_target';
 COMMENT ON FUNCTION @extschema@.resume_backup_target(text) IS
-'Verify a target again that was paused, or that is suspended because it was added in another cluster; from now on its backups must be of this cluster. ERROR 42704 if there is no such target.';
+'Verify a target again that was paused, or that is suspended because it was added in another cluster; from now on its backups must be of this cluster. ERROR 42704 if there is no target of that name.';
 
 CREATE FUNCTION @extschema@.remove_backup_target(name text)
 RETURNS void
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'voxanne_remove_backup_target';
 COMMENT ON FUNCTION @extschema@.remove_backup_target(text) IS
-'Forget a target. Its rows in backup_verification_log stay, the backup is not touched. ERROR 42704 if there is no such target.';
+'Forget a target. Its rows in backup_verification_log stay, the backup is not touched. ERROR 42704 if there is no target of that name.';
 
 CREATE PROCEDURE @extschema@.verify_backup(target text DEFAULT NULL, level text DEFAULT 'status')
 LANGUAGE C AS 'MODULE_PATHNAME', 'voxanne_verify_backup';
@@ -177,7 +177,7 @@ RETURNS TABLE (
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'voxanne_backup_status';
 GRANT EXECUTE ON FUNCTION @extschema@.backup_status() TO pg_monitor;
 COMMENT ON FUNCTION @extschema@.backup_status() IS
-'State of the backups: a row for each target with what was last shown of it, one for WAL archiving (object wal_archive), one for the background worker (object worker), one for alerts (object alerts) and, with voxanne_ops.heartbeat_url_file and preload, one for the heartbeat (object heartbeat). last_backup: when the backup that was last verified ended; age: since then; last_verified, last_status: of the last verification; proof: what was shown of that backup; next_due: when the worker verifies it again; levels: {level: {status, verified_at, check, next_due, last_good: {backup_id, finished_at, verified_at}}} of the last verification at each level, where check is the worst problem and last_good the newest backup that the level showed to be intact; sizes: [{backup_id, finished_at, size_mb, growth}] of the last 8 different backups that did not fail, the newest first, in MiB, growth against the one before as a fraction; recovery_window: what the last verification that looked at WAL says about the times to which a restore can go. What level verify found holds until it is run again. Without any target a critical row says how to add one. Read-only; works on a standby and without preload. Severities: a backup older than max_age is a warning, than twice that critical; a failed last verification is critical; never or no longer verified, alerts not delivered after three attempts and a lost heartbeat are warnings.';
+'State of the backups: a row for each target with what was last shown of it, one for WAL archiving (object wal_archive), one for the background worker (object worker), one for alerts (object alerts) and, with voxanne_ops.heartbeat_url_file and preload, one for the heartbeat (object heartbeat). target, kind: as in backup_target. last_backup: when the backup that was last verified ended; age: since then; last_verified, last_status: of the last verification; proof: what was shown of that backup; next_due: when the worker verifies it again; levels: {level: {status, verified_at, check, next_due, last_good: {backup_id, finished_at, verified_at}}} of the last verification at each level, where check is the worst problem and last_good the newest backup that the level showed to be intact; sizes: [{backup_id, finished_at, size_mb, growth}] of the last 8 different backups that did not fail, the newest first, in MiB, growth against the one before as a fraction; recovery_window: what the last verification that looked at WAL says about the times to which a restore can go. What level verify found holds until it is run again. Without any target a critical row says how to add one. Read-only; works on a standby and without preload. Severities: a backup older than max_age is a warning, than twice that critical; a failed last verification is critical; never or no longer verified, alerts not delivered after three attempts and a lost heartbeat are warnings.';
 
 -- The workers.
 

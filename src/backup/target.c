@@ -290,5 +290,5 @@ voxanne_unknown_target(List *targets, const char *name)
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("backup target \"%s\" does not exist", name),
 			 closest != NULL ? errhint("Perhaps you meant \"%s\".", closest) :
-			 errhint("SELECT target FROM backup_status(); lists the targets.")));
+			 errhint("List the targets: SELECT target FROM backup_status();")));
 }

@@ -13,6 +13,7 @@
 #define LINKS_LISTED 20
 
 static void fill_remedy(const VoxBookingQuestion *question, const VoxBookingGroup *group, VoxFinding *finding);
+static char *count_losers(const VoxBookingGroup *group);
 static char *calendar_links(const VoxBookingGroup *group);
 static bool is_on_axis(const VoxBookingGroup *group, VoxBookingAxis axis);
 
@@ -73,8 +74,8 @@ fill_remedy(const VoxBookingQuestion *question, const VoxBookingGroup *group, Vo
 	{
 		const char *status = voxanne_column_ref(table->relid, "", question->columns[VOX_ROLE_STATUS]);
 
-		finding->advice = psprintf("Ask which booking is meant; the remedy keeps the oldest and sets the %s of %d to %s%s.",
-								   status, list_length(group->losers), question->cancelled, calendar);
+		finding->advice = psprintf("Ask which booking is meant; the remedy keeps the oldest and sets the %s of %s to %s%s.",
+								   status, count_losers(group), question->cancelled, calendar);
 		finding->remedy = psprintf("UPDATE %s AS gone SET %s = '%s' WHERE %s AND %s;%s", table->from, status,
 								   question->cancelled, match, voxanne_booking_active(question, "gone"), links);
 	}
@@ -82,8 +83,8 @@ fill_remedy(const VoxBookingQuestion *question, const VoxBookingGroup *group, Vo
 	{
 		const VoxSoftDelete *how = linitial(table->soft_delete);
 
-		finding->advice = psprintf("Ask which booking is meant; the remedy keeps the oldest and soft-deletes %d%s.",
-								   list_length(group->losers), calendar);
+		finding->advice = psprintf("Ask which booking is meant; the remedy keeps the oldest and soft-deletes %s%s.",
+								   count_losers(group), calendar);
 		finding->remedy = psprintf("UPDATE %s AS gone SET %s = %s WHERE %s AND %s;%s", table->from,
 								   quote_identifier(how->column), how->deleted, match,
 								   voxanne_table_live(table, "gone"), links);
@@ -91,6 +92,15 @@ fill_remedy(const VoxBookingQuestion *question, const VoxBookingGroup *group, Vo
 	else
 		finding->advice = psprintf("Ask which booking is meant and move the other%s; the table has neither a status that cancels nor a deleted_at, so there is no automatic remedy.",
 								   *links == '\0' ? "" : ", in the calendar too");
+}
+
+/* "1 appointment", "2 appointments": those that the remedy cancels or hides */
+static char *
+count_losers(const VoxBookingGroup *group)
+{
+	int			n = list_length(group->losers);
+
+	return psprintf("%d %s", n, n == 1 ? "appointment" : "appointments");
 }
 
 /*

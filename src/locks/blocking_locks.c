@@ -85,7 +85,7 @@ read_arguments(Call *call, FunctionCallInfo fcinfo)
 											 IntervalPGetDatum(&zero))))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("min_wait must not be negative"),
+					 errmsg("argument \"%s\" must not be negative", "min_wait"),
 					 errhint("Trees whose longest wait is shorter than min_wait are left out; '0' shows all.")));
 	}
 	if (!PG_ARGISNULL(1))

@@ -174,9 +174,9 @@ append_activity(StringInfo text, const VoxForest *forest, const VoxNode *node)
 		appendStringInfo(text, " Progress: %s.", progress);
 	if (node->wait == NULL && session->status->st_backendType == B_BACKEND &&
 		voxanne_session_state(session) != NULL)
-		appendStringInfo(text, " State for %s: %s.",
-						 voxanne_duration(session->status->st_state_start_timestamp, now),
-						 voxanne_session_state(session));
+		appendStringInfo(text, " In state \"%s\" for %s.",
+						 voxanne_session_state(session),
+						 voxanne_duration(session->status->st_state_start_timestamp, now));
 }
 
 /*

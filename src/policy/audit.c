@@ -65,6 +65,7 @@ static const char *const verdict_names[] = {
 Datum
 voxanne_rls_audit(PG_FUNCTION_ARGS)
 {
+	static const char *const arguments[] = {"schemas", "roles", "tenant_column"};
 	VoxSink		sink;
 	VoxAudit	audit = {.sink = &sink,.context = CurrentMemoryContext};
 	ArrayType  *schemas;
@@ -74,8 +75,8 @@ voxanne_rls_audit(PG_FUNCTION_ARGS)
 		if (PG_ARGISNULL(i))
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("arguments of rls_audit must not be null"),
-					 errhint("Leave an argument out to get its default.")));
+					 errmsg("argument \"%s\" must not be null", arguments[i]),
+					 errhint("Leave the argument out to get its default.")));
 	voxanne_sink_open(&sink, fcinfo);
 	schemas = PG_GETARG_ARRAYTYPE_P(0);
 	audit.tenant_column = NameStr(*PG_GETARG_NAME(2));

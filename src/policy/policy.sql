@@ -22,8 +22,8 @@ RETURNS SETOF record
 LANGUAGE C AS 'MODULE_PATHNAME', 'voxanne_rls_audit';
 COMMENT ON FUNCTION @extschema@.rls_audit(name[], name[], name) IS
 'Leaks and lockouts of row security (runbook 1.5), one row per finding, most severe first. Reads catalogs only and runs nothing that a user wrote.
-Arguments: schemas to look at; roles that the application''s users act as ("public" stands for PUBLIC; a role that does not exist gives check_skipped; if none exists, PUBLIC is audited); the column that names the tenant.
-Effective predicates are composed by the server itself for each role and statement, and judged as trees. Own columns: relation and policy concerned, role (NULL: several, see metadata), command, verdict (leak, lockout, error, performance, hygiene), metadata ("can": what each role can do with other tenants'' rows; "without_where": only by a statement without WHERE; "access": privileges held).
+schemas: where to look. roles: those that the application''s users act as ("public" stands for PUBLIC; a role that does not exist gives check_skipped; if none exists, PUBLIC is audited). tenant_column: the column that names the tenant.
+Effective predicates are composed by the server itself for each role and statement, and judged as trees. Own columns: check_name (the first part of key), relation and policy concerned, role (NULL: several, see metadata), command, verdict (leak, lockout, error, performance, hygiene), metadata ("can": what each role can do with other tenants'' rows; "without_where": only by a statement without WHERE; "access": privileges held), runbook (the section).
 Errors: 3F000 unknown schema, 22004 null argument.';
 GRANT EXECUTE ON FUNCTION @extschema@.rls_audit(name[], name[], name) TO pg_monitor;
 
@@ -57,5 +57,5 @@ BEGIN ATOMIC
 	ORDER BY n.nspname, c.relname, p.polname;
 END;
 COMMENT ON FUNCTION @extschema@.rls_policies(name[]) IS
-'Every table of the schemas, but for those of extensions, with its row security switches and policies (runbook 1.5), one row per policy; a table without policies has one row with policy NULL. Unlike pg_policies it shows tables without policies, partitioned tables and whether row security is on, and all names carry their schemas. using_expr decides which rows are found, check_expr which may be written (NULL: using_expr does). Error 3F000 for an unknown schema.';
+'Every table of the schemas, but for those of extensions, with its row security switches and policies (runbook 1.5), one row per policy; a table without policies has one row with policy NULL. Unlike pg_policies it shows tables without policies, partitioned tables and whether row security is on, and all names carry their schemas. relation: the table. rls_enabled, rls_forced: its switches. permissive, command, roles: of the policy, {public} for PUBLIC. using_expr decides which rows are found, check_expr which may be written (NULL: using_expr does). Error 3F000 for an unknown schema; none are looked at if schemas is NULL.';
 GRANT EXECUTE ON FUNCTION @extschema@.rls_policies(name[]) TO pg_monitor;
