@@ -41,23 +41,26 @@ backup_scene() {
     show "SELECT add_backup_target('nightly', 'basebackup', '$WORK/backups')"
     await_notification
     printf '\nlistener:\n'
-    grep '^Asynchronous' "$WORK/listener.out" | fold -s -w 100
+    grep '^Asynchronous' "$WORK/listener.out" | fold -s -w "$WIDTH"
     leave listener
     show '\x on' "SELECT * FROM backup_verification_log ORDER BY verified_at DESC LIMIT 1"
+    show "CALL verify_backup('nightly')"
+    show "SELECT severity, object, detail FROM backup_status()"
 }
 
 tour_scene() {
-    step "what an engineer sees"
-    show "SELECT severity, object, detail FROM find_duplicate_appointments()"
+    step "what each function says: a list, then one finding in full"
+    show "SELECT severity, detail FROM find_duplicate_appointments()"
     show '\x on' "SELECT * FROM find_duplicate_appointments() LIMIT 1"
-    show "SELECT severity, object, detail FROM find_duplicates('contacts', '{org_id,phone}')"
-    show "SELECT severity, object, detail FROM find_orphans()"
+    show "SELECT severity, detail FROM find_duplicates('contacts', '{org_id,phone}')"
+    show "SELECT severity, detail FROM find_orphans()"
     show '\x on' "SELECT * FROM find_orphans() LIMIT 1"
-    show "SELECT severity, object, detail FROM find_invalid_data()"
+    show "SELECT severity, detail FROM find_invalid_data()"
     show '\x on' "SELECT * FROM find_invalid_data() WHERE remedy IS NOT NULL LIMIT 1"
+    show "SELECT severity, check_name, object FROM check_data('call_logs', unique_keys => '{vapi_call_id}')"
     show "SELECT severity, object, detail FROM rls_audit()"
     show '\x on' "SELECT * FROM rls_audit() LIMIT 1"
-    show "SELECT severity, object, detail FROM backup_status()"
+    show "SELECT relation, rls_enabled, policy, command, roles FROM rls_policies() WHERE policy IS NULL OR using_expr = 'true'"
 }
 
 # A request that forgot to commit, a migration that waits for it, and requests that wait for the migration.

@@ -19,6 +19,13 @@ unlike($out, qr/^.{101,}$/m, 'no line is longer than 100 characters');
 my ($connect) = $out =~ /^connect: +(.*)$/m;
 my ($directory) = $connect =~ /-h (\S+)/;
 is(qx{$connect -XAtc 'SELECT count(*) > 0 FROM find_orphans()'}, "t\n", 'the connection that it names');
+# what it proposes at its end works as it stands there
+my ($next) = $out =~ /^Next, in psql.*?\n(.*)/ms;
+my $script = join '', map { "$_\n" } $next =~ /^    (\S.*)$/mg;
+ok(run([ split(/ /, $connect), '-X', '-v', 'ON_ERROR_STOP=1' ], '<', \$script, '>', \$out, '2>', \$err), 'the next steps') or diag("$script\n$err");
+like($out, qr/\(0 rows\)/, 'a remedy has mended what it was for');
+like($err, qr/^WARNING:  backup target "nightly": failure$/m, 'a damaged backup is noticed');
+like($out, qr/is missing\. Last good: none known\.$/m, 'and not called good');
 my ($pid) = slurp_file("$directory/data/postmaster.pid") =~ /^(\d+)/;
 
 ok(!run([ 'demo/run', '500' ], '>', \$out, '2>', \$err), 'no second demo');
