@@ -26,6 +26,28 @@ for my $document (@documents)
 	}
 }
 
+# Each option of the agent: in its help, its manual page, and the synopsis of each command that takes it.
+my ($help) = run_command([ './voxanne_agent', '--help' ]);
+my ($listed) = slurp_file('src/agent/main.c') =~ /long_options\[\] = \{(.*?)\n\};/s;
+my @options = grep { $_ ne 'help' } $listed =~ /\{"([a-z-]+)"/g;
+(my $manual = slurp_file('docs/voxanne_agent.1')) =~ s/\\-/-/g;
+cmp_ok(scalar @options, '>', 20, 'the agent has options');
+for my $option (@options)
+{
+	like($help, qr/^  --\Q$option\E /m, "--$option is in --help");
+	like($manual, qr/^\.BI? --\Q$option\E(?:\\ |$)/m, "--$option is in the manual page");
+}
+for my $file (glob 'src/agent/*.c')
+{
+	my ($command) = slurp_file($file) =~ /\.name = "(verify-[a-z]+)"/ or next;
+	my ($takes) = slurp_file($file) =~ /_options\[\] = \{(.*?)\};/s;
+	my ($synopsis) = $text{'docs/agent.md'} =~ /^```\nvoxanne_agent $command (.*?)^```/ms;
+
+	is_deeply([ sort $synopsis =~ /--([a-z-]+)/g ], [ sort 'format', $takes =~ /"([a-z-]+)"/g ], "docs/agent.md: the options of $command");
+	like($help, qr/^  voxanne_agent $command /m, "$command is in --help");
+	like($manual, qr/^\.B voxanne_agent $command$/m, "$command is in the manual page");
+}
+
 my $node = PostgreSQL::Test::Cluster->new('docs');
 $node->init;
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'pg_stat_statements, voxanne_ops'");
@@ -41,7 +63,14 @@ my $functions = $node->safe_psql('demo', q{
 	SELECT DISTINCT proname FROM pg_depend JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
 	 WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e' AND prorettype <> 'trigger'::regtype AND proname !~ '^_'
 	   AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'voxanne_ops')});
-ok($all =~ /\b$_\(/, "function $_ is documented") for split /\n/, $functions;
+ok($text{'README.md'} =~ /\b$_\(/, "function $_ is in README.md") for split /\n/, $functions;
+
+# What a comment explains: every argument and every column, but for the six of each finding.
+is($node->safe_psql('demo', q{
+	SELECT proname, word FROM pg_depend JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid, unnest(proargnames) AS word
+	 WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e' AND proname !~ '^_' AND word NOT IN ('severity', 'object', 'detail', 'advice', 'remedy', 'key')
+	   AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'voxanne_ops')
+	   AND lower(obj_description(p.oid, 'pg_proc')) !~ format('\m%s\M', word)}), '', 'every argument and column is in its function\'s comment');
 
 my $relations = $node->safe_psql('demo', q{
 	SELECT relname FROM pg_depend JOIN pg_class c ON classid = 'pg_class'::regclass AND objid = c.oid
