@@ -58,6 +58,9 @@ EXTRA_CLEAN = $(AGENT_OBJS) voxanne_agent voxanne_agent_static
 SELF_CONTAINED = test demo demo-stop matrix agent-static-check help
 ifneq ($(filter-out $(SELF_CONTAINED),$(or $(MAKECMDGOALS),all)),)
 PGXS := $(shell $(PG_CONFIG) --pgxs)
+ifeq ($(and $(PGXS),$(wildcard $(PGXS)),$(wildcard $(shell $(PG_CONFIG) --includedir-server)/postgres.h)),)
+$(error $(PG_CONFIG) leads to no headers of a server. Install them (Debian: postgresql-server-dev-15) or set PG_CONFIG)
+endif
 include $(PGXS)
 endif
 

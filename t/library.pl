@@ -32,5 +32,7 @@ my ($commands) = run_command([ 'make', '-n', '-B', 'PG_CONFIG=' . ($ENV{PG_CONFI
 my ($version) = slurp_file('voxanne_ops.control') =~ /^default_version\s*=\s*'(.*)'/m;
 like($commands, qr{-emit-llvm.* src/child/version\.c}, 'make knows how to compile for JIT');
 like($commands, qr{-DVOXANNE_VERSION='"\Q$version\E"'.* src/child/version\.c}, 'and tells the version there, too');
+command_fails_like([ 'make', 'PG_CONFIG=/nonexistent/pg_config' ], qr/nonexistent.pg_config leads to no headers of a server\. Install them .* or set PG_CONFIG/,
+	'make without a server says what is missing');
 
 done_testing();
