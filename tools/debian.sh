@@ -36,22 +36,28 @@ need_archive() {
 }
 
 # Download source package $1 of suite $2 into directory $3, with package lists of its own: the machine's
-# stay as they are.
+# stay as they are.  A mirror may list a security update and not hold its source: the suite's own will do.
 download_source() {
-    local package=$1 suite=$2 get=$3 state security
+    local package=$1 suite=$2 get=$3 state security archive
     state=$(mktemp -d /tmp/voxanne_ops-source.XXXXXX)
     chmod 0755 "$state"
     mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$get"
-    echo "deb-src $(archive_of Debian) $suite main" >"$state/sources.list"
+    archive="deb-src $(archive_of Debian) $suite main"
     security=$(archive_of Debian-Security)
     case $suite in
-        bookworm | trixie) [ -z "$security" ] || echo "deb-src $security $suite-security main" >>"$state/sources.list" ;;
+        bookworm | trixie) [ -z "$security" ] || security="deb-src $security $suite-security main" ;;
+        *) security= ;;
     esac
     (
         cd "$get"
         set -- -qq -o APT::Sandbox::User="$(id -un)" -o Dir::Etc::SourceList="$state/sources.list" \
             -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists="$state/lists" -o Dir::Cache="$state/cache"
-        apt-get "$@" update && apt-get "$@" source --download-only "$package"
+        for more in ${security:+"$security"} ""; do
+            printf '%s\n' "$archive" "$more" >"$state/sources.list"
+            if apt-get "$@" update && apt-get "$@" source --download-only "$package"; then exit 0; fi
+            rm -f "$package"_*
+        done
+        exit 1
     ) || { rm -rf "$state"; die "no source of $package in Debian $suite; is its index reachable?"; }
     rm -rf "$state"
 }
