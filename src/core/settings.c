@@ -66,6 +66,10 @@ static bool check_absolute(char **newval, void **extra, GucSource source);
 static bool check_databases(char **newval, void **extra, GucSource source);
 static bool check_directories(char **newval, void **extra, GucSource source);
 static bool check_urls(char **newval, void **extra, GucSource source);
+static int	check_members(const char *list, bool of_paths, const char *syntax, bool (*passes) (const char *));
+static bool is_database_name(const char *name);
+static bool is_directory(const char *path);
+static bool is_url(const char *url);
 
 /* Every text setting: what it is, what else to know of it, its default, who sets it, what is refused. */
 static const struct
@@ -270,83 +274,88 @@ check_absolute(char **newval, void **extra, GucSource source)
 	return false;
 }
 
+/*
+ * A list, of paths or of words, whose members each pass a test, which says why
+ * not; "syntax" says what to write where it is no list.  Returns the number of
+ * members, or -1 with the reason told.
+ */
+static int
+check_members(const char *list, bool of_paths, const char *syntax, bool (*passes) (const char *))
+{
+	char	   *copy = pstrdup(list);
+	List	   *members = NIL;
+	ListCell   *lc;
+	bool		valid = of_paths ? SplitDirectoriesString(copy, ',', &members) : SplitGUCList(copy, ',', &members);
+	int			count = list_length(members);
+
+	if (!valid)
+		GUC_check_errdetail("%s", syntax);
+	foreach(lc, members)
+		valid = valid && passes(lfirst(lc));
+	if (of_paths)
+		list_free_deep(members);
+	else
+		list_free(members);
+	pfree(copy);
+	return valid ? count : -1;
+}
+
 /* A list of at most VOX_MAX_DATABASES names that a database could have. */
 static bool
 check_databases(char **newval, void **extra, GucSource source)
 {
-	char	   *copy = pstrdup(*newval);
-	List	   *names = NIL;
-	ListCell   *lc;
-	bool		valid = SplitGUCList(copy, ',', &names);
+	int			count = check_members(*newval, false,
+									  "It must be a list of names separated by commas; quote a name with spaces or commas.",
+									  is_database_name);
 
-	if (!valid)
-		GUC_check_errdetail("It must be a list of names separated by commas; quote a name with spaces or commas.");
-	else if (list_length(names) > VOX_MAX_DATABASES)
-	{
+	if (count > VOX_MAX_DATABASES)
 		GUC_check_errdetail("It must not have more than %d names.", VOX_MAX_DATABASES);
-		valid = false;
-	}
-	foreach(lc, names)
-	{
-		if (valid && strlen(lfirst(lc)) >= NAMEDATALEN)
-		{
-			GUC_check_errdetail("\"%s\" is longer than the name of a database can be.",
-								(char *) lfirst(lc));
-			valid = false;
-		}
-	}
-	list_free(names);
-	pfree(copy);
-	return valid;
+	return count >= 0 && count <= VOX_MAX_DATABASES;
+}
+
+static bool
+is_database_name(const char *name)
+{
+	if (strlen(name) < NAMEDATALEN)
+		return true;
+	GUC_check_errdetail("\"%s\" is longer than the name of a database can be.", name);
+	return false;
 }
 
 /* A list of absolute paths. */
 static bool
 check_directories(char **newval, void **extra, GucSource source)
 {
-	char	   *copy = pstrdup(*newval);
-	List	   *directories = NIL;
-	ListCell   *lc;
-	bool		valid = SplitDirectoriesString(copy, ',', &directories);
+	return check_members(*newval, true,
+						 "It must be a list of paths separated by commas; quote a path with commas.",
+						 is_directory) >= 0;
+}
 
-	if (!valid)
-		GUC_check_errdetail("It must be a list of paths separated by commas; quote a path with commas.");
-	foreach(lc, directories)
-	{
-		if (valid && !is_absolute_path((char *) lfirst(lc)))
-		{
-			GUC_check_errdetail("\"%s\" is not an absolute path.", (char *) lfirst(lc));
-			valid = false;
-		}
-	}
-	list_free_deep(directories);
-	pfree(copy);
-	return valid;
+static bool
+is_directory(const char *path)
+{
+	if (is_absolute_path(path))
+		return true;
+	GUC_check_errdetail("\"%s\" is not an absolute path.", path);
+	return false;
 }
 
 /* A list of beginnings of URLs, each with a whole host. */
 static bool
 check_urls(char **newval, void **extra, GucSource source)
 {
-	char	   *copy = pstrdup(*newval);
-	List	   *urls = NIL;
-	ListCell   *lc;
-	bool		valid = SplitGUCList(copy, ',', &urls);
+	return check_members(*newval, false,
+						 "It must be a list of URLs separated by commas; quote a URL with commas.",
+						 is_url) >= 0;
+}
 
-	if (!valid)
-		GUC_check_errdetail("It must be a list of URLs separated by commas; quote a URL with commas.");
-	foreach(lc, urls)
-	{
-		const char *url = lfirst(lc);
-		const char *host = strncmp(url, "https://", 8) == 0 ? url + 8 : strncmp(url, "http://", 7) == 0 ? url + 7 : NULL;
+static bool
+is_url(const char *url)
+{
+	const char *host = strncmp(url, "https://", 8) == 0 ? url + 8 : strncmp(url, "http://", 7) == 0 ? url + 7 : NULL;
 
-		if (valid && (host == NULL || host[strcspn(host, "/")] != '/' || host[0] == '/' || strpbrk(host, "?#@") != NULL))
-		{
-			GUC_check_errdetail("\"%s\" is not of the form https://host/ or https://host/path.", url);
-			valid = false;
-		}
-	}
-	list_free(urls);
-	pfree(copy);
-	return valid;
+	if (host != NULL && host[strcspn(host, "/")] == '/' && host[0] != '/' && strpbrk(host, "?#@") == NULL)
+		return true;
+	GUC_check_errdetail("\"%s\" is not of the form https://host/ or https://host/path.", url);
+	return false;
 }
