@@ -56,6 +56,11 @@ static bool pause_scan(Keyscan *run, uint64 rows, uint64 blocks);
 static bool is_skipped(const Emitter *emitter, const VoxRow *row);
 static uint32 seconds_to(int64 start, int64 end);
 static void emit(Emitter *emitter, const VoxRow *row, RowId id);
+static inline void emit_key(Emitter *emitter, const VoxRow *row, RowId id);
+static inline void fill_unique(const SharedSide *side, UniqueEntry *entry, uint64 hash, RowId id);
+static inline void fill_overlap(const Emitter *emitter, OverlapEntry *entry, uint64 hash, const VoxRow *row, RowId id);
+static inline void fill_parent(const SharedSide *side, uint64 *entry, uint64 hash, const uint64 *words);
+static inline void emit_value(Emitter *emitter, const VoxRow *row);
 static void emit_child(Emitter *emitter, const VoxRow *row, RowId id);
 static void close_emitters(Emitter *emitters, int count);
 
@@ -337,72 +342,85 @@ static void
 emit(Emitter *emitter, const VoxRow *row, RowId id)
 {
 	const SharedSide *side = emitter->side;
-	uint64		words[KEY_MAX_WORDS];
-	uint64		hash;
 	bool		skipped = is_skipped(emitter, row);
 
 	emitter->probed = false;
 	if (emitter->rules != NULL)
-	{
 		voxanne_rules_row(emitter->rules, skipped, id);
+	else if (skipped != side->key.only_skipped)
 		return;
-	}
-	if (skipped != side->key.only_skipped)
-		return;
-	if (emitter->labels != NULL)
-	{
+	else if (emitter->labels != NULL)
 		voxanne_labels_row(emitter->labels, row, emitter->reader.cols[0].attnum);
-		return;
-	}
-	if (side->kind == SIDE_CHILD)
-	{
+	else if (side->kind == SIDE_CHILD)
 		emit_child(emitter, row, id);
-		return;
-	}
+	else if (side->by_value)
+		emit_value(emitter, row);
+	else
+		emit_key(emitter, row, id);
+}
+
+/* Keep a row's key, as an entry of the side's kind. */
+static inline void
+emit_key(Emitter *emitter, const VoxRow *row, RowId id)
+{
+	const SharedSide *side = emitter->side;
+	uint64		words[KEY_MAX_WORDS];
+	uint64		hash;
+	void	   *entry;
+
 	if (side->kind == SIDE_OVERLAP && row->isnull[emitter->times.start - 1])
 		return;
-	if (side->by_value)
-	{
-		uint64		value;
-
-		if (voxanne_value_keep(emitter->values, row, &hash, &value))
-		{
-			uint64	   *entry = voxanne_entries_next(emitter->writer, hash);
-
-			entry[0] = hash;
-			entry[1] = value;
-		}
-		return;
-	}
 	if (voxanne_key_read(&emitter->reader, row, words, &hash) != KEY_READ)
 		return;
 	emitter->checked++;
-
+	entry = voxanne_entries_next(emitter->writer, hash);
 	if (side->kind == SIDE_UNIQUE)
-	{
-		UniqueEntry *entry = voxanne_entries_next(emitter->writer, hash);
-
-		entry->word = entry_word(side, hash, id);
-		if (side->entry_size == sizeof(UniqueEntry))
-			entry->hash = hash;
-	}
+		fill_unique(side, entry, hash, id);
 	else if (side->kind == SIDE_OVERLAP)
-	{
-		OverlapEntry *entry = voxanne_entries_next(emitter->writer, hash);
-		int64		start = voxanne_time_start(&emitter->times, row);
-
-		entry->word = entry_word(side, hash, id);
-		entry->hash = (uint32) hash;
-		entry->start = start;
-		entry->seconds = emitter->question->ranges ? seconds_to(start, voxanne_time_end(&emitter->times, row, start)) : 0;
-	}
+		fill_overlap(emitter, entry, hash, row, id);
 	else
-	{
-		uint64	   *entry = voxanne_entries_next(emitter->writer, hash);
+		fill_parent(side, entry, hash, words);
+}
 
-		entry[0] = hash;
-		memcpy(entry + 1, words, side->words * sizeof(uint64));
-	}
+static inline void
+fill_unique(const SharedSide *side, UniqueEntry *entry, uint64 hash, RowId id)
+{
+	entry->word = entry_word(side, hash, id);
+	if (side->entry_size == sizeof(UniqueEntry))
+		entry->hash = hash;
+}
+
+static inline void
+fill_overlap(const Emitter *emitter, OverlapEntry *entry, uint64 hash, const VoxRow *row, RowId id)
+{
+	int64		start = voxanne_time_start(&emitter->times, row);
+
+	entry->word = entry_word(emitter->side, hash, id);
+	entry->hash = (uint32) hash;
+	entry->start = start;
+	entry->seconds = emitter->question->ranges ? seconds_to(start, voxanne_time_end(&emitter->times, row, start)) : 0;
+}
+
+static inline void
+fill_parent(const SharedSide *side, uint64 *entry, uint64 hash, const uint64 *words)
+{
+	entry[0] = hash;
+	memcpy(entry + 1, words, side->words * sizeof(uint64));
+}
+
+/* Keep a parent's key that is compared by value. */
+static inline void
+emit_value(Emitter *emitter, const VoxRow *row)
+{
+	uint64		hash;
+	uint64		value;
+	uint64	   *entry;
+
+	if (!voxanne_value_keep(emitter->values, row, &hash, &value))
+		return;
+	entry = voxanne_entries_next(emitter->writer, hash);
+	entry[0] = hash;
+	entry[1] = value;
 }
 
 /* Look a row's key up; what the set cannot decide is for SQL to decide. */
