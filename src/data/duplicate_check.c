@@ -26,7 +26,7 @@ enum
 
 static void prepare(void *state);
 static void report(void *state);
-static int64 *count_references(VoxDuplicateCheck *check, List *groups);
+static List *duplicate_ids(List *groups);
 static void skip(VoxDuplicateCheck *check, const char *what, const char *reason, const char *advice);
 static char *key_names(const VoxDuplicateCheck *check);
 static void report_group(VoxDuplicateCheck *check, const VoxKeyGroup *group, int64 references);
@@ -158,7 +158,7 @@ report(void *state)
 	voxanne_execution_note(table->name, key_names(check), check->scan);
 	voxanne_key_ask(&check->question, check->scan->answered ? check->scan : NULL, &answer);
 	check->surplus = answer.surplus;
-	references = count_references(check, answer.groups);
+	references = voxanne_incoming_count(&check->incoming, table, duplicate_ids(answer.groups));
 	foreach(lc, answer.groups)
 		report_group(check, lfirst(lc), references[foreach_current_index(lc)]);
 	if (answer.total > list_length(answer.groups))
@@ -167,31 +167,23 @@ report(void *state)
 			 "Raise max_groups, or call find_duplicates() again after the remedies.");
 }
 
-/* How many rows reference the duplicates of each group. */
-static int64 *
-count_references(VoxDuplicateCheck *check, List *groups)
+/* The ids (char *) of each group's rows but the one that is kept. */
+static List *
+duplicate_ids(List *groups)
 {
-	int64	   *references = palloc0_array(int64, list_length(groups) + 1);
 	List	   *ids = NIL;
-	List	   *owners = NIL;
 	ListCell   *lc;
 
-	voxanne_incoming_check(&check->incoming);
-	if (check->incoming.unknown != NULL)
-		return references;
 	foreach(lc, groups)
 	{
-		const VoxKeyGroup *group = lfirst(lc);
+		List	   *of_group = NIL;
 		ListCell   *lc2;
 
-		for_each_from(lc2, group->members, 1)
-		{
-			ids = lappend(ids, ((VoxMember *) lfirst(lc2))->id);
-			owners = lappend_int(owners, foreach_current_index(lc));
-		}
+		for_each_from(lc2, ((const VoxKeyGroup *) lfirst(lc))->members, 1)
+			of_group = lappend(of_group, ((VoxMember *) lfirst(lc2))->id);
+		ids = lappend(ids, of_group);
 	}
-	voxanne_incoming_count(&check->incoming, &check->question.table, ids, owners, references);
-	return references;
+	return ids;
 }
 
 /* Something about the key that is not said; "what" may be NULL. */

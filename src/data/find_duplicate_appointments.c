@@ -56,7 +56,7 @@ static void check_bookings(void *state);
 static void name_contacts(void *state);
 static VoxSeverity group_severity(const VoxBookingGroup *group);
 static int	by_urgency(const ListCell *a, const ListCell *b);
-static int64 *count_references(BookingRun *run, List *groups);
+static List *loser_ids(List *groups);
 static void report_group(BookingRun *run, const VoxBookingGroup *group, int64 references);
 static char *describe(const VoxBookingGroup *group);
 
@@ -244,7 +244,7 @@ check_bookings(void *state)
 	list_sort(groups, by_urgency);
 	count = list_length(groups);
 	groups = list_truncate(groups, run->max_groups);
-	references = count_references(run, groups);
+	references = voxanne_incoming_count(&run->incoming, &question->table, loser_ids(groups));
 	/* without names if that fails */
 	run->listed = groups;
 	(void) voxanne_attempt(name_contacts, run);
@@ -305,30 +305,23 @@ by_urgency(const ListCell *a, const ListCell *b)
 	return (int) left->org_only - (int) right->org_only;
 }
 
-/* How many rows reference the duplicates of each group. */
-static int64 *
-count_references(BookingRun *run, List *groups)
+/* The ids (char *) of each group's rows that should go. */
+static List *
+loser_ids(List *groups)
 {
-	int64	   *references = palloc0_array(int64, list_length(groups) + 1);
 	List	   *ids = NIL;
-	List	   *owners = NIL;
 	ListCell   *lc;
 
-	voxanne_incoming_check(&run->incoming);
-	if (run->incoming.unknown != NULL)
-		return references;
 	foreach(lc, groups)
 	{
+		List	   *of_group = NIL;
 		ListCell   *lc2;
 
 		foreach(lc2, ((VoxBookingGroup *) lfirst(lc))->losers)
-		{
-			ids = lappend(ids, ((VoxBooking *) lfirst(lc2))->id);
-			owners = lappend_int(owners, foreach_current_index(lc));
-		}
+			of_group = lappend(of_group, ((VoxBooking *) lfirst(lc2))->id);
+		ids = lappend(ids, of_group);
 	}
-	voxanne_incoming_count(&run->incoming, &run->question.table, ids, owners, references);
-	return references;
+	return ids;
 }
 
 static void

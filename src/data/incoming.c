@@ -17,6 +17,8 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
+static void add_references(const VoxIncoming *incoming, const VoxTable *table, List *ids, List *owners, int64 *counts);
+
 /*
  * List the foreign keys to a table and lock their tables for reading, without
  * waiting.
@@ -80,12 +82,40 @@ voxanne_unreferenced(List *references, const char *alias)
 }
 
 /*
+ * How many rows reference the rows of "table" that each list of "groups" names,
+ * by their ids (char *); all zero where incoming->unknown then says why that is
+ * not known.  Needs a snapshot.
+ */
+int64 *
+voxanne_incoming_count(VoxIncoming *incoming, const VoxTable *table, List *groups)
+{
+	int64	   *counts = palloc0_array(int64, list_length(groups) + 1);
+	List	   *ids = NIL;
+	List	   *owners = NIL;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	voxanne_incoming_check(incoming);
+	if (incoming->unknown != NULL)
+		return counts;
+	foreach(lc, groups)
+	{
+		foreach(lc2, (List *) lfirst(lc))
+		{
+			ids = lappend(ids, lfirst(lc2));
+			owners = lappend_int(owners, foreach_current_index(lc));
+		}
+	}
+	add_references(incoming, table, ids, owners, counts);
+	return counts;
+}
+
+/*
  * Count the rows that reference rows of "table" with these ids.  "owners", an
  * integer list beside "ids", says to which element of counts[] each one adds.
  */
-void
-voxanne_incoming_count(const VoxIncoming *incoming, const VoxTable *table,
-					   List *ids, List *owners, int64 *counts)
+static void
+add_references(const VoxIncoming *incoming, const VoxTable *table, List *ids, List *owners, int64 *counts)
 {
 	ListCell   *lc;
 

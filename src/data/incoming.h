@@ -18,8 +18,7 @@ typedef struct VoxIncoming
 extern void voxanne_incoming_lock(VoxIncoming *incoming, Oid relid);
 extern void voxanne_incoming_check(VoxIncoming *incoming);
 extern char *voxanne_unreferenced(List *references, const char *alias);
-extern void voxanne_incoming_count(const VoxIncoming *incoming, const VoxTable *table,
-								   List *ids, List *owners, int64 *counts);
+extern int64 *voxanne_incoming_count(VoxIncoming *incoming, const VoxTable *table, List *groups);
 extern char *voxanne_incoming_move(const VoxIncoming *incoming, const VoxTable *table,
 								   const char *keeper, List *losers);
 extern Datum voxanne_text_array(List *strings);
