@@ -185,6 +185,31 @@ SELECT object, orphans, confidence, remedy, advice FROM find_orphans(schemas => 
 SELECT * FROM find_orphans(schemas => '{orphans}', inferred => false);
 DROP TABLE payments, invoices;
 
+-- no row at all where they should lead, or many values of which none is there: the name means something else
+CREATE TABLE stations (id int PRIMARY KEY);
+CREATE TABLE trips (id int PRIMARY KEY, station_id int, deleted_at timestamptz);
+CREATE VIEW trips_found AS SELECT object, kind, orphans, checked, confidence FROM find_orphans('trips', '{orphans}');
+INSERT INTO trips SELECT i, i % 19 FROM generate_series(1, 40) i;
+INSERT INTO trips VALUES (41, 99, '2026-01-01Z'), (42, NULL, NULL);
+SELECT * FROM trips_found;
+INSERT INTO stations VALUES (1000);
+SELECT * FROM trips_found;
+INSERT INTO trips VALUES (43, 19);
+SELECT * FROM trips_found;
+SET voxanne_ops.executor = sql;
+SELECT * FROM trips_found;
+RESET voxanne_ops.executor;
+INSERT INTO stations VALUES (5);
+SELECT * FROM trips_found;
+INSERT INTO stations SELECT i FROM generate_series(6, 19) i;
+SELECT * FROM trips_found;
+-- what is declared needs no evidence
+DELETE FROM stations;
+ALTER TABLE trips ADD FOREIGN KEY (station_id) REFERENCES stations NOT VALID;
+SELECT * FROM trips_found;
+DROP VIEW trips_found;
+DROP TABLE trips, stations;
+
 -- case 37: row security and missing privileges are findings, not wrong numbers
 CREATE ROLE regress_orphans_reader;
 GRANT USAGE ON SCHEMA orphans TO regress_orphans_reader;

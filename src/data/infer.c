@@ -5,9 +5,9 @@
  * What names are worth is in the query below: a column of the same name that
  * is a declared reference elsewhere, contact_id -> contacts, org_id ->
  * organizations, created_by -> profiles count 40 of 100, call_id -> call_logs counts 20.  A comparable type
- * adds 30, and the share of the rows whose parent exists up to 30, so a weak
- * name needs most of its rows to have a parent.  That share is found by the
- * check itself; candidates below 70 in the end are not reported.
+ * adds 30, and the share of the rows whose parent exists up to 30 (see
+ * infer_score.c), so a weak name needs most of its rows to have a parent.
+ * Candidates below 70 in the end are not reported.
  *
  * Where the primary keys of tables begin with the tenant, an id says nothing
  * without it: then tenant and id together are the reference.

@@ -25,9 +25,7 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
-/* Scores of an inferred reference, of 100: see infer.c. */
-#define TYPE_SCORE 30
-#define SHARE_SCORE 30
+/* The least score, of 100, with which an inferred reference is reported. */
 #define REPORTED_SCORE 70
 
 /* What is asked of the scan engine about one reference; NULL: nothing. */
@@ -68,7 +66,6 @@ static List *ask_scan(const VoxOrphanCheck *check, VoxReference *reference, Refe
 static const VoxScanQuestion *answered(const VoxScanQuestion *question);
 static void check_reference(void *state);
 static const char *reference_refusal(const VoxReference *reference);
-static int	reference_score(const VoxReference *reference, const VoxReferenceAnswer *answer);
 static void report_fault(VoxOrphanCheck *check, VoxReferenceFault fault, const VoxReferenceAnswer *answer,
 						 int score, bool live_only);
 static void check_parent(VoxOrphanCheck *check, VoxParentFault fault, const VoxReferenceAnswer *answer,
@@ -221,7 +218,7 @@ check_reference(void *state)
 	voxanne_execution_note(voxanne_reference_object(reference), voxanne_reference_discriminator(reference),
 						   check->scan->orphans);
 	voxanne_reference_ask(reference, live_only, found, &answer);
-	score = reference_score(reference, &answer);
+	score = voxanne_reference_score(reference, &answer, live_only);
 	if (score < REPORTED_SCORE)
 		return;
 	for (int fault = 0; fault < VOX_REFERENCE_FAULTS; fault++)
@@ -245,18 +242,6 @@ reference_refusal(const VoxReference *reference)
 	if (refusal == NULL)
 		refusal = voxanne_run_refusal(reference->parent, voxanne_reference_columns(reference, true));
 	return refusal;
-}
-
-/* How sure it is that this is a reference, of 100. */
-static int
-reference_score(const VoxReference *reference, const VoxReferenceAnswer *answer)
-{
-	int64		found = answer->checked - answer->faults[VOX_FAULT_ORPHAN] - answer->faults[VOX_FAULT_MALFORMED];
-
-	if (reference->source != VOX_REFERENCE_INFERRED)
-		return 100;
-	return reference->name_score + TYPE_SCORE +
-		(answer->checked == 0 ? 0 : (int) (SHARE_SCORE * found / answer->checked));
 }
 
 static void

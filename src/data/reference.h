@@ -84,6 +84,9 @@ extern List *voxanne_inferred_references(Oid child, List *schemas);
 extern Datum voxanne_oid_array(List *oids);
 extern bool voxanne_reference_compare(VoxReference *reference, Oid opclass);
 
+/* infer_score.c */
+extern int	voxanne_reference_score(const VoxReference *reference, const VoxReferenceAnswer *answer, bool live_only);
+
 /* how a reference is called in a finding: reference_words.c */
 extern char *voxanne_reference_object(const VoxReference *reference);
 extern char *voxanne_reference_discriminator(const VoxReference *reference);

@@ -57,5 +57,5 @@ voxanne_reference_source_clause(const VoxReference *reference)
 		case VOX_REFERENCE_INFERRED:
 			break;
 	}
-	return pstrdup("; no foreign key says so, but name, type and values do");
+	return pstrdup("; no foreign key says so, but name and type do");
 }
