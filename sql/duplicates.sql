@@ -99,6 +99,21 @@ INSERT INTO kinds (n) VALUES (5), (5);
 SELECT rows, key_values FROM find_duplicates('kinds', '{x}', nulls_distinct => false);
 SELECT rows, key_values FROM find_duplicates('kinds', '{x,r,m}', nulls_distinct => false);
 
+-- a domain over an enum, as key and as tenant
+CREATE DOMAIN temper AS mood;
+CREATE TABLE tempers (id temper PRIMARY KEY, org_id temper, contact_id temper, scheduled_at timestamptz);
+INSERT INTO tempers VALUES ('sad', 'sad', 'glad', '2026-01-05 10:00Z'), ('glad', 'sad', 'glad', '2026-01-05 10:00Z');
+CREATE VIEW tempers_found AS
+SELECT 'rows' AS what, object, rows, keep_id, duplicate_ids, key_values ->> 'contact_id' AS who FROM find_duplicates('tempers', '{contact_id}')
+UNION ALL
+SELECT kind, object, rows, keep_id, duplicate_ids, identity FROM find_duplicate_appointments('tempers', tenant => 'sad');
+SELECT * FROM tempers_found;
+SET voxanne_ops.executor = sql;
+SELECT * FROM tempers_found;
+RESET voxanne_ops.executor;
+DROP VIEW tempers_found;
+DROP TABLE tempers;
+
 -- composite primary keys, partitions, inheritance, a column named like ours
 CREATE TABLE parted ("no" int, n text, "vox_rows" int, PRIMARY KEY ("no", n)) PARTITION BY LIST ("no");
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);

@@ -297,9 +297,9 @@ row_conditions(const VoxBookingQuestion *question, VoxQuery *query)
 		Oid			type = voxanne_column_type(relid, tenant);
 
 		appendStringInfoString(&buf, " AND ");
-		generate_operator_clause(&buf, column(question, VOX_ROLE_TENANT), type, voxanne_equality_operator(type),
-								 voxanne_query_argument(query, question->tenant_type, question->tenant, false),
-								 question->tenant_type);
+		voxanne_operator_clause(&buf, column(question, VOX_ROLE_TENANT), type, voxanne_equality_operator(type),
+								voxanne_query_argument(query, question->tenant_type, question->tenant, false),
+								question->tenant_type);
 	}
 	if (question->has_since)
 		appendStringInfo(&buf, " AND %s >= %s", start_expression(question),

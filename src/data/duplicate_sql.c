@@ -112,8 +112,8 @@ groups_by_hash(const VoxKeyQuestion *question, const char *from, char **join)
 		char	   *key = psprintf("g.k%d", foreach_current_index(lc));
 
 		appendStringInfoString(&on, on.len > 0 ? " AND (" : "(");
-		generate_operator_clause(&on, voxanne_column_ref(relid, "t", lfirst_int(lc)), type,
-								 voxanne_equality_operator(type), key, type);
+		voxanne_operator_clause(&on, voxanne_column_ref(relid, "t", lfirst_int(lc)), type,
+								voxanne_equality_operator(type), key, type);
 		if (!question->nulls_distinct)
 			appendStringInfo(&on, " OR (%s AND %s IS NOT DISTINCT FROM NULL)",
 							 voxanne_not_null(relid, "t", lfirst_int(lc), false), key);

@@ -176,7 +176,10 @@ voxanne_oid_array(List *oids)
 	return PointerGetDatum(construct_array(elements, count, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
 }
 
-/* A row of the query as a reference; NULL if the types cannot be compared. */
+/*
+ * A row of the query as a reference; NULL if the types cannot be compared, or
+ * are enums: labels are no identifiers.
+ */
 static VoxReference *
 make_candidate(uint64 row)
 {
@@ -191,7 +194,8 @@ make_candidate(uint64 row)
 	reference->name_score = DatumGetInt32(column_value(row, 6)) < WEAK_RANK ? STRONG_NAME : WEAK_NAME;
 	reference->natts = 1;
 	reference->on_delete = FKCONSTR_ACTION_NOACTION;
-	if (!voxanne_reference_compare(reference, DatumGetObjectId(column_value(row, 5))))
+	if (get_typtype(getBaseType(voxanne_column_type(reference->child, reference->child_atts[0]))) == TYPTYPE_ENUM ||
+		!voxanne_reference_compare(reference, DatumGetObjectId(column_value(row, 5))))
 		return NULL;
 	if (child_tenant != InvalidAttrNumber &&
 		!add_tenant(reference, child_tenant, (AttrNumber) DatumGetInt32(column_value(row, 8)), DatumGetObjectId(column_value(row, 9))))

@@ -50,9 +50,9 @@ voxanne_reference_join(const VoxReference *reference, const char *parent, const 
 		switch (reference->comparison)
 		{
 			case VOX_COMPARE_OPERATOR:
-				generate_operator_clause(&buf, left, voxanne_column_type(reference->parent, reference->parent_atts[i]),
-										 reference->operators[i],
-										 right, voxanne_column_type(reference->child, reference->child_atts[i]));
+				voxanne_operator_clause(&buf, left, voxanne_column_type(reference->parent, reference->parent_atts[i]),
+										reference->operators[i],
+										right, voxanne_column_type(reference->child, reference->child_atts[i]));
 				appendStringInfoString(&buf, collate_clause(reference, i));
 				break;
 			case VOX_COMPARE_CHILD_TEXT:

@@ -43,6 +43,7 @@ const char *const voxanne_inactive_labels[] = {"cancelled", "canceled", "no_show
 
 static bool is_time_type(Oid type);
 static char *order_column(Oid relid, const char *alias, AttrNumber attnum);
+static const char *as_enum(const char *expression, Oid *type);
 
 /*
  * ERROR unless the relation is a table whose rows can be checked: an ordinary,
@@ -187,10 +188,10 @@ voxanne_table_id_equal(const VoxTable *table, const char *alias, const char *id)
 		return psprintf("%s OPERATOR(pg_catalog.=) %s", voxanne_table_id(table, alias), id);
 	type = getBaseType(voxanne_column_type(table->relid, linitial_int(table->pk)));
 	initStringInfo(&buf);
-	generate_operator_clause(&buf, voxanne_column_ref(table->relid, alias, linitial_int(table->pk)),
-							 voxanne_column_type(table->relid, linitial_int(table->pk)),
-							 voxanne_equality_operator(type),
-							 psprintf("%s::%s", id, voxanne_type_name(type)), type);
+	voxanne_operator_clause(&buf, voxanne_column_ref(table->relid, alias, linitial_int(table->pk)),
+							voxanne_column_type(table->relid, linitial_int(table->pk)),
+							voxanne_equality_operator(type),
+							psprintf("%s::%s", id, voxanne_type_name(type)), type);
 	return buf.data;
 }
 
@@ -419,6 +420,31 @@ voxanne_equality_operator(Oid type)
 	return operator;
 }
 
+/*
+ * Append the condition that an operator holds, as generate_operator_clause() does,
+ * which does not know that anyenum takes no domain.
+ */
+void
+voxanne_operator_clause(StringInfo buf, const char *left, Oid left_type, Oid operator,
+						const char *right, Oid right_type)
+{
+	left = as_enum(left, &left_type);
+	right = as_enum(right, &right_type);
+	generate_operator_clause(buf, left, left_type, operator, right, right_type);
+}
+
+/* A value of a domain over an enum as one of the enum; any other as it is. */
+static const char *
+as_enum(const char *expression, Oid *type)
+{
+	Oid			base = getBaseType(*type);
+
+	if (base == *type || get_typtype(base) != TYPTYPE_ENUM)
+		return expression;
+	*type = base;
+	return psprintf("%s::%s", expression, voxanne_type_name(base));
+}
+
 /* The condition that a column is equal in two aliases of its table, by its type's default equality. */
 char *
 voxanne_equal_columns(Oid relid, const char *left, const char *right, AttrNumber attnum)
@@ -427,9 +453,9 @@ voxanne_equal_columns(Oid relid, const char *left, const char *right, AttrNumber
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	generate_operator_clause(&buf, voxanne_column_ref(relid, left, attnum), type,
-							 voxanne_equality_operator(type),
-							 voxanne_column_ref(relid, right, attnum), type);
+	voxanne_operator_clause(&buf, voxanne_column_ref(relid, left, attnum), type,
+							voxanne_equality_operator(type),
+							voxanne_column_ref(relid, right, attnum), type);
 	return buf.data;
 }
 
