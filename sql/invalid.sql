@@ -321,6 +321,9 @@ SELECT severity, object, detail, key, kind, relation_name, rows, constraint_name
 RESET ROLE;
 SELECT severity, key, rows FROM find_invalid_data(schemas => '{invalid}');
 SELECT advice FROM find_invalid_data(schemas => '{invalid}') WHERE kind = 'skipped';
+-- tables by name of which nothing is asked
+SELECT * FROM find_invalid_data('t_nothing_to_ask');
+SELECT * FROM find_invalid_data('t_foreign_numbers');
 DROP SERVER regress_invalid_nowhere CASCADE;
 DROP FOREIGN DATA WRAPPER regress_invalid_nowhere;
 

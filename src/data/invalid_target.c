@@ -22,7 +22,7 @@ static VoxInvalidTarget *make_target(Oid relid, char relkind, bool named);
 
 /*
  * The table, or all tables of the schemas that do not belong to an extension;
- * locked, or with the reason why not.
+ * locked, or with the reason why not.  Without those of which nothing is asked.
  */
 List *
 voxanne_invalid_targets(Oid relid, List *schemas)
@@ -35,7 +35,11 @@ voxanne_invalid_targets(Oid relid, List *schemas)
 	ListCell   *lc;
 
 	if (OidIsValid(relid))
-		return list_make1(make_target(relid, get_rel_relkind(relid), true));
+	{
+		VoxInvalidTarget *target = make_target(relid, get_rel_relkind(relid), true);
+
+		return target == NULL ? NIL : list_make1(target);
+	}
 
 	catalog = table_open(RelationRelationId, AccessShareLock);
 	scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0, NULL);
