@@ -80,10 +80,10 @@ DELETE FROM appointments WHERE id > 100;
 UPDATE appointments SET duration_minutes = 30, started_at = NULL, ended_at = NULL, created_at = DEFAULT, updated_at = DEFAULT, status = DEFAULT;
 SELECT * FROM check_data('appointments', unique_keys => '{"scheduled_at, contact_id"}');
 
--- a table that only a key is asked of
+-- a table that only a key is asked of, and that once
 CREATE TABLE numbers (id int PRIMARY KEY, n int);
 INSERT INTO numbers VALUES (1, 7), (2, 7);
-SELECT key FROM check_data('numbers', unique_keys => '{n}');
+SELECT key FROM check_data('numbers', unique_keys => '{n, N}');
 SELECT * FROM check_data('numbers');
 
 -- bad input

@@ -27,6 +27,7 @@ typedef struct DataRun
 #define MAX_GROUPS 1000
 
 static List *read_keys(DataRun *run, FunctionCallInfo fcinfo, Oid relid);
+static bool has_key(List *keys, List *columns);
 static List *split_key(const char *key);
 static void check(DataRun *run);
 
@@ -63,7 +64,7 @@ voxanne_check_data(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* The keys to check, each a list of columns as SQL writes them. */
+/* The keys to check, each a list of columns as SQL writes them; one named twice is checked once. */
 static List *
 read_keys(DataRun *run, FunctionCallInfo fcinfo, Oid relid)
 {
@@ -88,9 +89,21 @@ read_keys(DataRun *run, FunctionCallInfo fcinfo, Oid relid)
 		key->question.nulls_distinct = true;
 		key->question.live_only = !run->orphans.include_deleted;
 		key->question.max_groups = MAX_GROUPS;
-		keys = lappend(keys, key);
+		if (!has_key(keys, key->question.columns))
+			keys = lappend(keys, key);
 	}
 	return keys;
+}
+
+static bool
+has_key(List *keys, List *columns)
+{
+	ListCell   *lc;
+
+	foreach(lc, keys)
+		if (equal(((const VoxDuplicateCheck *) lfirst(lc))->question.columns, columns))
+		return true;
+	return false;
 }
 
 /* "scheduled_at, contact_id" as names.  ERROR 42602 if it is no list of names. */
