@@ -15,6 +15,18 @@ SELECT kind, identity, duplicate_ids, detail FROM find_duplicate_appointments(sa
 SET timezone = 'UTC';
 DROP TABLE appointments;
 
+-- times and lengths whose sum is out of range hide no double booking, their own included
+CREATE TABLE appointments (id int PRIMARY KEY, contact_id int, scheduled_at timestamptz, duration interval);
+INSERT INTO appointments VALUES (1, 1, '294276-12-31 23:59Z', '1 h'), (2, 1, '294276-12-31 23:59Z', NULL), (3, 2, '2010-01-01Z', '170000000 years'),
+	(4, 2, '2011-01-01Z', '1 h'), (5, 3, 'infinity', '1 h'), (6, 3, 'infinity', '1 h'), (7, 4, '-infinity', '1 h'), (8, 4, '-infinity', '1 h');
+CREATE VIEW far_ones AS SELECT kind, identity, keep_id, duplicate_ids FROM find_duplicate_appointments(tolerance => '1 min') ORDER BY 2;
+SELECT * FROM far_ones;
+SET voxanne_ops.executor = sql;
+SELECT * FROM far_ones;
+RESET voxanne_ops.executor;
+DROP VIEW far_ones;
+DROP TABLE appointments;
+
 -- case 30: references to a unique key that is not the primary one, from partitions, deferrable ones, and the table itself
 CREATE TABLE clients (id int PRIMARY KEY, org_id int, code text UNIQUE, email text, referred_by text REFERENCES clients (code));
 CREATE TABLE visits (client_code text REFERENCES clients (code) ON DELETE CASCADE, day date) PARTITION BY RANGE (day);

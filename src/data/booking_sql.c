@@ -56,6 +56,7 @@ static char *axis_person(const VoxBookingQuestion *question, VoxBookingAxis axis
 static const char *axis_rows(const VoxBookingQuestion *question, const VoxScanQuestion *found, VoxQuery *query);
 static char *start_expression(const VoxBookingQuestion *question);
 static char *end_expression(const VoxBookingQuestion *question);
+static char *later(const char *start, const char *length);
 static char *phone_expression(const VoxBookingQuestion *question);
 static char *email_expression(const VoxBookingQuestion *question);
 static char *key_columns(const VoxTable *table, KeyForm form);
@@ -136,13 +137,13 @@ axis_query(const VoxBookingQuestion *question, VoxBookingAxis axis, const char *
 					" max(end_at) OVER (ranged ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS reach,"
 					" pg_catalog.lead(start_at) OVER ranged AS next_range FROM ("
 					"SELECT %s AS id, %s AS literal, %s AS tenant, %s AS start_at, %s AS end_at,"
-					" %s + %s AS near_until, %s AS created, %s, %s AND %s) AS booked"
+					" %s AS near_until, %s AS created, %s, %s AND %s) AS booked"
 					" WINDOW every AS (PARTITION BY tenant, who ORDER BY start_at),"
 					" ranged AS (PARTITION BY tenant, who, end_at IS NULL ORDER BY start_at)) AS swept"
 					" WHERE start_at <= near_before OR next_start <= near_until"
 					" OR %s AND end_at IS NOT NULL AND (start_at < reach OR next_range < end_at)",
 					(int) axis, key_columns(table, KEY_NAMES), voxanne_table_id(table, "t"), voxanne_table_id_literal(table, "t"), tenant,
-					start, end_expression(question), start, tolerance, voxanne_table_created(table, "t"),
+					start, end_expression(question), later(start, tolerance), voxanne_table_created(table, "t"),
 					key_columns(table, KEY_DEFINED), axis_person(question, axis, from), where,
 					question->overlapping ? "true" : "false");
 }
@@ -208,28 +209,38 @@ static char *
 end_expression(const VoxBookingQuestion *question)
 {
 	char	   *start = start_expression(question);
+	char	   *usual = later(start, DEFAULT_LENGTH);
 	char	   *value;
 
 	if (question->columns[VOX_ROLE_MINUTES] != InvalidAttrNumber)
 	{
 		value = column(question, VOX_ROLE_MINUTES);
-		return psprintf("CASE WHEN %s IS NULL THEN %s + " DEFAULT_LENGTH
-						" WHEN %s > 0 THEN %s + LEAST(%s, 2147483647)::pg_catalog.float8 * '1 minute'::pg_catalog.interval END",
-						value, start, value, start, value);
+		return psprintf("CASE WHEN %s IS NULL THEN %s WHEN %s > 0 THEN %s END", value, usual, value,
+						later(start, psprintf("LEAST(%s, 2147483647)::pg_catalog.float8 * '1 minute'::pg_catalog.interval", value)));
 	}
 	if (question->columns[VOX_ROLE_LENGTH] != InvalidAttrNumber)
 	{
 		value = column(question, VOX_ROLE_LENGTH);
-		return psprintf("CASE WHEN %s IS NULL THEN %s + " DEFAULT_LENGTH " WHEN %s > '0'::pg_catalog.interval THEN %s + %s END",
-						value, start, value, start, value);
+		return psprintf("CASE WHEN %s IS NULL THEN %s WHEN %s > '0'::pg_catalog.interval THEN %s END", value, usual, value,
+						later(start, psprintf("LEAST(%s, '4000 years'::pg_catalog.interval)", value)));
 	}
 	if (question->columns[VOX_ROLE_END] != InvalidAttrNumber)
 	{
 		value = psprintf("%s::pg_catalog.timestamptz", column(question, VOX_ROLE_END));
-		return psprintf("CASE WHEN %s IS NULL THEN %s + " DEFAULT_LENGTH " WHEN %s > %s THEN %s END",
-						value, start, value, start, value);
+		return psprintf("CASE WHEN %s IS NULL THEN %s WHEN %s > %s THEN %s END", value, usual, value, start, value);
 	}
-	return psprintf("%s + " DEFAULT_LENGTH, start);
+	return usual;
+}
+
+/*
+ * A time by so much later.  One so far ahead that the sum may be out of range
+ * is left as it is: one wrong row must not make the whole check fail.
+ */
+static char *
+later(const char *start, const char *length)
+{
+	return psprintf("CASE WHEN %s < '200000-01-01'::pg_catalog.timestamptz THEN %s + %s ELSE %s END",
+					start, start, length, start);
 }
 
 /*
