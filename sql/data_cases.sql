@@ -48,6 +48,23 @@ SELECT client, count(*) FROM bills GROUP BY 1;
 SELECT * FROM find_orphans(schemas => '{cases}');
 DROP TABLE bills, visits, clients;
 
+-- a reference that no statement can move, or that would be lost because the keeper has no such value, keeps the row
+CREATE TABLE people (id int PRIMARY KEY, code text UNIQUE, email text, deleted_at timestamptz);
+CREATE TABLE badges (id int PRIMARY KEY, n int, person int GENERATED ALWAYS AS (n * 10) STORED REFERENCES people);
+CREATE TABLE seats (person int GENERATED ALWAYS AS IDENTITY (START 30) REFERENCES people);
+CREATE TABLE calls (person_code text REFERENCES people (code) ON DELETE CASCADE);
+INSERT INTO people VALUES (10, NULL, 'a'), (20, 'x', 'a'), (30, 'y', 'a'), (40, 'z', 'a'), (50, 'free', 'a');
+INSERT INTO badges VALUES (1, 2);
+INSERT INTO seats DEFAULT VALUES;
+INSERT INTO calls VALUES ('z');
+SELECT rows, references_to_move, advice FROM find_duplicates('people', '{email}');
+SELECT remedy FROM find_duplicates('people', '{email}') \gexec
+SELECT id, deleted_at IS NULL AS live FROM people ORDER BY id;
+UPDATE people SET deleted_at = NULL;
+SELECT remedy FROM find_duplicates('people', '{email}', include_deleted => true) \gexec
+SELECT id, (SELECT person FROM badges), (SELECT person FROM seats), (SELECT person_code FROM calls) FROM people ORDER BY id;
+DROP TABLE people, badges, seats, calls;
+
 -- case 31: what a remedy moved comes back as it was: values of every kind, generated columns and identity
 CREATE TYPE cases.point3 AS (x int, y numeric, z text);
 CREATE TABLE things (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, code text, doubled text GENERATED ALWAYS AS (code || code) STORED,

@@ -50,7 +50,7 @@ include_deleted: compare soft-deleted rows (deleted_at, is_deleted, archived_at)
 max_groups: how many groups are listed, those with the oldest keepers first; more of them give a check_skipped row.
 key_values: the key by column. rows: rows in the group. keep_id: the row to keep, that with the oldest created_at, then the lowest primary key; the ctid in a table without primary key.
 duplicate_ids: the other rows, 1000 at most. oldest, newest: created_at. references_to_move: rows that reference the others through foreign keys; NULL if not all of those can be read.
-remedy: merges the group in one transaction: makes what references the others reference the keeper, then soft-deletes the others or moves them to voxanne_quarantine.row_image; fails as a whole where a referencing table''s unique key is in the way. advice: the unique index that prevents it, and how many rows violate it.
+remedy: merges the group in one transaction: makes what references the others reference the keeper, then soft-deletes the others or moves them to voxanne_quarantine.row_image; fails as a whole where a referencing table''s unique key is in the way; a row stays whose references cannot be moved (by a generated column, or one that is null in the keeper: advice names it). advice: the unique index that prevents it, and how many rows violate it.
 A check_skipped row says why the table could not be read. Severity: warning. Locks tables in ACCESS SHARE mode without waiting.';
 
 CREATE FUNCTION @extschema@.find_duplicate_appointments(

@@ -158,6 +158,8 @@ report(void *state)
 	voxanne_execution_note(table->name, key_names(check), check->scan);
 	voxanne_key_ask(&check->question, check->scan->answered ? check->scan : NULL, &answer);
 	check->surplus = answer.surplus;
+	if (check->question.nulls_distinct)
+		check->incoming.filled = check->question.columns;
 	references = voxanne_incoming_count(&check->incoming, table, duplicate_ids(answer.groups));
 	foreach(lc, answer.groups)
 		report_group(check, lfirst(lc), references[foreach_current_index(lc)]);
@@ -268,8 +270,9 @@ fill_treatment(VoxDuplicateCheck *check, const VoxKeyGroup *group, VoxFinding *f
 								   check->incoming.unknown);
 		return;
 	}
-	finding->advice = psprintf("Compare the rows; the remedy keeps the oldest, makes what references the others reference it and %s them%s.",
-							   soft ? "soft-deletes" : "moves", soft ? "" : " to voxanne_quarantine.row_image");
+	finding->advice = psprintf("Compare the rows; the remedy keeps the oldest, makes what references the others reference it and %s them%s.%s",
+							   soft ? "soft-deletes" : "moves", soft ? "" : " to voxanne_quarantine.row_image",
+							   voxanne_incoming_stuck(&check->incoming));
 	if (index != NULL)
 		finding->advice = psprintf("%s Then prevent it (rows in the way now: %lld): %s", finding->advice,
 								   (long long) check->surplus, index);

@@ -8,6 +8,8 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_type.h"
 #include "core/compat.h"
 #include "core/query.h"
@@ -16,7 +18,10 @@
 #include "data/run.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/syscache.h"
 
+static AttrNumber fixed_column(const VoxReference *reference);
+static List *nullable_columns(const VoxIncoming *incoming, const VoxReference *reference);
 static void add_references(const VoxIncoming *incoming, const VoxTable *table, List *ids, List *owners, int64 *counts);
 
 /*
@@ -30,6 +35,7 @@ voxanne_incoming_lock(VoxIncoming *incoming, Oid relid)
 
 	incoming->references = voxanne_references_to(relid);
 	incoming->unknown = NULL;
+	incoming->filled = NIL;
 	foreach(lc, incoming->references)
 	{
 		const VoxReference *reference = lfirst(lc);
@@ -150,11 +156,50 @@ add_references(const VoxIncoming *incoming, const VoxTable *table, List *ids, Li
 
 /*
  * Statements that make whatever references the losers reference the keeper;
- * rows are given by voxanne_table_id_literal().
+ * rows are given by voxanne_table_id_literal().  What voxanne_incoming_stuck()
+ * speaks of is left as it is.
  */
 char *
 voxanne_incoming_move(const VoxIncoming *incoming, const VoxTable *table,
 					  const char *keeper, List *losers)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	initStringInfo(&buf);
+	foreach(lc, incoming->references)
+	{
+		const VoxReference *reference = lfirst(lc);
+		VoxTable	other;
+
+		if (fixed_column(reference) != InvalidAttrNumber)
+			continue;
+		voxanne_table_describe(&other, reference->child);
+		appendStringInfo(&buf, "UPDATE %s AS r SET ", other.from);
+		for (int i = 0; i < reference->natts; i++)
+			appendStringInfo(&buf, "%s%s = k.%s", i > 0 ? ", " : "",
+							 voxanne_column_ref(reference->child, "", reference->child_atts[i]),
+							 voxanne_column_ref(reference->parent, "", reference->parent_atts[i]));
+		appendStringInfo(&buf, " FROM %s AS k, %s AS l WHERE %s AND %s AND %s",
+						 table->from, table->from,
+						 voxanne_table_id_match(table, "k", list_make1(unconstify(char *, keeper))),
+						 voxanne_table_id_match(table, "l", losers),
+						 voxanne_reference_join(reference, "l", "r"));
+		foreach(lc2, nullable_columns(incoming, reference))
+			appendStringInfo(&buf, " AND %s", voxanne_not_null(reference->parent, "k", lfirst_int(lc2), true));
+		appendStringInfoString(&buf, ";\n");
+	}
+	return buf.data;
+}
+
+/*
+ * What cannot be made to reference another row, so that the row it references
+ * must stay: a sentence for each such reference, with a blank before it; empty
+ * if there is none.
+ */
+char *
+voxanne_incoming_stuck(const VoxIncoming *incoming)
 {
 	StringInfoData buf;
 	ListCell   *lc;
@@ -163,21 +208,60 @@ voxanne_incoming_move(const VoxIncoming *incoming, const VoxTable *table,
 	foreach(lc, incoming->references)
 	{
 		const VoxReference *reference = lfirst(lc);
-		VoxTable	other;
+		AttrNumber	fixed = fixed_column(reference);
+		List	   *nullable = nullable_columns(incoming, reference);
 
-		voxanne_table_describe(&other, reference->child);
-		appendStringInfo(&buf, "UPDATE %s AS r SET ", other.from);
-		for (int i = 0; i < reference->natts; i++)
-			appendStringInfo(&buf, "%s%s = k.%s", i > 0 ? ", " : "",
-							 voxanne_column_ref(reference->child, "", reference->child_atts[i]),
-							 voxanne_column_ref(reference->parent, "", reference->parent_atts[i]));
-		appendStringInfo(&buf, " FROM %s AS k, %s AS l WHERE %s AND %s AND %s;\n",
-						 table->from, table->from,
-						 voxanne_table_id_match(table, "k", list_make1(unconstify(char *, keeper))),
-						 voxanne_table_id_match(table, "l", losers),
-						 voxanne_reference_join(reference, "l", "r"));
+		if (fixed != InvalidAttrNumber)
+			appendStringInfo(&buf, " What references them by %s keeps them: that column is generated.",
+							 voxanne_column_name(reference->child, fixed));
+		else if (nullable != NIL)
+			appendStringInfo(&buf, " If the oldest has no %s, what references the others by %s keeps them.",
+							 voxanne_column_list(reference->parent, "", nullable), voxanne_reference_object(reference));
 	}
 	return buf.data;
+}
+
+/* A referencing column that no UPDATE can set, or InvalidAttrNumber. */
+static AttrNumber
+fixed_column(const VoxReference *reference)
+{
+	for (int i = 0; i < reference->natts; i++)
+	{
+		HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(reference->child),
+											Int16GetDatum(reference->child_atts[i]));
+		bool		fixed = false;
+
+		if (HeapTupleIsValid(tuple))
+		{
+			Form_pg_attribute att = (Form_pg_attribute) GETSTRUCT(tuple);
+
+			fixed = att->attgenerated != '\0' || att->attidentity == ATTRIBUTE_IDENTITY_ALWAYS;
+			ReleaseSysCache(tuple);
+		}
+		if (fixed)
+			return reference->child_atts[i];
+	}
+	return InvalidAttrNumber;
+}
+
+/* The referenced columns in which the keeper may have no value. */
+static List *
+nullable_columns(const VoxIncoming *incoming, const VoxReference *reference)
+{
+	List	   *columns = NIL;
+
+	for (int i = 0; i < reference->natts; i++)
+	{
+		AttrNumber	attnum = reference->parent_atts[i];
+		HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(reference->parent), Int16GetDatum(attnum));
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		if (!((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull && !list_member_int(incoming->filled, attnum))
+			columns = lappend_int(columns, attnum);
+		ReleaseSysCache(tuple);
+	}
+	return columns;
 }
 
 /* Strings as a parameter of a query. */

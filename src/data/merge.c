@@ -74,9 +74,10 @@ remove_rows(const VoxTable *table, const VoxIncoming *incoming, List *losers, bo
 	{
 		const VoxSoftDelete *how = linitial(table->soft_delete);
 
-		return psprintf("UPDATE %s AS gone SET %s = %s WHERE %s AND %s", table->from,
+		return psprintf("UPDATE %s AS gone SET %s = %s WHERE %s AND %s%s", table->from,
 						quote_identifier(how->column), how->deleted,
-						voxanne_table_id_match(table, "gone", losers), voxanne_table_live(table, "gone"));
+						voxanne_table_id_match(table, "gone", losers), voxanne_table_live(table, "gone"),
+						*voxanne_incoming_stuck(incoming) == '\0' ? "" : voxanne_unreferenced(incoming->references, "gone"));
 	}
 	return psprintf("WITH gone AS (DELETE FROM %s AS gone WHERE %s%s RETURNING gone.*)\n%s",
 					table->from, voxanne_table_id_match(table, "gone", losers),
