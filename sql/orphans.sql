@@ -210,6 +210,18 @@ SELECT * FROM trips_found;
 DROP VIEW trips_found;
 DROP TABLE trips, stations;
 
+-- a CHECK that says NOT NULL: the reference cannot be cleared
+CREATE TABLE crates (id int PRIMARY KEY);
+CREATE TABLE boxes (id int PRIMARY KEY, crate_id int REFERENCES crates ON DELETE SET NULL, CHECK (crate_id IS NOT NULL));
+SET session_replication_role = replica;
+INSERT INTO boxes VALUES (1, 1);
+RESET session_replication_role;
+SELECT advice FROM find_orphans('boxes', '{orphans}');
+SELECT remedy FROM find_orphans('boxes', '{orphans}') \gexec
+SELECT * FROM find_orphans('boxes', '{orphans}');
+TABLE boxes;
+DROP TABLE boxes, crates;
+
 -- case 37: row security and missing privileges are findings, not wrong numbers
 CREATE ROLE regress_orphans_reader;
 GRANT USAGE ON SCHEMA orphans TO regress_orphans_reader;

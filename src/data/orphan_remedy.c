@@ -22,6 +22,7 @@
 #include "data/executor.h"
 #include "core/relation.h"
 #include "data/incoming.h"
+#include "data/invalid.h"
 #include "data/orphan_remedy.h"
 #include "data/quarantine.h"
 #include "data/table.h"
@@ -131,7 +132,7 @@ voxanne_clearable_columns(const VoxReference *reference)
 	return columns;
 }
 
-/* A domain may refuse NULL by a rule of its own. */
+/* A domain may refuse NULL by a rule of its own, a table by a CHECK instead of NOT NULL. */
 static bool
 is_clearable(const VoxTable *child, AttrNumber attnum)
 {
@@ -146,6 +147,13 @@ is_clearable(const VoxTable *child, AttrNumber attnum)
 			getBaseType(att->atttypid) == att->atttypid &&
 			!list_member_int(child->pk, attnum);
 		ReleaseSysCache(tuple);
+	}
+	if (clearable)
+	{
+		Relation	rel = table_open(child->relid, NoLock);
+
+		clearable = !voxanne_invalid_is_check(rel, psprintf("%s IS NOT NULL", voxanne_column_ref(child->relid, "", attnum)));
+		table_close(rel, NoLock);
 	}
 	return clearable;
 }
