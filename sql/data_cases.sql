@@ -24,6 +24,7 @@ SELECT * FROM far_ones;
 SET voxanne_ops.executor = sql;
 SELECT * FROM far_ones;
 RESET voxanne_ops.executor;
+SELECT detail FROM find_duplicate_appointments() WHERE identity = 'contact:3';
 DROP VIEW far_ones;
 DROP TABLE appointments;
 

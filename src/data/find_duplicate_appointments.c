@@ -385,7 +385,9 @@ describe(const VoxBookingGroup *group)
 		}
 		appendStringInfo(&buf, "%s%s at %s", foreach_current_index(lc) > 0 ? ", " : "",
 						 booking->id, timestamptz_to_str(booking->start));
-		if (booking->has_end)
+		if (booking->has_end && TIMESTAMP_IS_NOEND(booking->end))
+			appendStringInfoString(&buf, " without end");
+		else if (booking->has_end)
 			appendStringInfo(&buf, " for %g min", (double) (booking->end - booking->start) / USECS_PER_MINUTE);
 		if (booking->contact_name != NULL)
 			appendStringInfo(&buf, " with %s", booking->contact_name);
