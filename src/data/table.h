@@ -59,11 +59,13 @@ extern char *voxanne_not_null(Oid relid, const char *alias, AttrNumber attnum, b
 extern char *voxanne_table_sample(const VoxTable *table, const char *from, const char *alias, List *columns,
 								  const char *more, const char *condition, int max_rows);
 extern char *voxanne_json_value(Oid type, const char *expression);
+extern Oid	voxanne_column_type(Oid relid, AttrNumber attnum);
+
+/* equality.c */
 extern char *voxanne_type_name(Oid type);
 extern Oid	voxanne_equality_operator(Oid type);
 extern void voxanne_operator_clause(StringInfo buf, const char *left, Oid left_type, Oid operator,
 									const char *right, Oid right_type);
 extern char *voxanne_equal_columns(Oid relid, const char *left, const char *right, AttrNumber attnum);
-extern Oid	voxanne_column_type(Oid relid, AttrNumber attnum);
 
 #endif							/* VOXANNE_TABLE_H */
