@@ -17,7 +17,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
 
-static bool can_select_columns(Oid relid, List *columns);
+static AttrNumber first_unreadable(Oid relid, List *columns);
 static int	pin_settings(const char *row_security_value);
 
 /*
@@ -30,10 +30,15 @@ voxanne_unreadable(Oid relid, List *columns)
 {
 	Oid			userid = GetUserId();
 
-	if (pg_class_aclcheck(relid, userid, ACL_SELECT) != ACLCHECK_OK &&
-		(columns == NIL || !can_select_columns(relid, columns)))
-		return psprintf("Role %s has no SELECT privilege on %s.",
-						voxanne_role_name(userid), voxanne_relation_name(relid));
+	if (pg_class_aclcheck(relid, userid, ACL_SELECT) != ACLCHECK_OK)
+	{
+		AttrNumber	column = first_unreadable(relid, columns);
+
+		if (columns == NIL || column != InvalidAttrNumber)
+			return psprintf("Role %s has no SELECT privilege on %s.", voxanne_role_name(userid),
+							pg_attribute_aclcheck_all(relid, userid, ACL_SELECT, ACLMASK_ANY) == ACLCHECK_OK &&
+							column != InvalidAttrNumber ? voxanne_column_name(relid, column) : voxanne_relation_name(relid));
+	}
 
 	if (check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
 		return psprintf("Row security would hide rows of %s from role %s.",
@@ -41,17 +46,18 @@ voxanne_unreadable(Oid relid, List *columns)
 	return NULL;
 }
 
-static bool
-can_select_columns(Oid relid, List *columns)
+/* The first of these columns that the current user may not read, or InvalidAttrNumber. */
+static AttrNumber
+first_unreadable(Oid relid, List *columns)
 {
 	ListCell   *lc;
 
 	foreach(lc, columns)
 	{
 		if (pg_attribute_aclcheck(relid, lfirst_int(lc), GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-			return false;
+			return lfirst_int(lc);
 	}
-	return true;
+	return InvalidAttrNumber;
 }
 
 /*
