@@ -264,6 +264,11 @@ fill_treatment(VoxDuplicateCheck *check, const VoxKeyGroup *group, VoxFinding *f
 		finding->advice = "Merge them on the server that has them: there is no remedy across servers.";
 		return;
 	}
+	if (table->rules)
+	{
+		finding->advice = "Merge them by hand: the table has rules (CREATE RULE), so that a statement may do something else than it says.";
+		return;
+	}
 	if (check->incoming.unknown != NULL)
 	{
 		finding->advice = psprintf("Merge them as a role that can see all that references them; not all can be seen now: %s",

@@ -83,6 +83,11 @@ voxanne_orphan_remedy(const VoxReference *reference, VoxReferenceFault fault,
 		return;
 	}
 	voxanne_table_describe(&child, reference->child);
+	if (child.rules)
+	{
+		remedy->advice = pstrdup("Correct these rows by hand: the table has rules (CREATE RULE), so that a statement may do something else than it says.");
+		return;
+	}
 	condition = faulty_rows(reference, fault, "gone");
 	if (reference->source == VOX_REFERENCE_INFERRED || reference->on_delete == FKCONSTR_ACTION_SETNULL)
 		clear = voxanne_clearable_columns(reference);

@@ -61,12 +61,14 @@ voxanne_parent_remedy(const VoxReference *reference, VoxParentFault fault, bool 
 static void
 deleted_remedy(const VoxReference *reference, bool sure, const char *key, VoxRemedy *remedy)
 {
-	List	   *clear = !sure || reference->on_delete != FKCONSTR_ACTION_SETNULL ? NIL :
-		voxanne_clearable_columns(reference);
+	List	   *clear = NIL;
 	const char *set = NULL;
 	VoxTable	child;
 
 	voxanne_table_describe(&child, reference->child);
+	sure = sure && !child.rules;
+	if (sure && reference->on_delete == FKCONSTR_ACTION_SETNULL)
+		clear = voxanne_clearable_columns(reference);
 	if (clear != NIL)
 	{
 		set = voxanne_set_null(child.relid, clear);

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -18,6 +19,7 @@
 #include "data/table.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 static const VoxSoftDelete soft_deletes[] = {
 	{"deleted_at", "IS NULL", "pg_catalog.now()", true},
@@ -38,6 +40,7 @@ static const char *const tenant_columns[] = {"org_id", "tenant_id", "organizatio
 /* Values of a column status that make a row void: an appointment takes no time. */
 const char *const voxanne_inactive_labels[] = {"cancelled", "canceled", "no_show", "no-show", "noshow", NULL};
 
+static bool has_rules(Oid relid);
 static bool is_time_type(Oid type);
 static char *order_column(Oid relid, const char *alias, AttrNumber attnum);
 
@@ -87,6 +90,7 @@ voxanne_table_describe(VoxTable *table, Oid relid)
 	table->distributed = voxanne_distribution(relid, &distribution);
 	table->from = psprintf("%s%s", table->partitioned || table->distributed ? "" : "ONLY ", table->name);
 	table->foreign = table->distributed || voxanne_is_foreign(relid);
+	table->rules = has_rules(relid);
 	table->pk = voxanne_primary_key(relid);
 	if (table->foreign && table->pk == NIL && voxanne_find_column(relid, FOREIGN_KEY_COLUMN) != InvalidAttrNumber)
 		table->pk = list_make1_int(voxanne_find_column(relid, FOREIGN_KEY_COLUMN));
@@ -104,6 +108,20 @@ voxanne_table_describe(VoxTable *table, Oid relid)
 		if (OidIsValid(type) && (soft_deletes[i].is_time ? is_time_type(type) : type == BOOLOID))
 			table->soft_delete = lappend(table->soft_delete, unconstify(VoxSoftDelete *, &soft_deletes[i]));
 	}
+}
+
+static bool
+has_rules(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool		rules = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		rules = ((Form_pg_class) GETSTRUCT(tuple))->relhasrules;
+		ReleaseSysCache(tuple);
+	}
+	return rules;
 }
 
 /*

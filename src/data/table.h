@@ -31,6 +31,8 @@ typedef struct VoxTable
 								 * tables, or distributed */
 	bool		distributed;	/* by a distributed engine, which keeps all of
 								 * them */
+	bool		rules;			/* has rules, so that statements do something
+								 * else than they say */
 	List	   *pk;				/* columns of the primary key, or of a foreign
 								 * table column id; NIL: rows go by their ctid */
 	AttrNumber	created_at;		/* or InvalidAttrNumber */
