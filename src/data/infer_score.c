@@ -65,7 +65,7 @@ is_far_fetched(const VoxReference *reference, bool live_only)
 static bool
 has_values(const VoxReference *reference, bool live_only, int wanted)
 {
-	AttrNumber	column = reference->child_atts[0];
+	AttrNumber	column = reference->child_atts[reference->natts - 1];	/* before it there may be the tenant */
 	List	   *values = NIL;
 	VoxTable	child;
 
