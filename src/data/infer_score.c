@@ -59,13 +59,14 @@ is_far_fetched(const VoxReference *reference, bool live_only)
 }
 
 /*
- * Does the child's column hold so many different values?  Looks for one at a
- * time, which ends early where there are many.
+ * Does the child's column, behind the tenant's if that is in the reference, hold
+ * so many different values?  Looks for one at a time, which ends early where
+ * there are many.
  */
 static bool
 has_values(const VoxReference *reference, bool live_only, int wanted)
 {
-	AttrNumber	column = reference->child_atts[reference->natts - 1];	/* before it there may be the tenant */
+	AttrNumber	column = reference->child_atts[reference->natts - 1];
 	List	   *values = NIL;
 	VoxTable	child;
 
