@@ -173,10 +173,12 @@ for my $case ([ 'none', 'checksummed', 'compress-type=none' ],
 	[ 'zst', 'checksummed', 'compress-type=zst' ],
 	[ 'bundles', 'checksummed', 'repo1-bundle=y' ],
 	[ 'blocks', 'present', "repo1-bundle=y\nrepo1-block=y" ],
+	[ 'blocks, plain', 'present', "compress-type=none\nrepo1-bundle=y\nrepo1-block=y" ],
+	[ 'bz2', 'present', 'compress-type=bz2' ],
 	[ 'encrypted', 'listed', "repo1-cipher-type=aes-256-cbc\nrepo1-cipher-pass=secret" ])
 {
 	my ($name, $proof, $lines) = @$case;
-	next if $name eq 'blocks' && $minor < 46;
+	next if $name =~ /^blocks/ && $minor < 46;
 	rename "$dir/repo", "$dir/repo.before" or die $!;
 	mkdir "$dir/repo" or die $!;
 	configure_pgbackrest($server, $lines);

@@ -45,7 +45,7 @@ static const JsonField file_fields[] = {
 	{"repo-size", FIELD_COUNT, offsetof(RepositoryFile, stored), NULL, NULL},
 	{"bni", FIELD_COUNT, offsetof(RepositoryFile, bundle), NULL, NULL},
 	{"bno", FIELD_COUNT, offsetof(RepositoryFile, offset), NULL, NULL},
-	{"bims", FIELD_COUNT, offsetof(RepositoryFile, blocks), NULL, NULL},
+	{"bim", FIELD_COUNT, offsetof(RepositoryFile, blocks), NULL, NULL},
 	{0}
 };
 
@@ -59,12 +59,16 @@ typedef struct RepositoryBackup
 	uint32_t	n_files;
 	uint64_t	bytes;			/* stored */
 	bool		compressed;
+	bool		gzip;			/* with that */
+	bool		raw;			/* where that has zlib's header in bundles,
+								 * and nothing in it tells what it is */
 	bool		deep;
 	Pace		pace;
 
 	_Atomic uint32_t next;
 	_Atomic uint64_t n_read;
 	_Atomic uint64_t n_blocks;	/* files that are stored as blocks */
+	_Atomic uint64_t n_opaque;	/* compressed by what we do not know */
 
 	/* under the lock */
 	pthread_mutex_t lock;
@@ -160,7 +164,12 @@ read_manifest(RepositoryBackup *backup)
 		else if (line[0] == '[')
 			files = strcmp(line, "[target:file]\n") == 0;
 		else if (strncmp(line, "option-compress-type=", 21) == 0)
+		{
 			backup->compressed = strstr(line, "\"none\"") == NULL;
+			backup->gzip = strstr(line, "\"gz\"") != NULL;
+		}
+		else if (strcmp(line, "backup-bundle-raw=true\n") == 0)
+			backup->raw = true;
 		else if (files && line[0] != '\n')
 			error = add_file(backup, line, (size_t) len);
 		first = false;
@@ -183,7 +192,7 @@ open_stored(RepositoryBackup *backup, const RepositoryFile *file, LastDirectory 
 		const char *suffix;
 		Compression method;
 	}			suffixes[] = {
-		{"", COMPRESSION_NONE}, {".gz", COMPRESSION_GZIP}, {".lz4", COMPRESSION_LZ4}, {".zst", COMPRESSION_ZSTD},
+		{"", COMPRESSION_NONE}, {".pgbi", COMPRESSION_NONE}, {".gz", COMPRESSION_GZIP}, {".lz4", COMPRESSION_LZ4}, {".zst", COMPRESSION_ZSTD},
 		{".bz2", COMPRESSION_BZIP2}
 	};
 	const char *holder = file->reference != NULL ? file->reference : backup->id;
@@ -199,7 +208,9 @@ open_stored(RepositoryBackup *backup, const RepositoryFile *file, LastDirectory 
 		fd = open_file(&backup->place, backup->options, last, path);
 		free(path);
 		got = fd < 0 ? 0 : pread(fd, start, sizeof(start), (off_t) file->offset);
-		if (backup->compressed && got > 0)
+		if (backup->raw && backup->gzip)
+			*method = COMPRESSION_GZIP;
+		else if (backup->compressed && got > 0)
 			*method = compression_of_magic(start, (size_t) got);
 		return fd;
 	}
@@ -247,7 +258,7 @@ read_contents(RepositoryBackup *backup, const RepositoryFile *file, int fd, Comp
 
 	if (!compression_readable(method))
 	{
-		problem(backup, backup->contents, file, "is compressed with %s, which cannot be read here", compression_name(method));
+		backup->n_opaque++;
 		return;
 	}
 	d = decompress_open(method, read_stretch, &stretch);
@@ -327,9 +338,11 @@ conclude(RepositoryBackup *backup)
 								   count_of(backup->n_files, "file", "files"), backup->id),
 				   "file is", "files are", "missing or has another size.");
 	if (contents != NULL)
-		check_conclude(contents, format("%s not empty have the SHA-1 that the manifest states%s.", count_of(backup->n_read, "file", "files"),
+		check_conclude(contents, format("%s not empty have the SHA-1 that the manifest states%s%s.", count_of(backup->n_read, "file", "files"),
 										backup->n_blocks == 0 ? "" :
-										format("; %s stored as changed blocks and not read", count_of(backup->n_blocks, "is", "are"))),
+										format("; %s stored as changed blocks and not read", count_of(backup->n_blocks, "is", "are")),
+										backup->n_opaque == 0 ? "" :
+										format("; %s compressed in a way that cannot be read here", count_of(backup->n_opaque, "is", "are"))),
 					   "file is", "files are", "not as it was when it was backed up.");
 }
 
@@ -363,5 +376,5 @@ verify_pgbackrest_files(Report *report, const Options *options, int backups, con
 	conclude(&backup);
 	if (backup.present->n_problems > 0 || (backup.contents != NULL && backup.contents->n_problems > 0))
 		return NULL;
-	return backup.deep && backup.n_blocks == 0 ? "checksummed" : "present";
+	return backup.deep && backup.n_blocks == 0 && backup.n_opaque == 0 ? "checksummed" : "present";
 }
