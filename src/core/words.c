@@ -61,12 +61,12 @@ voxanne_ago(int64 microseconds)
 static char *
 one_decimal(double number)
 {
-	char	   *text = psprintf("%.1f", number);
-	size_t		len = strlen(text);
+	char	   *digits = psprintf("%.1f", number);
+	size_t		len = strlen(digits);
 
-	if (strcmp(text +len - 2, ".0") == 0)
-		text[		len - 2] = '\0';
-	return text;
+	if (strcmp(digits + len - 2, ".0") == 0)
+		digits[len - 2] = '\0';
+	return digits;
 }
 
 /* A size in MB (10^6 bytes) or GB (10^9). */
