@@ -65,16 +65,23 @@ voxanne_window_next(const VoxWindow *window, TimestampTz time)
 	return time;				/* not reached: a day has a beginning */
 }
 
-/* The last beginning of the window that is not after "time"; "time" itself without a window. */
+/*
+ * The last beginning of the window that is not after "time"; "time" itself
+ * without a window.  The delay may put yesterday's beginning off to today.
+ */
 TimestampTz
 voxanne_window_before(const VoxWindow *window, TimestampTz time)
 {
-	TimestampTz from;
-
 	if (window->from < 0 || TIMESTAMP_NOT_FINITE(time))
 		return time;
-	from = opening(window, time, 0);
-	return from <= time ? from : opening(window, time, -1);
+	for (int day = 0; day >= -2; day--)
+	{
+		TimestampTz from = opening(window, time, day);
+
+		if (from <= time)
+			return from;
+	}
+	return time;				/* not reached: a delay is less than a day */
 }
 
 /* The beginning of the window that opens so many days after the local day of "time", put off by its delay. */
