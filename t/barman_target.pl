@@ -79,12 +79,13 @@ sub damaged_home
 	is(verified($server, 'files', 'verify'), 'success checksummed', "$name: mended");
 	return $said;
 }
-# Its first segment, or one so much later
+# The first segment that a backup needs, or one so far after its last
 sub segment
 {
 	my ($id, $later) = @_;
-	my $first = decode_json(barman($server, '-f', 'json', 'show-backup', 'scratch', $id))->{scratch}{base_backup_information}{begin_wal};
-	return glob "$home/wals/*/" . substr($first, 0, 16) . sprintf('%08X', hex(substr($first, 16)) + $later);
+	my $shown = decode_json(barman($server, '-f', 'json', 'show-backup', 'scratch', $id))->{scratch}{base_backup_information};
+	my $name = $shown->{ $later ? 'end_wal' : 'begin_wal' };
+	return glob "$home/wals/*/" . substr($name, 0, 16) . sprintf('%08X', hex(substr($name, 16)) + $later);
 }
 sub largest
 {
