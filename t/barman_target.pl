@@ -121,7 +121,7 @@ damaged_home('nothing of the newest is understood', sub { write_file(info($newes
 
 # What Barman cannot read it does not list, or it fails.
 damaged_home('its directory cannot be read', sub { chmod 0, $home },
-	'list status' => 'failure catalog', 'files status' => 'failure path_unreadable');
+	'list status' => $beside ? 'failure program_failed' : 'failure catalog', 'files status' => 'failure path_unreadable');
 damaged_home('the backups cannot be read', sub { chmod 0, $beside ? "$home/meta" : "$home/base" },
 	'list status' => 'failure catalog', 'files status' => 'failure catalog');
 damaged_home('the WAL cannot be read', sub { chmod 0, "$home/wals" },
