@@ -319,7 +319,7 @@ voxanne_status_active(Oid relid, const char *alias, AttrNumber status)
 					voxanne_column_ref(relid, alias, status), labels.data);
 }
 
-/* Those names, as char *. */
+/* The names by which a tenant's column goes, as char *. */
 List *
 voxanne_tenant_names(void)
 {
