@@ -28,8 +28,8 @@ for my $document (@documents)
 
 # Each option of the agent: in its help, its manual page, and the synopsis of each command that takes it.
 my ($help) = run_command([ './voxanne_agent', '--help' ]);
-my ($listed) = slurp_file('src/agent/main.c') =~ /long_options\[\] = \{(.*?)\n\};/s;
-my @options = grep { $_ ne 'help' } $listed =~ /\{"([a-z-]+)"/g;
+my ($listed) = slurp_file('src/agent/options.c') =~ /option_rows\[\] = \{(.*?)\n\};/s;
+my @options = $listed =~ /\{"([a-z-]+)"/g;
 (my $manual = slurp_file('docs/voxanne_agent.1')) =~ s/\\-/-/g;
 cmp_ok(scalar @options, '>', 20, 'the agent has options');
 for my $option (@options)
