@@ -28,10 +28,12 @@
 #include "parser/parse_coerce.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 static VoxReference *make_candidate(uint64 row);
 static bool add_tenant(VoxReference *reference, AttrNumber child_tenant, AttrNumber parent_tenant, Oid opclass);
 static Datum column_value(uint64 row, int column);
+static Oid	base_type(Oid relid, AttrNumber attnum);
 static Oid	key_operator(Oid opclass, Oid parent_type, Oid child_type);
 static bool is_text_type(Oid type);
 
@@ -194,7 +196,7 @@ make_candidate(uint64 row)
 	reference->name_score = DatumGetInt32(column_value(row, 6)) < WEAK_RANK ? STRONG_NAME : WEAK_NAME;
 	reference->natts = 1;
 	reference->on_delete = FKCONSTR_ACTION_NOACTION;
-	if (get_typtype(getBaseType(voxanne_column_type(reference->child, reference->child_atts[0]))) == TYPTYPE_ENUM ||
+	if (get_typtype(base_type(reference->child, reference->child_atts[0])) == TYPTYPE_ENUM ||
 		!voxanne_reference_compare(reference, DatumGetObjectId(column_value(row, 5))))
 		return NULL;
 	if (child_tenant != InvalidAttrNumber &&
@@ -239,9 +241,11 @@ column_value(uint64 row, int column)
 bool
 voxanne_reference_compare(VoxReference *reference, Oid opclass)
 {
-	Oid			child_type = getBaseType(voxanne_column_type(reference->child, reference->child_atts[0]));
-	Oid			parent_type = getBaseType(voxanne_column_type(reference->parent, reference->parent_atts[0]));
+	Oid			child_type = base_type(reference->child, reference->child_atts[0]);
+	Oid			parent_type = base_type(reference->parent, reference->parent_atts[0]);
 
+	if (!OidIsValid(child_type) || !OidIsValid(parent_type))
+		return false;
 	if (!OidIsValid(opclass))
 		opclass = GetDefaultOpClass(parent_type, BTREE_AM_OID);
 	reference->operators[0] = key_operator(opclass, parent_type, child_type);
@@ -254,6 +258,15 @@ voxanne_reference_compare(VoxReference *reference, Oid opclass)
 	else
 		return false;
 	return true;
+}
+
+/* A column's type, of a domain the one below; InvalidOid once column or type are dropped, as nobody has locked them yet. */
+static Oid
+base_type(Oid relid, AttrNumber attnum)
+{
+	Oid			type = voxanne_column_type(relid, attnum);
+
+	return SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(type)) ? getBaseType(type) : InvalidOid;
 }
 
 /*
