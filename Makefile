@@ -62,6 +62,11 @@ ifeq ($(and $(PGXS),$(wildcard $(PGXS)),$(wildcard $(shell $(PG_CONFIG) --includ
 $(error $(PG_CONFIG) leads to no headers of a server. Install them (Debian: postgresql-server-dev-15) or set PG_CONFIG)
 endif
 include $(PGXS)
+
+# Calls between our own files are calls, not look-ups in a table: the scan makes several a row.
+ifeq ($(PORTNAME), linux)
+SHLIB_LINK += -Wl,-Bsymbolic-functions
+endif
 endif
 
 # One script from the rooms: the names are checked before anything is created; the one-line GRANTs

@@ -98,7 +98,7 @@ voxanne_invalid_sample(const VoxTable *table, const VoxInvalidRule *rule, bool l
 	const char *from = found == NULL || !found->listed ? table->from :
 		voxanne_rows_found(&query, table, list_union_int(voxanne_table_id_columns(table), rule->columns), found);
 
-	query.sql = voxanne_table_sample(table, from, alias, columns, "", condition, max_rows);
+	query.sql = voxanne_table_sample(table, from, alias, columns, "", NIL, condition, max_rows);
 	return voxanne_query_jsonb(&query);
 }
 

@@ -336,11 +336,20 @@ voxanne_key_read(KeyReader *reader, const VoxRow *row, uint64 *words, uint64 *ha
 		{
 			case KEY_UUID:
 				memcpy(here, DatumGetPointer(value), UUID_LEN);
-				count = 2;
-				break;
+				h = mix(mix(h, here[0]), here[1]);
+				if (reader->words > 0)
+				{
+					words[0] = here[0];
+					words[1] = here[1];
+					words += 2;
+				}
+				continue;
 			case KEY_WORD:
 				here[0] = word_of(value, col->bytes);
-				break;
+				h = mix(h, here[0]);
+				if (reader->words > 0)
+					*words++ = here[0];
+				continue;
 			case KEY_TEXT:
 				count = TEXT_WORDS;
 				if (!carry_text(value, here))

@@ -5,7 +5,8 @@
  * Most rows keep most conditions, and most conditions are that a number or a
  * time lies within bounds.  Such bounds are looked at first, as numbers (see
  * keyscan_bounds.c); only a row that they do not clear is handed to the
- * server's executor of expressions, whose verdict counts.
+ * server's executor of expressions, whose verdict counts.  What is counted for
+ * each rule is the exception, so that a row that all rules clear is counted once.
  */
 #include "postgres.h"
 
@@ -36,20 +37,24 @@ struct SharedRules
 
 typedef struct Rule
 {
-	List	   *columns;		/* of the side's relation */
-	Node	   *valid;			/* about the side's relation */
-	VoxScanCount count;
-
-	/* of the present leaf */
-	int			ncols;
+	/* of the present leaf, what every row needs first */
+	int			nbounds;		/* 0: they tell nothing */
+	int			nloose;			/* columns that no bound looks at; they are
+								 * the first of cols */
 	AttrNumber *cols;
+	VoxBound	bounds[VOX_MAX_BOUNDS];
+	int			ncols;
 	Bitmapset  *read;			/* columns of the condition, as
 								 * pull_varattnos() has them */
 	ExprState  *state;
-	int			nbounds;		/* 0: they tell nothing */
-	VoxBound	bounds[VOX_MAX_BOUNDS];
 	bool		one_column;		/* the condition reads nothing else */
 	bool		null_keeps;		/* one_column: and null keeps it */
+
+	List	   *columns;		/* of the side's relation */
+	Node	   *valid;			/* about the side's relation */
+	uint64		incomplete;		/* rows, of those that are not skipped */
+	uint64		broken;			/* likewise */
+	uint64		skipped_broken;
 } Rule;
 
 struct RuleSide
@@ -58,6 +63,7 @@ struct RuleSide
 	SharedRules *shared;
 	int			count;
 	Rule	   *rules;
+	uint64		rows;			/* that were not skipped */
 	Lot			lot;
 	MemoryContext context;		/* of the present leaf */
 	Relation	leaf;
@@ -71,7 +77,9 @@ struct RuleSide
 static void point_rule(RuleSide *rules, Rule *rule);
 static Node *at_leaf(const RuleSide *rules, const Node *tree);
 static bool point_vars(Node *node, void *context);
-static bool keeps(RuleSide *rules, Rule *rule, bool *complete);
+static void order_columns(Rule *rule);
+static bool look(RuleSide *rules, Rule *rule, bool skipped);
+static bool keeps(RuleSide *rules, Rule *rule, bool complete);
 static bool evaluate(RuleSide *rules, Rule *rule);
 
 /*
@@ -179,7 +187,27 @@ point_rule(RuleSide *rules, Rule *rule)
 		rule->read = bms_add_members(rule->read, member);
 	}
 	rule->nbounds = voxanne_bounds_find(tree, rule->bounds);
+	order_columns(rule);
 	rule->state = ExecInitExpr((Expr *) tree, NULL);
+}
+
+/* Put the columns that no bound looks at first. */
+static void
+order_columns(Rule *rule)
+{
+	rule->nloose = 0;
+	for (int i = 0; i < rule->ncols; i++)
+	{
+		AttrNumber	attnum = rule->cols[i];
+		bool		bound = false;
+
+		for (int j = 0; j < rule->nbounds; j++)
+			bound |= rule->bounds[j].attnum == attnum || rule->bounds[j].other == attnum;
+		if (bound)
+			continue;
+		rule->cols[i] = rule->cols[rule->nloose];
+		rule->cols[rule->nloose++] = attnum;
+	}
 }
 
 /* A copy of a condition, about the leaf's columns. */
@@ -240,6 +268,16 @@ voxanne_rules_begin(RuleSide *rules, const VoxRow *row, AttrNumber last)
 			rules->rules[i].null_keeps = evaluate(rules, &rules->rules[i]);
 }
 
+/* Are all columns of a rule there, and within its bounds? */
+static inline bool
+clears(const Rule *rule, const VoxRow *row)
+{
+	for (int i = 0; i < rule->nloose; i++)
+		if (row->isnull[rule->cols[i] - 1])
+			return false;
+	return voxanne_bounds_hold(rule->bounds, rule->nbounds, row);
+}
+
 /*
  * Count the row that was read; "skipped": it is passed over.
  */
@@ -248,37 +286,41 @@ voxanne_rules_row(RuleSide *rules, bool skipped, RowId id)
 {
 	bool		broken = false;
 
+	rules->rows += !skipped;
 	for (int i = 0; i < rules->count; i++)
-	{
-		Rule	   *rule = &rules->rules[i];
-		bool		complete;
-		bool		kept = keeps(rules, rule, &complete);
-
-		if (skipped)
-			rule->count.skipped_broken += !kept;
-		else
-		{
-			rule->count.checked += complete;
-			rule->count.broken += !kept;
-			broken |= !kept;
-		}
-	}
+		if (!clears(&rules->rules[i], rules->row))
+			broken |= look(rules, &rules->rules[i], skipped);
 	if (broken && pg_atomic_read_u32(&rules->side->overflow) == 0)
 		lot_add(&rules->lot, id);
 }
 
-/* Does the row keep a rule?  Also, has it all the rule's columns? */
+/* Count a row that a rule does not clear; true if the row is to be listed, as it breaks the rule. */
 static bool
-keeps(RuleSide *rules, Rule *rule, bool *complete)
+look(RuleSide *rules, Rule *rule, bool skipped)
 {
-	const VoxRow *row = rules->row;
+	bool		complete = true;
+	bool		kept;
 
-	*complete = true;
 	for (int i = 0; i < rule->ncols; i++)
-		*complete &= !row->isnull[rule->cols[i] - 1];
-	if (!*complete && rule->one_column)
+		complete &= !rules->row->isnull[rule->cols[i] - 1];
+	kept = keeps(rules, rule, complete);
+	if (skipped)
+	{
+		rule->skipped_broken += !kept;
+		return false;
+	}
+	rule->incomplete += !complete;
+	rule->broken += !kept;
+	return !kept;
+}
+
+/* Does the row keep a rule that does not clear it?  "complete": it has all the rule's columns. */
+static bool
+keeps(RuleSide *rules, Rule *rule, bool complete)
+{
+	if (!complete && rule->one_column)
 		return rule->null_keeps;
-	return voxanne_bounds_hold(rule->bounds, rule->nbounds, row) || evaluate(rules, rule);
+	return evaluate(rules, rule);
 }
 
 static bool
@@ -313,9 +355,9 @@ voxanne_rules_close(RuleSide *rules)
 	{
 		SharedCount *counts = &rules->shared->counts[i];
 
-		pg_atomic_fetch_add_u64(&counts->checked, rules->rules[i].count.checked);
-		pg_atomic_fetch_add_u64(&counts->broken, rules->rules[i].count.broken);
-		pg_atomic_fetch_add_u64(&counts->skipped_broken, rules->rules[i].count.skipped_broken);
+		pg_atomic_fetch_add_u64(&counts->checked, rules->rows - rules->rules[i].incomplete);
+		pg_atomic_fetch_add_u64(&counts->broken, rules->rules[i].broken);
+		pg_atomic_fetch_add_u64(&counts->skipped_broken, rules->rules[i].skipped_broken);
 	}
 	voxanne_lot_flush(&rules->lot);
 	MemoryContextDelete(rules->context);

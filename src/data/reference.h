@@ -102,7 +102,7 @@ extern void voxanne_reference_ask(const VoxReference *reference, bool live_only,
 extern int64 voxanne_reference_count(const VoxReference *reference, const VoxScanQuestion *found,
 									 const char *condition);
 extern Jsonb *voxanne_reference_sample_where(const VoxReference *reference, const VoxScanQuestion *found,
-											 const char *condition, const char *more, int max_rows);
+											 const char *condition, const char *more, List *read, int max_rows);
 extern Jsonb *voxanne_reference_sample(const VoxReference *reference, VoxReferenceFault fault,
 									   bool live_only, const VoxScanQuestion *found, int max_rows);
 

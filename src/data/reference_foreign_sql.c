@@ -224,6 +224,6 @@ voxanne_reference_sample_distributed(const VoxReference *reference, const char *
 									 psprintf("(SELECT c.* FROM %s AS c LEFT JOIN %s AS p ON %s WHERE %s AND %s)",
 											  child.from, parent.from, voxanne_reference_join(reference, "p", "c"), condition,
 											  voxanne_not_null(reference->parent, "p", reference->parent_atts[0], false)),
-									 "c", voxanne_reference_columns(reference, false), "", "true", max_rows);
+									 "c", voxanne_reference_columns(reference, false), "", NIL, "true", max_rows);
 	return voxanne_query_jsonb(&query);
 }

@@ -107,11 +107,13 @@ voxanne_parent_sample(const VoxReference *reference, VoxParentFault fault,
 	VoxTable	parent;
 	const char *name;
 	const char *more = "";
+	List	   *read = NIL;
 
 	if (fault == VOX_PARENT_OTHER_TENANT && pair_tenants(reference, &tenants))
 	{
 		voxanne_table_describe(&parent, reference->parent);
 		name = get_attname(tenants.parent, tenants.parent_atts[0], false);
+		read = list_make1_int(tenants.child_atts[0]);
 		more = psprintf(", %s, %s, %s, (SELECT %s FROM %s AS p WHERE %s LIMIT 1)",
 						quote_literal_cstr(name),
 						voxanne_json_value(voxanne_column_type(tenants.child, tenants.child_atts[0]),
@@ -121,7 +123,7 @@ voxanne_parent_sample(const VoxReference *reference, VoxParentFault fault,
 										   voxanne_column_ref(tenants.parent, "p", tenants.parent_atts[0])),
 						parent.from, voxanne_reference_join(reference, "p", "c"));
 	}
-	return voxanne_reference_sample_where(reference, found, condition, more, max_rows);
+	return voxanne_reference_sample_where(reference, found, condition, more, read, max_rows);
 }
 
 /*

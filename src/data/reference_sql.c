@@ -179,24 +179,24 @@ voxanne_reference_sample(const VoxReference *reference, VoxReferenceFault fault,
 													max_rows);
 	return voxanne_reference_sample_where(reference, found,
 										  and_live(reference, live_only, voxanne_reference_condition(reference, fault, "c")),
-										  "", max_rows);
+										  "", NIL, max_rows);
 }
 
 /*
  * The first rows of the child, alias c, for which a condition holds, as a
  * jsonb array of objects that hold the row's primary key (or "ctid") and the
- * reference, and "more": ", name, value" for jsonb_build_object().
+ * reference, and "more", which may read other columns: see voxanne_table_sample().
  */
 Jsonb *
 voxanne_reference_sample_where(const VoxReference *reference, const VoxScanQuestion *found,
-							   const char *condition, const char *more, int max_rows)
+							   const char *condition, const char *more, List *read, int max_rows)
 {
 	VoxQuery	query = {0};
 	VoxTable	child;
 
 	voxanne_table_describe(&child, reference->child);
 	query.sql = voxanne_table_sample(&child, child_rows(&query, reference, &child, found), "c",
-									 voxanne_reference_columns(reference, false), more, condition, max_rows);
+									 voxanne_reference_columns(reference, false), more, read, condition, max_rows);
 	return voxanne_query_jsonb(&query);
 }
 

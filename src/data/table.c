@@ -362,28 +362,32 @@ voxanne_not_null(Oid relid, const char *alias, AttrNumber attnum, bool not_null)
  * A query for the first rows of the table, or of a subquery of its rows, that a
  * condition selects, the oldest first: one jsonb array of objects that hold the
  * primary key (or "ctid"), these columns, and "more": ", name, value" for
- * jsonb_build_object(); fifty members in all at most.
+ * jsonb_build_object(); fifty members in all at most.  "read": columns that
+ * "more" reads besides.  The objects are made of the rows that were chosen: the
+ * condition may select millions.
  */
 char *
 voxanne_table_sample(const VoxTable *table, const char *from, const char *alias, List *columns,
-					 const char *more, const char *condition, int max_rows)
+					 const char *more, List *read, const char *condition, int max_rows)
 {
+	List	   *shown = list_union_int(table->pk, columns);
 	StringInfoData pairs;
 	ListCell   *lc;
 
 	initStringInfo(&pairs);
 	if (table->pk == NIL)
 		appendStringInfo(&pairs, "'ctid', %s", voxanne_table_id(table, alias));
-	foreach(lc, list_union_int(table->pk, columns))
+	foreach(lc, shown)
 		appendStringInfo(&pairs, "%s%s, %s", pairs.len > 0 ? ", " : "",
 						 quote_literal_cstr(get_attname(table->relid, lfirst_int(lc), false)),
 						 voxanne_json_value(voxanne_column_type(table->relid, lfirst_int(lc)),
 											voxanne_column_ref(table->relid, alias, lfirst_int(lc))));
-	return psprintf("SELECT coalesce(pg_catalog.jsonb_agg(row_object ORDER BY place), '[]')"
-					" FROM (SELECT row_object, pg_catalog.row_number() OVER () AS place"
-					" FROM (SELECT pg_catalog.jsonb_build_object(%s%s) AS row_object"
-					" FROM %s AS %s WHERE %s ORDER BY %s LIMIT %d) AS first) AS chosen",
-					pairs.data, more, from, alias, condition, voxanne_table_seniority(table, alias), max_rows);
+	return psprintf("SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(%s%s) ORDER BY \"place in order\"), '[]')"
+					" FROM (SELECT first.*, pg_catalog.row_number() OVER () AS \"place in order\""
+					" FROM (SELECT %s%s FROM %s AS %s WHERE %s ORDER BY %s LIMIT %d) AS first) AS %s",
+					pairs.data, more, voxanne_column_list(table->relid, alias, list_union_int(shown, read)),
+					table->pk == NIL ? psprintf("%s%s.ctid, %s.tableoid", shown == NIL && read == NIL ? "" : ", ", alias, alias) : "",
+					from, alias, condition, voxanne_table_seniority(table, alias), max_rows, alias);
 }
 
 /*

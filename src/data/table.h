@@ -59,7 +59,7 @@ extern List *voxanne_tenant_names(void);
 extern AttrNumber voxanne_tenant_column(Oid relid);
 extern char *voxanne_not_null(Oid relid, const char *alias, AttrNumber attnum, bool not_null);
 extern char *voxanne_table_sample(const VoxTable *table, const char *from, const char *alias, List *columns,
-								  const char *more, const char *condition, int max_rows);
+								  const char *more, List *read, const char *condition, int max_rows);
 extern char *voxanne_json_value(Oid type, const char *expression);
 extern Oid	voxanne_column_type(Oid relid, AttrNumber attnum);
 
