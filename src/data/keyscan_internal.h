@@ -498,6 +498,19 @@ entry_words_match(const SharedSide *side, uint64 a, uint64 b)
 	return (a ^ b) >> side->row_bits >> 1 == 0;
 }
 
+/* Copy a carried key, most often a uuid or an integer, without a call. */
+static inline void
+copy_words(uint64 *to, const uint64 *from, int words)
+{
+	if (words > 2)
+		memcpy(to, from, words * sizeof(uint64));
+	else if (words > 0)
+	{
+		to[0] = from[0];
+		to[words - 1] = from[words - 1];
+	}
+}
+
 /* A value that is stored as an integer of so many bytes. */
 static inline int64
 voxanne_bound_value(Datum value, int width)

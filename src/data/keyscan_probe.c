@@ -28,7 +28,7 @@ struct Prober
 	int			waiting;
 	uint64		hash[BATCH];
 	RowId		row[BATCH];
-	uint64		key[BATCH][KEY_MAX_WORDS];
+	uint64		keys[BATCH * KEY_MAX_WORDS];	/* without gaps */
 	List	   *followers;		/* Prober *: see voxanne_probe_follow() */
 	Lot			lot;
 };
@@ -176,7 +176,7 @@ voxanne_probe(Prober *prober, const uint64 *words, uint64 hash, RowId row)
 
 	prober->hash[i] = hash;
 	prober->row[i] = row;
-	memcpy(prober->key[i], words, prober->words * sizeof(uint64));
+	copy_words(prober->keys + i * prober->words, words, prober->words);
 	if (++prober->waiting == BATCH)
 		probe_batch(prober);
 }
@@ -210,27 +210,37 @@ report(Prober *prober, RowId row)
 		lot_add(&((Prober *) lfirst(lc))->lot, row);
 }
 
-static bool
-is_member(Prober *prober, uint64 hash, const uint64 *key)
+/* Is the key, of so many words, in the set? */
+static pg_attribute_always_inline bool
+is_member(const Prober *prober, uint64 hash, const uint64 *key, int words)
 {
 	uint32		partition = hash_partition(prober->parent, hash);
 	const KeySet *set = &prober->sets[partition];
 	const uint64 *slots = prober->slots[partition];
 	uint64		slot = hash & set->mask;
 
-	if (is_zero(key, prober->words))
+	if (is_zero(key, words))
 		return set->has_zero;
 	if (slots == NULL)
 		return false;
 	for (;; slot = (slot + 1) & set->mask)
 	{
-		const uint64 *at = slots + slot * prober->words;
+		const uint64 *at = slots + slot * words;
 
-		if (is_equal(at, key, prober->words))
+		if (is_equal(at, key, words))
 			return true;
-		if (is_zero(at, prober->words))
+		if (is_zero(at, words))
 			return false;
 	}
+}
+
+/* Look up all that wait; inlined, so that the width of a uuid is a constant where it is one. */
+static pg_attribute_always_inline void
+look_up(Prober *prober, int words)
+{
+	for (int i = 0; i < prober->waiting; i++)
+		if (is_member(prober, prober->hash[i], prober->keys + i * words, words) == prober->hits)
+			report(prober, prober->row[i]);
 }
 
 static void
@@ -244,9 +254,10 @@ probe_batch(Prober *prober)
 			__builtin_prefetch(prober->slots[partition] +
 							   (prober->hash[i] & prober->sets[partition].mask) * prober->words);
 	}
-	for (int i = 0; i < prober->waiting; i++)
-		if (is_member(prober, prober->hash[i], prober->key[i]) == prober->hits)
-			report(prober, prober->row[i]);
+	if (prober->words == 2)
+		look_up(prober, 2);
+	else
+		look_up(prober, prober->words);
 	prober->waiting = 0;
 }
 

@@ -405,7 +405,7 @@ static inline void
 fill_parent(const SharedSide *side, uint64 *entry, uint64 hash, const uint64 *words)
 {
 	entry[0] = hash;
-	memcpy(entry + 1, words, side->words * sizeof(uint64));
+	copy_words(entry + 1, words, side->words);
 }
 
 /* Keep a parent's key that is compared by value. */
@@ -458,7 +458,7 @@ emit_child(Emitter *emitter, const VoxRow *row, RowId id)
 
 		entry[0] = id;
 		entry[1] = hash;
-		memcpy(entry + 2, words, emitter->side->words * sizeof(uint64));
+		copy_words(entry + 2, words, emitter->side->words);
 	}
 	else
 		voxanne_probe(emitter->prober, words, hash, id);
