@@ -249,7 +249,8 @@ any_wanted(TimestampTz now)
 
 /*
  * Milliseconds until something is due, -1 if only a wake-up can make it so.
- * Whoever is before others sets our latch when it no longer is.
+ * Whoever is before others sets our latch when it no longer is; but what the
+ * server does within a tick may wait, and take that for its own wake-up.
  */
 static long
 sleep_time(const Scheduler *scheduler, TimestampTz now)
@@ -272,9 +273,9 @@ sleep_time(const Scheduler *scheduler, TimestampTz now)
 	LWLockRelease(&voxanne_slots->lock);
 
 	if (next <= now && busy)
-		next = DT_NOEND;
+		next = TimestampTzPlusMilliseconds(now, VOX_LOOK_AGAIN);
 	next = Max(next, scheduler->launcher.hold_until);
-	next = Min(next, voxanne_launcher_tell_due(&scheduler->launcher));
+	next = Min(next, voxanne_launcher_tell_due(&scheduler->launcher, now));
 	if (next != DT_NOEND)
 	{
 		long		due = TimestampDifferenceMilliseconds(now, next);
