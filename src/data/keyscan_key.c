@@ -308,6 +308,22 @@ hash_of(KeyColumn *col, Datum value)
 	return DatumGetUInt32(FunctionCall1Coll(&col->hash, col->collation, value));
 }
 
+/* A value that takes a call to read, as words; their number, or 0 if it is for SQL to decide. */
+static int
+read_words(KeyColumn *col, Datum value, uint64 *words)
+{
+	switch (col->method)
+	{
+		case KEY_TEXT:
+			return carry_text(value, words) ? TEXT_WORDS : 0;
+		case KEY_UUID_TEXT:
+			return read_uuid(value, col->padded, words) ? 2 : 0;
+		default:
+			words[0] = hash_of(col, value);
+			return 1;
+	}
+}
+
 /*
  * Read the key of a row.  "words" receives the carried key, if one is wanted.  May leave
  * memory in the current context.
@@ -323,7 +339,7 @@ voxanne_key_read(KeyReader *reader, const VoxRow *row, uint64 *words, uint64 *ha
 		KeyColumn  *col = &reader->cols[i];
 		Datum		value = row->values[col->attnum - 1];
 		uint64		here[TEXT_WORDS];
-		int			count = 1;
+		int			count;
 
 		if (row->isnull[col->attnum - 1])
 		{
@@ -350,27 +366,17 @@ voxanne_key_read(KeyReader *reader, const VoxRow *row, uint64 *words, uint64 *ha
 				if (reader->words > 0)
 					*words++ = here[0];
 				continue;
-			case KEY_TEXT:
-				count = TEXT_WORDS;
-				if (!carry_text(value, here))
-					result = KEY_UNDECIDED;
-				break;
-			case KEY_UUID_TEXT:
-				count = 2;
-				if (!read_uuid(value, col->padded, here))
-					result = KEY_UNDECIDED;
-				break;
-			case KEY_HASH:
-				here[0] = hash_of(col, value);
+			default:
+				count = read_words(col, value, here);
 				break;
 		}
-		if (result != KEY_READ)
-			continue;
+		if (count == 0)
+			result = KEY_UNDECIDED;
 		for (int w = 0; w < count; w++)
 			h = mix(h, here[w]);
 		if (reader->words > 0)
 		{
-			memcpy(words, here, count * sizeof(uint64));
+			copy_words(words, here, count);
 			words += count;
 		}
 	}
