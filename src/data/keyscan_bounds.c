@@ -39,6 +39,13 @@ static VoxBound *add(Bounds *found, const Operand *column);
 static int	width(Oid type);
 static int	compared_strategy(const OpExpr *expr, const Operand *left, const Operand *right);
 
+/* A value that is stored as an integer of so many bytes. */
+static inline int64
+value_of(Datum value, int bytes)
+{
+	return bytes == 8 ? DatumGetInt64(value) : bytes == 4 ? DatumGetInt32(value) : DatumGetInt16(value);
+}
+
 /*
  * Bounds, VOX_MAX_BOUNDS at most, within all of which a row keeps the condition;
  * returns their number, 0 if none can be told.
@@ -171,7 +178,7 @@ read_operand(Node *node, Operand *operand)
 	}
 	if (!IsA(node, Const) || ((Const *) node)->constisnull)
 		return false;
-	operand->value = voxanne_bound_value(((Const *) node)->constvalue, width(operand->type));
+	operand->value = value_of(((Const *) node)->constvalue, width(operand->type));
 	return true;
 }
 
@@ -219,4 +226,70 @@ add(Bounds *found, const Operand *column)
 	bound->attnum = column->attnum;
 	bound->width = width(column->type);
 	return bound;
+}
+
+/*
+ * Is any row of a column beyond its range?  Rows with a null may be taken for such.
+ * Inlined, for each width.
+ */
+static pg_attribute_always_inline bool
+any_beyond(const VoxBound *bound, const RowBatch *rows, int bytes)
+{
+	const Datum *values = batch_values(rows, bound->attnum);
+	uint64		lowest = (uint64) bound->lowest;
+	uint64		span = (uint64) bound->highest - lowest;
+	bool		any = false;
+
+	for (int r = 0; r < rows->count; r++)
+		any |= (uint64) value_of(values[r], bytes) - lowest > span;
+	return any;
+}
+
+/* Mark the rows of a column beyond its range. */
+static bool
+mark_beyond(const VoxBound *bound, const RowBatch *rows, bool *beyond)
+{
+	const Datum *values = batch_values(rows, bound->attnum);
+	bool		any = false;
+
+	for (int r = 0; r < rows->count; r++)
+	{
+		int64		value = value_of(values[r], bound->width);
+
+		any |= beyond[r] |= value < bound->lowest || value > bound->highest;
+	}
+	return any;
+}
+
+/* Mark the rows of which one column exceeds the other. */
+static bool
+mark_exceeding(const VoxBound *bound, const RowBatch *rows, bool *beyond)
+{
+	const Datum *values = batch_values(rows, bound->attnum);
+	const Datum *others = batch_values(rows, bound->other);
+	bool		any = false;
+
+	for (int r = 0; r < rows->count; r++)
+	{
+		int64		value = value_of(values[r], bound->width);
+		int64		other = value_of(others[r], bound->other_width);
+
+		any |= beyond[r] |= value > other || (bound->strictly && value == other);
+	}
+	return any;
+}
+
+/*
+ * Mark the rows that are beyond a bound; false if there are none.  Rows with a
+ * null may be marked or not.
+ */
+bool
+voxanne_bound_mark(const VoxBound *bound, const RowBatch *rows, bool *beyond)
+{
+	if (bound->other != 0)
+		return mark_exceeding(bound, rows, beyond);
+	if (bound->lowest > bound->highest)
+		return mark_beyond(bound, rows, beyond);
+	return (bound->width == 8 ? any_beyond(bound, rows, 8) : any_beyond(bound, rows, bound->width)) &&
+		mark_beyond(bound, rows, beyond);
 }

@@ -40,6 +40,10 @@
 /* Longest key that is carried whole, in 8-byte words: a uuid and a text. */
 #define KEY_MAX_WORDS 6
 
+/* Words of a carried text, and bytes: the last one is the length. */
+#define TEXT_WORDS 4
+#define TEXT_BYTES (TEXT_WORDS * 8 - 1)
+
 /* A chunk of entries, header included. */
 #define CHUNK_BYTES 8192
 
@@ -261,12 +265,21 @@ typedef struct KeyscanPlan
 	bool		serial;			/* workers could not read all tables */
 } KeyscanPlan;
 
-/* The columns of a row that somebody wants, by number minus one. */
-typedef struct VoxRow
+/* Rows of one page that are worked on at a time: few enough to stay in the fastest cache. */
+#define BATCH_ROWS 128
+
+/* From a column of a batch to the next, in rows: no power of two, which would crowd a few lines of the cache. */
+#define BATCH_STRIDE (BATCH_ROWS + 8)
+
+/* Rows, by column: those that somebody wants have values. */
+typedef struct RowBatch
 {
-	Datum	   *values;
+	int			count;
+	RowId		ids[BATCH_ROWS];
+	Datum	   *values;			/* undefined where a value is null */
 	bool	   *isnull;
-} VoxRow;
+	bool	   *any_null;		/* by column */
+} RowBatch;
 
 /* How to read one column of a key from the rows of one leaf. */
 typedef enum KeyMethod
@@ -284,6 +297,7 @@ typedef struct KeyColumn
 	KeyMethod	method;
 	bool		null_equal;
 	int			bytes;			/* KEY_WORD: 8, 4, 2 or 1 */
+	int			width;			/* words of a carried key */
 	bool		extended;		/* KEY_HASH: takes a seed and gives 64 bits */
 	bool		padded;			/* KEY_UUID_TEXT: trailing blanks mean nothing */
 	Oid			collation;
@@ -298,13 +312,17 @@ typedef struct KeyReader
 	KeyColumn	cols[INDEX_MAX_KEYS];
 } KeyReader;
 
-/* What became of reading a key. */
-typedef enum KeyResult
+/* The keys of some rows of a batch, side by side. */
+typedef struct KeyBatch
 {
-	KEY_READ,
-	KEY_NULL,					/* a column that matters is null */
-	KEY_UNDECIDED				/* not one that can be carried: SQL decides */
-} KeyResult;
+	int			count;
+	int			nundecided;
+	uint16		rows[BATCH_ROWS];	/* their numbers in the batch */
+	uint16		undecided[BATCH_ROWS];	/* rows with a key that cannot be
+										 * carried: SQL decides */
+	uint64		hashes[BATCH_ROWS];
+	uint64		words[BATCH_ROWS * KEY_MAX_WORDS];	/* without gaps */
+} KeyBatch;
 
 /* in keyscan_plan.c */
 extern void voxanne_keyscan_plan(KeyscanPlan *plan, VoxScanQuestion *questions, int count);
@@ -315,23 +333,27 @@ extern void voxanne_plan_entries(KeyscanPlan *plan, uint64 memory_limit);
 extern void voxanne_choose_leaders(KeyscanPlan *plan);
 extern bool voxanne_same_key(const VoxScanKey *a, const VoxScanKey *b);
 
-/* in keyscan_key.c */
+/* in keyscan_key_plan.c */
 extern const char *voxanne_key_plan(const VoxScanKey *key, bool carried, int *words);
 extern const char *voxanne_key_mismatch(const VoxScanKey *child, const VoxScanKey *parent);
 extern void voxanne_key_open(KeyReader *reader, const VoxScanKey *key, Oid leaf, int words);
-extern KeyResult voxanne_key_read(KeyReader *reader, const VoxRow *row, uint64 *words, uint64 *hash);
-extern bool voxanne_key_partial(const KeyReader *reader, const VoxRow *row);
 extern const char *voxanne_key_unhashable(Oid type);
 extern bool voxanne_is_users_function(Oid function, void *context);
 extern bool voxanne_key_is_long(const VoxScanKey *key);
 extern AttrNumber voxanne_leaf_column(const VoxScanKey *key, AttrNumber attnum, Oid leaf);
 
+/* in keyscan_key.c */
+extern void voxanne_key_read(KeyReader *reader, const RowBatch *rows, KeyBatch *keys);
+extern void voxanne_keys_drop(KeyBatch *keys, const bool *dropped);
+extern bool voxanne_key_partial(const KeyReader *reader, const RowBatch *rows, int row);
+
 /* in keyscan_row.c */
 typedef struct RowReader RowReader;
-extern RowReader *voxanne_row_open(Relation rel, AttrNumber last, VoxRow *row);
+extern RowReader *voxanne_row_open(Relation rel, AttrNumber last, RowBatch *rows);
 extern void voxanne_row_want(RowReader *reader, AttrNumber attnum);
-extern void voxanne_row_read(RowReader *reader, HeapTuple tuple);
-extern void voxanne_row_close(RowReader *reader);
+extern void voxanne_row_read(const RowReader *reader, HeapTuple tuple, RowBatch *rows);
+extern void voxanne_rows_clear(const RowReader *reader, RowBatch *rows);
+extern void voxanne_row_close(RowReader *reader, RowBatch *rows);
 
 /* in keyscan_time.c */
 typedef struct TimeReader
@@ -345,11 +367,30 @@ typedef struct TimeReader
 	int64		default_length;
 } TimeReader;
 extern void voxanne_time_open(TimeReader *reader, const VoxScanQuestion *question, Oid leaf);
-extern int64 voxanne_time_start(const TimeReader *reader, const VoxRow *row);
-extern int64 voxanne_time_end(const TimeReader *reader, const VoxRow *row, int64 start);
+extern int64 voxanne_time_start(const TimeReader *reader, const RowBatch *rows, int row);
+extern int64 voxanne_time_end(const TimeReader *reader, const RowBatch *rows, int row, int64 start);
 
 /* in keyscan_store.c */
-typedef struct StoreWriter StoreWriter;
+/* Where the next entry of a partition goes. */
+typedef struct StoreCursor
+{
+	char	   *at;
+	Size		left;
+} StoreCursor;
+
+/* Has copies of what every row needs: what is shared may be being written to. */
+typedef struct StoreWriter
+{
+	Size		entry_size;
+	int			partition_bits;
+	StoreCursor *cursors;		/* by partition */
+	Keyscan    *run;
+	SharedSide *side;
+	SharedPartition *partitions;
+	Chunk	  **chunks;			/* being filled, by partition */
+	dsa_pointer *pointers;		/* the same as dsa sees them */
+} StoreWriter;
+
 typedef struct StoreReader
 {
 	char	   *data;			/* entries side by side */
@@ -357,7 +398,7 @@ typedef struct StoreReader
 	dsa_pointer next;
 } StoreReader;
 extern StoreWriter *voxanne_entries_open(Keyscan *run, SharedSide *side);
-extern void *voxanne_entries_next(StoreWriter *writer, uint64 hash);
+extern void voxanne_entries_grow(StoreWriter *writer, uint32 partition);
 extern void voxanne_entries_close(StoreWriter *writer);
 extern void voxanne_entries_publish_file(Keyscan *run);
 extern void voxanne_entries_close_files(Keyscan *run);
@@ -391,7 +432,7 @@ extern void voxanne_build_set(Keyscan *run, SharedSide *side, int partition);
 extern void voxanne_free_sets(Keyscan *run, SharedSide *side);
 typedef struct Prober Prober;
 extern Prober *voxanne_probe_open(Keyscan *run, SharedSide *child);
-extern void voxanne_probe(Prober *prober, const uint64 *words, uint64 hash, RowId row);
+extern void voxanne_probe(Prober *prober, const KeyBatch *keys, const RowId *ids);
 extern void voxanne_probe_miss(Prober *prober, RowId row);
 extern void voxanne_probe_follow(Prober *prober, Prober *leader);
 extern void voxanne_probe_close(Prober *prober);
@@ -405,8 +446,8 @@ typedef struct ValueSide ValueSide;
 extern ValueSide *voxanne_value_open(Keyscan *run, SharedSide *side);
 extern AttrNumber voxanne_value_point(ValueSide *values, Oid leaf);
 extern void voxanne_value_want(const ValueSide *values, RowReader *rows);
-extern bool voxanne_value_keep(ValueSide *values, const VoxRow *row, uint64 *hash, uint64 *value);
-extern bool voxanne_value_probe(ValueSide *values, const VoxRow *row, RowId id, bool match_full);
+extern bool voxanne_value_keep(ValueSide *values, const RowBatch *rows, int row, uint64 *hash, uint64 *value);
+extern bool voxanne_value_probe(ValueSide *values, const RowBatch *rows, int row, bool match_full);
 extern void voxanne_value_close(ValueSide *values);
 extern void voxanne_value_build(Keyscan *run, SharedSide *side, int partition);
 extern void voxanne_value_free(Keyscan *run, SharedSide *side);
@@ -430,6 +471,7 @@ typedef struct VoxBound
 
 /* in keyscan_bounds.c */
 extern int	voxanne_bounds_find(Node *condition, VoxBound *bounds);
+extern bool voxanne_bound_mark(const VoxBound *bound, const RowBatch *rows, bool *beyond);
 
 /* in keyscan_rules.c */
 typedef struct SharedRules SharedRules;
@@ -438,8 +480,8 @@ extern void voxanne_rules_share(dsa_area *area, SharedSide *side, List *rules);
 extern RuleSide *voxanne_rules_open(Keyscan *run, SharedSide *side);
 extern AttrNumber voxanne_rules_point(RuleSide *rules, Relation leaf);
 extern void voxanne_rules_want(const RuleSide *rules, RowReader *rows);
-extern void voxanne_rules_begin(RuleSide *rules, const VoxRow *row, AttrNumber last);
-extern void voxanne_rules_row(RuleSide *rules, bool skipped, RowId id);
+extern void voxanne_rules_begin(RuleSide *rules, AttrNumber last);
+extern void voxanne_rules_count(RuleSide *rules, const RowBatch *rows, const bool *skipped);
 extern void voxanne_rules_end(RuleSide *rules);
 extern void voxanne_rules_close(RuleSide *rules);
 extern void voxanne_rules_collect(Keyscan *run, SharedSide *side, VoxScanQuestion *question);
@@ -447,7 +489,7 @@ extern void voxanne_rules_collect(Keyscan *run, SharedSide *side, VoxScanQuestio
 /* in keyscan_labels.c */
 typedef struct LabelSide LabelSide;
 extern LabelSide *voxanne_labels_open(Keyscan *run, SharedSide *side);
-extern void voxanne_labels_row(LabelSide *labels, const VoxRow *row, AttrNumber attnum);
+extern void voxanne_labels_row(LabelSide *labels, const RowBatch *rows, int row, AttrNumber attnum);
 extern void voxanne_labels_close(LabelSide *labels);
 extern void voxanne_labels_collect(Keyscan *run, SharedSide *side, VoxScanQuestion *question);
 
@@ -511,43 +553,42 @@ copy_words(uint64 *to, const uint64 *from, int words)
 	}
 }
 
-/* A value that is stored as an integer of so many bytes. */
-static inline int64
-voxanne_bound_value(Datum value, int width)
+/* A column's values in a batch, by row. */
+static inline const Datum *
+batch_values(const RowBatch *rows, AttrNumber attnum)
 {
-	return width == 8 ? DatumGetInt64(value) : width == 4 ? DatumGetInt32(value) : DatumGetInt16(value);
+	return rows->values + (attnum - 1) * BATCH_STRIDE;
 }
 
-/* Is a row within all bounds, of which there are some, and are none of their columns null? */
-static inline bool
-voxanne_bounds_hold(const VoxBound *bounds, int count, const VoxRow *row)
+static inline const bool *
+batch_nulls(const RowBatch *rows, AttrNumber attnum)
 {
-	for (int i = 0; i < count; i++)
-	{
-		const VoxBound *bound = &bounds[i];
-		int			column = bound->attnum - 1;
-		int64		value;
+	return rows->isnull + (attnum - 1) * BATCH_STRIDE;
+}
 
-		if (row->isnull[column])
-			return false;
-		value = voxanne_bound_value(row->values[column], bound->width);
-		if (bound->other == 0)
-		{
-			if (value < bound->lowest || value > bound->highest)
-				return false;
-		}
-		else
-		{
-			int64		other;
+static inline bool
+batch_any_null(const RowBatch *rows, AttrNumber attnum)
+{
+	return rows->any_null[attnum - 1];
+}
 
-			if (row->isnull[bound->other - 1])
-				return false;
-			other = voxanne_bound_value(row->values[bound->other - 1], bound->other_width);
-			if (bound->strictly ? value >= other : value > other)
-				return false;
-		}
-	}
-	return count > 0;
+/*
+ * Room for the next entry of the partition that the hash belongs to; valid
+ * until the next call.
+ */
+static inline void *
+voxanne_entries_next(StoreWriter *writer, uint64 hash)
+{
+	uint32		partition = writer->partition_bits == 0 ? 0 : (uint32) (hash >> (64 - writer->partition_bits));
+	StoreCursor *cursor = &writer->cursors[partition];
+	void	   *entry;
+
+	if (unlikely(cursor->left < writer->entry_size))
+		voxanne_entries_grow(writer, partition);
+	entry = cursor->at;
+	cursor->at += writer->entry_size;
+	cursor->left -= writer->entry_size;
+	return entry;
 }
 
 /* Report a row as a candidate. */

@@ -71,13 +71,13 @@ make(Keyscan *run, SharedSide *side)
  * Count a row.
  */
 void
-voxanne_labels_row(LabelSide *labels, const VoxRow *row, AttrNumber attnum)
+voxanne_labels_row(LabelSide *labels, const RowBatch *rows, int row, AttrNumber attnum)
 {
 	struct varlena *value;
 
-	if (row->isnull[attnum - 1] || pg_atomic_read_u32(&labels->side->overflow) != 0)
+	if (batch_nulls(rows, attnum)[row] || pg_atomic_read_u32(&labels->side->overflow) != 0)
 		return;
-	value = PG_DETOAST_DATUM_PACKED(row->values[attnum - 1]);
+	value = PG_DETOAST_DATUM_PACKED(batch_values(rows, attnum)[row]);
 	count_label(labels, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), 1);
 }
 

@@ -3,8 +3,8 @@
  *		The keys of a referenced table as sets, and looking them up.
  *
  * A set is an open-addressing table of whole keys, so that a hit is one as
- * surely as a miss.  All sets of a parent together do not fit in cache: look-ups
- * are collected, and the slots of a batch are fetched before they are looked at.
+ * surely as a miss.  All sets of a parent together do not fit in cache: the slots
+ * for the keys of a batch of rows are fetched before any of them is looked at.
  * The fetches follow each other closely, as what they wait for (each for a page
  * table's entry, too) then overlaps; one here and there among the reading of rows
  * would be waited for in full.
@@ -15,9 +15,6 @@
 #include "data/keyscan_internal.h"
 #include "port/pg_bitutils.h"
 
-/* Look-ups wait until there are this many. */
-#define BATCH 256
-
 struct Prober
 {
 	SharedSide *parent;
@@ -25,16 +22,11 @@ struct Prober
 	const uint64 **slots;
 	int			words;
 	bool		hits;			/* they are what is reported */
-	int			waiting;
-	uint64		hash[BATCH];
-	RowId		row[BATCH];
-	uint64		keys[BATCH * KEY_MAX_WORDS];	/* without gaps */
 	List	   *followers;		/* Prober *: see voxanne_probe_follow() */
 	Lot			lot;
 };
 
 static void set_add(uint64 *slots, KeySet *set, const uint64 *key, uint64 hash, int words);
-static void probe_batch(Prober *prober);
 static void report(Prober *prober, RowId row);
 
 /* Is the key all zeros, which marks a free slot? */
@@ -167,21 +159,6 @@ voxanne_probe_open(Keyscan *run, SharedSide *child)
 }
 
 /*
- * Look one key up, now or with the next batch.
- */
-void
-voxanne_probe(Prober *prober, const uint64 *words, uint64 hash, RowId row)
-{
-	int			i = prober->waiting;
-
-	prober->hash[i] = hash;
-	prober->row[i] = row;
-	copy_words(prober->keys + i * prober->words, words, prober->words);
-	if (++prober->waiting == BATCH)
-		probe_batch(prober);
-}
-
-/*
  * Report a row without looking anything up.
  */
 void
@@ -234,40 +211,47 @@ is_member(const Prober *prober, uint64 hash, const uint64 *key, int words)
 	}
 }
 
-/* Look up all that wait; inlined, so that the width of a uuid is a constant where it is one. */
+/*
+ * Look keys up, whose slots are being fetched; inlined, so that the width of one
+ * or two uuids is a constant.
+ */
 static pg_attribute_always_inline void
-look_up(Prober *prober, int words)
+look_up(Prober *prober, const KeyBatch *keys, const RowId *ids, int words)
 {
-	for (int i = 0; i < prober->waiting; i++)
-		if (is_member(prober, prober->hash[i], prober->keys + i * words, words) == prober->hits)
-			report(prober, prober->row[i]);
-}
-
-static void
-probe_batch(Prober *prober)
-{
-	for (int i = 0; i < prober->waiting; i++)
-	{
-		uint32		partition = hash_partition(prober->parent, prober->hash[i]);
-
-		if (prober->slots[partition] != NULL)
-			__builtin_prefetch(prober->slots[partition] +
-							   (prober->hash[i] & prober->sets[partition].mask) * prober->words);
-	}
-	if (prober->words == 2)
-		look_up(prober, 2);
-	else
-		look_up(prober, prober->words);
-	prober->waiting = 0;
+	for (int k = 0; k < keys->count; k++)
+		if (is_member(prober, keys->hashes[k], keys->words + k * words, words) == prober->hits)
+			report(prober, ids[keys->rows[k]]);
 }
 
 /*
- * Look up what waits, and hand over the misses.
+ * Look up the keys of rows with these ids, by row of the batch; rows are reported
+ * that miss, or hit, where that is asked.
+ */
+void
+voxanne_probe(Prober *prober, const KeyBatch *keys, const RowId *ids)
+{
+	for (int k = 0; k < keys->count; k++)
+	{
+		uint32		partition = hash_partition(prober->parent, keys->hashes[k]);
+
+		if (prober->slots[partition] != NULL)
+			__builtin_prefetch(prober->slots[partition] +
+							   (keys->hashes[k] & prober->sets[partition].mask) * prober->words);
+	}
+	if (prober->words == 2)
+		look_up(prober, keys, ids, 2);
+	else if (prober->words == 4)
+		look_up(prober, keys, ids, 4);
+	else
+		look_up(prober, keys, ids, prober->words);
+}
+
+/*
+ * Hand over what was reported.
  */
 void
 voxanne_probe_close(Prober *prober)
 {
-	probe_batch(prober);
 	voxanne_lot_flush(&prober->lot);
 }
 
@@ -279,17 +263,29 @@ void
 voxanne_probe_stored(Keyscan *run, SharedSide *child, int partition)
 {
 	Prober	   *prober = voxanne_probe_open(run, child);
+	KeyBatch   *keys = palloc_object(KeyBatch);
+	RowId		ids[BATCH_ROWS];
 	StoreReader reader;
 
+	keys->count = 0;
 	voxanne_entries_begin(run, child, partition, &reader);
 	while (voxanne_entries_read(run, &reader))
 		for (uint32 at = 0; at < reader.bytes; at += child->entry_size)
 		{
 			const uint64 *entry = (const uint64 *) (reader.data + at);
 
-			voxanne_probe(prober, entry + 2, entry[1], entry[0]);
+			ids[keys->count] = entry[0];
+			keys->rows[keys->count] = keys->count;
+			keys->hashes[keys->count] = entry[1];
+			copy_words(keys->words + keys->count * child->words, entry + 2, child->words);
+			if (++keys->count < BATCH_ROWS)
+				continue;
+			voxanne_probe(prober, keys, ids);
+			keys->count = 0;
 		}
+	voxanne_probe(prober, keys, ids);
 	voxanne_probe_close(prober);
+	pfree(keys);
 	pfree(unconstify(KeySet *, prober->sets));
 	pfree(prober->slots);
 	pfree(prober);

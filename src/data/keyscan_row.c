@@ -27,7 +27,6 @@ typedef struct RowColumn
 struct RowReader
 {
 	TupleDesc	desc;
-	VoxRow	   *row;
 	int			last;			/* column that is wanted */
 	int			first;			/* column number, minus one, to begin with in
 								 * a row without nulls, and where it is */
@@ -38,16 +37,15 @@ struct RowReader
 static uint8 alignment(char align);
 
 /*
- * Prepare to read rows of a table as far as the given column, into *row, whose
- * arrays are made here.  Lives in the current context; the table stays open.
+ * Prepare to read rows of a table as far as the given column, into a batch,
+ * whose arrays are made here.  Lives in the current context; the table stays open.
  */
 RowReader *
-voxanne_row_open(Relation rel, AttrNumber last, VoxRow *row)
+voxanne_row_open(Relation rel, AttrNumber last, RowBatch *rows)
 {
 	RowReader  *reader = palloc0(offsetof(RowReader, columns) + sizeof(RowColumn) * last);
 
 	reader->desc = RelationGetDescr(rel);
-	reader->row = row;
 	reader->last = reader->first = last;
 	for (int i = 0; i < last; i++)
 	{
@@ -57,8 +55,10 @@ voxanne_row_open(Relation rel, AttrNumber last, VoxRow *row)
 		reader->columns[i].byval = att->attbyval;
 		reader->columns[i].align = alignment(att->attalign);
 	}
-	row->values = palloc0_array(Datum, Max(last, 1));
-	row->isnull = palloc0_array(bool, Max(last, 1));
+	rows->count = 0;
+	rows->values = palloc0_array(Datum, BATCH_STRIDE * Max(last, 1));
+	rows->isnull = palloc0_array(bool, BATCH_STRIDE * Max(last, 1));
+	rows->any_null = palloc0_array(bool, Max(last, 1));
 	return reader;
 }
 
@@ -116,19 +116,26 @@ value_end(const RowColumn *column, char *at)
 	return column->length == -1 ? at + VARSIZE_ANY(at) : at + strlen(at) + 1;
 }
 
+static inline void
+set_null(RowBatch *rows, int column)
+{
+	rows->isnull[column * BATCH_STRIDE + rows->count] = true;
+	rows->any_null[column] = true;
+}
+
 /*
- * Read the wanted columns of a row.  Values that are not passed by value point
- * into the tuple.
+ * Read the wanted columns of one more row into the batch, which has room for it.
+ * Values that are not passed by value point into the tuple.
  */
 void
-voxanne_row_read(RowReader *reader, HeapTuple tuple)
+voxanne_row_read(const RowReader *reader, HeapTuple tuple, RowBatch *rows)
 {
 	HeapTupleHeader header = tuple->t_data;
 	bool		nulls = HeapTupleHasNulls(tuple);
 	int			natts = Min(HeapTupleHeaderGetNatts(header), reader->last);
 	char	   *at = (char *) header + header->t_hoff;
 	int			i = 0;
-	VoxRow	   *row = reader->row;
+	Datum	   *values = rows->values + rows->count;
 
 	if (!nulls)
 	{
@@ -141,28 +148,47 @@ voxanne_row_read(RowReader *reader, HeapTuple tuple)
 
 		if (nulls && att_isnull(i, header->t_bits))
 		{
-			row->isnull[i] = true;
-			row->values[i] = (Datum) 0;
+			set_null(rows, i);
 			continue;
 		}
 		at = align_value(column, at);
 		if (column->wanted)
-		{
-			row->isnull[i] = false;
-			row->values[i] = fetch_att(at, column->byval, column->length);
-		}
+			values[i * BATCH_STRIDE] = fetch_att(at, column->byval, column->length);
 		at = value_end(column, at);
 	}
 	/* columns that were added to the table after the row was written */
 	for (i = natts; i < reader->last; i++)
 		if (reader->columns[i].wanted)
-			row->values[i] = heap_getattr(tuple, i + 1, reader->desc, &row->isnull[i]);
+		{
+			bool		isnull;
+
+			values[i * BATCH_STRIDE] = heap_getattr(tuple, i + 1, reader->desc, &isnull);
+			if (isnull)
+				set_null(rows, i);
+		}
+	rows->count++;
+}
+
+/*
+ * Empty a batch.
+ */
+void
+voxanne_rows_clear(const RowReader *reader, RowBatch *rows)
+{
+	for (int i = 0; i < reader->last; i++)
+		if (rows->any_null[i])
+		{
+			memset(rows->isnull + i * BATCH_STRIDE, 0, rows->count * sizeof(bool));
+			rows->any_null[i] = false;
+		}
+	rows->count = 0;
 }
 
 void
-voxanne_row_close(RowReader *reader)
+voxanne_row_close(RowReader *reader, RowBatch *rows)
 {
-	pfree(reader->row->values);
-	pfree(reader->row->isnull);
+	pfree(rows->values);
+	pfree(rows->isnull);
+	pfree(rows->any_null);
 	pfree(reader);
 }

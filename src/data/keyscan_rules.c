@@ -39,13 +39,11 @@ typedef struct Rule
 {
 	/* of the present leaf, what every row needs first */
 	int			nbounds;		/* 0: they tell nothing */
-	int			nloose;			/* columns that no bound looks at; they are
-								 * the first of cols */
-	AttrNumber *cols;
 	VoxBound	bounds[VOX_MAX_BOUNDS];
 	int			ncols;
-	Bitmapset  *read;			/* columns of the condition, as
-								 * pull_varattnos() has them */
+	AttrNumber *cols;			/* those it must have */
+	int			nread;
+	AttrNumber *read;			/* they, and those of the condition */
 	ExprState  *state;
 	bool		one_column;		/* the condition reads nothing else */
 	bool		null_keeps;		/* one_column: and null keeps it */
@@ -64,22 +62,24 @@ struct RuleSide
 	int			count;
 	Rule	   *rules;
 	uint64		rows;			/* that were not skipped */
+	bool		open[BATCH_ROWS];	/* rows that the rule at hand does not
+									 * clear */
+	bool		broken[BATCH_ROWS]; /* rows to be listed */
 	Lot			lot;
 	MemoryContext context;		/* of the present leaf */
 	Relation	leaf;
-	const VoxRow *row;
 	TupleTableSlot *slot;
-	Datum	   *slot_values;	/* its own */
-	bool	   *slot_isnull;
 	ExprContext *econtext;
 };
 
 static void point_rule(RuleSide *rules, Rule *rule);
 static Node *at_leaf(const RuleSide *rules, const Node *tree);
 static bool point_vars(Node *node, void *context);
-static void order_columns(Rule *rule);
-static bool look(RuleSide *rules, Rule *rule, bool skipped);
-static bool keeps(RuleSide *rules, Rule *rule, bool complete);
+static AttrNumber *list_columns(const Bitmapset *columns, int *count);
+static bool find_open(RuleSide *rules, const Rule *rule, const RowBatch *rows);
+static bool mark_nulls(const bool *isnull, int count, bool *open);
+static bool look(RuleSide *rules, Rule *rule, const RowBatch *rows, int row, bool skipped);
+static bool keeps(RuleSide *rules, Rule *rule, const RowBatch *rows, int row, bool complete);
 static bool evaluate(RuleSide *rules, Rule *rule);
 
 /*
@@ -157,8 +157,7 @@ voxanne_rules_point(RuleSide *rules, Relation leaf)
 		Rule	   *rule = &rules->rules[i];
 
 		point_rule(rules, rule);
-		for (int attno = -1; (attno = bms_next_member(rule->read, attno)) >= 0;)
-			last = Max(last, attno + FirstLowInvalidHeapAttributeNumber);
+		last = Max(last, rule->read[rule->nread - 1]);
 	}
 	MemoryContextSwitchTo(old);
 	return last;
@@ -170,12 +169,12 @@ point_rule(RuleSide *rules, Rule *rule)
 {
 	const VoxScanKey *key = &rules->side->key;
 	Node	   *tree = at_leaf(rules, rule->valid);
+	Bitmapset  *read = NULL;
 	ListCell   *lc;
 
 	rule->ncols = list_length(rule->columns);
 	rule->cols = palloc_array(AttrNumber, rule->ncols);
-	rule->read = NULL;
-	pull_varattnos(tree, 1, &rule->read);
+	pull_varattnos(tree, 1, &read);
 	rule->one_column = rule->ncols == 1;
 	foreach(lc, rule->columns)
 	{
@@ -183,31 +182,24 @@ point_rule(RuleSide *rules, Rule *rule)
 		Bitmapset  *member = bms_make_singleton(attnum - FirstLowInvalidHeapAttributeNumber);
 
 		rule->cols[foreach_current_index(lc)] = attnum;
-		rule->one_column &= bms_is_subset(rule->read, member);
-		rule->read = bms_add_members(rule->read, member);
+		rule->one_column &= bms_is_subset(read, member);
+		read = bms_add_members(read, member);
 	}
+	rule->read = list_columns(read, &rule->nread);
 	rule->nbounds = voxanne_bounds_find(tree, rule->bounds);
-	order_columns(rule);
 	rule->state = ExecInitExpr((Expr *) tree, NULL);
 }
 
-/* Put the columns that no bound looks at first. */
-static void
-order_columns(Rule *rule)
+/* Columns, as pull_varattnos() has them, as numbers. */
+static AttrNumber *
+list_columns(const Bitmapset *columns, int *count)
 {
-	rule->nloose = 0;
-	for (int i = 0; i < rule->ncols; i++)
-	{
-		AttrNumber	attnum = rule->cols[i];
-		bool		bound = false;
+	AttrNumber *list = palloc_array(AttrNumber, bms_num_members(columns));
 
-		for (int j = 0; j < rule->nbounds; j++)
-			bound |= rule->bounds[j].attnum == attnum || rule->bounds[j].other == attnum;
-		if (bound)
-			continue;
-		rule->cols[i] = rule->cols[rule->nloose];
-		rule->cols[rule->nloose++] = attnum;
-	}
+	*count = 0;
+	for (int attno = -1; (attno = bms_next_member(columns, attno)) >= 0;)
+		list[(*count)++] = attno + FirstLowInvalidHeapAttributeNumber;
+	return list;
 }
 
 /* A copy of a condition, about the leaf's columns. */
@@ -241,69 +233,93 @@ void
 voxanne_rules_want(const RuleSide *rules, RowReader *rows)
 {
 	for (int i = 0; i < rules->count; i++)
-		for (int attno = -1; (attno = bms_next_member(rules->rules[i].read, attno)) >= 0;)
-			voxanne_row_want(rows, attno + FirstLowInvalidHeapAttributeNumber);
+		for (int j = 0; j < rules->rules[i].nread; j++)
+			voxanne_row_want(rows, rules->rules[i].read[j]);
 }
 
 /*
- * The leaf's rows will be read into *row, which has "last" columns.
+ * Rows of the leaf will have "last" columns.
  */
 void
-voxanne_rules_begin(RuleSide *rules, const VoxRow *row, AttrNumber last)
+voxanne_rules_begin(RuleSide *rules, AttrNumber last)
 {
 	TupleTableSlot *slot = rules->slot;
 
-	rules->row = row;
-	rules->slot_values = slot->tts_values;
-	rules->slot_isnull = slot->tts_isnull;
-	slot->tts_values = row->values;
-	slot->tts_isnull = row->isnull;
 	slot->tts_nvalid = last;
 	slot->tts_flags &= ~TTS_FLAG_EMPTY;
-
-	/* what the reader's arrays hold until the first row is read */
-	memset(row->isnull, true, last);
+	memset(slot->tts_isnull, true, last);
 	for (int i = 0; i < rules->count; i++)
 		if (rules->rules[i].one_column)
 			rules->rules[i].null_keeps = evaluate(rules, &rules->rules[i]);
 }
 
-/* Are all columns of a rule there, and within its bounds? */
-static inline bool
-clears(const Rule *rule, const VoxRow *row)
+/*
+ * Count a batch of rows; "skipped": those that are passed over.
+ */
+void
+voxanne_rules_count(RuleSide *rules, const RowBatch *rows, const bool *skipped)
 {
-	for (int i = 0; i < rule->nloose; i++)
-		if (row->isnull[rule->cols[i] - 1])
-			return false;
-	return voxanne_bounds_hold(rule->bounds, rule->nbounds, row);
+	bool		any = false;
+
+	for (int r = 0; r < rows->count; r++)
+		rules->rows += !skipped[r];
+	for (int i = 0; i < rules->count; i++)
+	{
+		Rule	   *rule = &rules->rules[i];
+
+		if (!find_open(rules, rule, rows))
+			continue;
+		if (!any)
+			memset(rules->broken, 0, rows->count * sizeof(bool));
+		any = true;
+		for (int r = 0; r < rows->count; r++)
+			if (rules->open[r] && look(rules, rule, rows, r, skipped[r]))
+				rules->broken[r] = true;
+	}
+	for (int r = 0; any && r < rows->count; r++)
+		if (rules->broken[r] && pg_atomic_read_u32(&rules->side->overflow) == 0)
+			lot_add(&rules->lot, rows->ids[r]);
 }
 
 /*
- * Count the row that was read; "skipped": it is passed over.
+ * Mark the rows that do not have all columns of a rule and its condition, or are
+ * not within its bounds; false if there are none.
  */
-void
-voxanne_rules_row(RuleSide *rules, bool skipped, RowId id)
+static bool
+find_open(RuleSide *rules, const Rule *rule, const RowBatch *rows)
 {
-	bool		broken = false;
+	bool		all = rule->nbounds == 0;
+	bool		any = all;
 
-	rules->rows += !skipped;
-	for (int i = 0; i < rules->count; i++)
-		if (!clears(&rules->rules[i], rules->row))
-			broken |= look(rules, &rules->rules[i], skipped);
-	if (broken && pg_atomic_read_u32(&rules->side->overflow) == 0)
-		lot_add(&rules->lot, id);
+	memset(rules->open, all, rows->count * sizeof(bool));
+	for (int i = 0; i < rule->nread && !all; i++)
+		if (batch_any_null(rows, rule->read[i]))
+			any |= mark_nulls(batch_nulls(rows, rule->read[i]), rows->count, rules->open);
+	for (int i = 0; i < rule->nbounds; i++)
+		any |= voxanne_bound_mark(&rule->bounds[i], rows, rules->open);
+	return any;
+}
+
+static bool
+mark_nulls(const bool *isnull, int count, bool *open)
+{
+	bool		any = false;
+
+	for (int r = 0; r < count; r++)
+		any |= open[r] |= isnull[r];
+	return any;
 }
 
 /* Count a row that a rule does not clear; true if the row is to be listed, as it breaks the rule. */
 static bool
-look(RuleSide *rules, Rule *rule, bool skipped)
+look(RuleSide *rules, Rule *rule, const RowBatch *rows, int row, bool skipped)
 {
 	bool		complete = true;
 	bool		kept;
 
 	for (int i = 0; i < rule->ncols; i++)
-		complete &= !rules->row->isnull[rule->cols[i] - 1];
-	kept = keeps(rules, rule, complete);
+		complete &= !batch_nulls(rows, rule->cols[i])[row];
+	kept = keeps(rules, rule, rows, row, complete);
 	if (skipped)
 	{
 		rule->skipped_broken += !kept;
@@ -316,13 +332,21 @@ look(RuleSide *rules, Rule *rule, bool skipped)
 
 /* Does the row keep a rule that does not clear it?  "complete": it has all the rule's columns. */
 static bool
-keeps(RuleSide *rules, Rule *rule, bool complete)
+keeps(RuleSide *rules, Rule *rule, const RowBatch *rows, int row, bool complete)
 {
 	if (!complete && rule->one_column)
 		return rule->null_keeps;
+	for (int i = 0; i < rule->nread; i++)
+	{
+		int			column = rule->read[i] - 1;
+
+		rules->slot->tts_values[column] = batch_values(rows, rule->read[i])[row];
+		rules->slot->tts_isnull[column] = batch_nulls(rows, rule->read[i])[row];
+	}
 	return evaluate(rules, rule);
 }
 
+/* Does the row in the slot keep the rule? */
 static bool
 evaluate(RuleSide *rules, Rule *rule)
 {
@@ -338,8 +362,6 @@ evaluate(RuleSide *rules, Rule *rule)
 void
 voxanne_rules_end(RuleSide *rules)
 {
-	rules->slot->tts_values = rules->slot_values;
-	rules->slot->tts_isnull = rules->slot_isnull;
 	FreeExprContext(rules->econtext, true);
 	ExecDropSingleTupleTableSlot(rules->slot);
 	MemoryContextReset(rules->context);

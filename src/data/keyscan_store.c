@@ -31,25 +31,6 @@
 /* A slab's header, and room for one chunk. */
 #define LEAST_SLAB_BYTES (MAXALIGN(sizeof(Slab)) + CHUNK_BYTES)
 
-/* Where the next entry of a partition goes. */
-typedef struct Cursor
-{
-	char	   *at;
-	Size		left;
-} Cursor;
-
-struct StoreWriter
-{
-	Keyscan    *run;
-	SharedSide *side;
-	SharedPartition *partitions;
-	int			npartitions;
-	Cursor	   *cursors;		/* by partition */
-	Chunk	  **chunks;			/* being filled, by partition */
-	dsa_pointer *pointers;		/* the same as dsa sees them */
-};
-
-static void next_chunk(StoreWriter *writer, uint32 partition);
 static Chunk *take_chunk(StoreWriter *writer, bool must, dsa_pointer *pointer);
 static bool take_slab(StoreWriter *writer, bool must);
 static void push_chunk(SharedPartition *partition, Chunk *chunk, dsa_pointer pointer);
@@ -69,38 +50,21 @@ voxanne_entries_open(Keyscan *run, SharedSide *side)
 	writer->run = run;
 	writer->side = side;
 	writer->partitions = side_partitions(run, side);
-	writer->npartitions = 1 << side->partition_bits;
-	writer->cursors = palloc0_array(Cursor, writer->npartitions);
-	writer->chunks = palloc0_array(Chunk *, writer->npartitions);
-	writer->pointers = palloc0_array(dsa_pointer, writer->npartitions);
+	writer->entry_size = side->entry_size;
+	writer->partition_bits = side->partition_bits;
+	writer->cursors = palloc0_array(StoreCursor, 1 << side->partition_bits);
+	writer->chunks = palloc0_array(Chunk *, 1 << side->partition_bits);
+	writer->pointers = palloc0_array(dsa_pointer, 1 << side->partition_bits);
 	return writer;
 }
 
 /*
- * Room for the next entry of the partition that the hash belongs to; valid
- * until the next call.
+ * Hand on a partition's full chunk, if there is one, and start an empty one.
  */
-void *
-voxanne_entries_next(StoreWriter *writer, uint64 hash)
+void
+voxanne_entries_grow(StoreWriter *writer, uint32 partition)
 {
-	uint32		partition = hash_partition(writer->side, hash);
-	Cursor	   *cursor = &writer->cursors[partition];
-	Size		size = writer->side->entry_size;
-	void	   *entry;
-
-	if (unlikely(cursor->left < size))
-		next_chunk(writer, partition);
-	entry = cursor->at;
-	cursor->at += size;
-	cursor->left -= size;
-	return entry;
-}
-
-/* Hand on a partition's full chunk, if there is one, and start an empty one. */
-static void
-next_chunk(StoreWriter *writer, uint32 partition)
-{
-	Cursor	   *cursor = &writer->cursors[partition];
+	StoreCursor *cursor = &writer->cursors[partition];
 	Chunk	   *full = writer->chunks[partition];
 	Chunk	   *chunk;
 	dsa_pointer pointer;
@@ -239,7 +203,7 @@ spill_chunk(StoreWriter *writer, uint32 partition)
 void
 voxanne_entries_close(StoreWriter *writer)
 {
-	for (int i = 0; i < writer->npartitions; i++)
+	for (int i = 0; i < 1 << writer->partition_bits; i++)
 	{
 		Chunk	   *chunk = writer->chunks[i];
 

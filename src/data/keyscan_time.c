@@ -55,9 +55,9 @@ open_column(const VoxScanKey *key, AttrNumber attnum, Oid leaf, Oid *type)
 
 /* When a row's time starts, which is not null. */
 int64
-voxanne_time_start(const TimeReader *reader, const VoxRow *row)
+voxanne_time_start(const TimeReader *reader, const RowBatch *rows, int row)
 {
-	return instant(row->values[reader->start - 1], reader->start_type);
+	return instant(batch_values(rows, reader->start)[row], reader->start_type);
 }
 
 /*
@@ -65,14 +65,14 @@ voxanne_time_start(const TimeReader *reader, const VoxRow *row)
  * starts at no finite time, is a point.
  */
 int64
-voxanne_time_end(const TimeReader *reader, const VoxRow *row, int64 start)
+voxanne_time_end(const TimeReader *reader, const RowBatch *rows, int row, int64 start)
 {
 	int64		length = reader->default_length;
 
-	if (reader->end != 0 && !row->isnull[reader->end - 1])
-		return Max(start, instant(row->values[reader->end - 1], reader->end_type));
-	if (reader->length != 0 && !row->isnull[reader->length - 1])
-		length = length_of(reader, row->values[reader->length - 1]);
+	if (reader->end != 0 && !batch_nulls(rows, reader->end)[row])
+		return Max(start, instant(batch_values(rows, reader->end)[row], reader->end_type));
+	if (reader->length != 0 && !batch_nulls(rows, reader->length)[row])
+		length = length_of(reader, batch_values(rows, reader->length)[row]);
 	if (length <= 0 || TIMESTAMP_NOT_FINITE(start))
 		return start;
 	return start > PG_INT64_MAX - length ? PG_INT64_MAX : start + length;

@@ -84,7 +84,7 @@ struct ValueSide
 };
 
 static void open_parent(ValueSide *values);
-static KeyResult read_values(ValueSide *values, const VoxRow *row, uint64 *hash);
+static bool read_values(ValueSide *values, const RowBatch *rows, int row, uint64 *hash);
 static dsa_pointer store_value(ValueSide *values);
 static char *room_for(ValueSide *values, Size bytes, dsa_pointer *pointer);
 static Size column_size(const ValueColumn *col, Datum value);
@@ -177,28 +177,31 @@ voxanne_value_want(const ValueSide *values, RowReader *rows)
 
 /* Are some columns of the key null and others not? */
 static bool
-is_partial(const ValueSide *values, const VoxRow *row)
+is_partial(const ValueSide *values, const RowBatch *rows, int row)
 {
 	int			nulls = 0;
 
 	for (int i = 0; i < values->ncols; i++)
-		nulls += row->isnull[values->cols[i].attnum - 1];
+		nulls += batch_nulls(rows, values->cols[i].attnum)[row];
 	return nulls > 0 && nulls < values->ncols;
 }
 
-/* The row's key, as the operator takes it, and its hash; values are in the scratch context. */
-static KeyResult
-read_values(ValueSide *values, const VoxRow *row, uint64 *hash)
+/*
+ * The row's key, as the operator takes it, and its hash; values are in the
+ * scratch context.  False if a column is null.
+ */
+static bool
+read_values(ValueSide *values, const RowBatch *rows, int row, uint64 *hash)
 {
 	uint64		h = UINT64CONST(0x8EBC6AF09C88C6E3);
 
 	for (int i = 0; i < values->ncols; i++)
 	{
 		ValueColumn *col = &values->cols[i];
-		Datum		value = row->values[col->attnum - 1];
+		Datum		value = batch_values(rows, col->attnum)[row];
 
-		if (row->isnull[col->attnum - 1])
-			return KEY_NULL;
+		if (batch_nulls(rows, col->attnum)[row])
+			return false;
 		if (col->is_cast)
 			value = FunctionCall1Coll(&col->cast, col->collation, value);
 		else if (col->toasted)
@@ -207,7 +210,7 @@ read_values(ValueSide *values, const VoxRow *row, uint64 *hash)
 		h = hash_bytes_uint32_extended(DatumGetUInt32(FunctionCall1Coll(&col->hash, col->collation, value)), h);
 	}
 	*hash = h & values->hash_mask;
-	return KEY_READ;
+	return true;
 }
 
 /*
@@ -216,12 +219,12 @@ read_values(ValueSide *values, const VoxRow *row, uint64 *hash)
  * no memory left, with which the side overflows.
  */
 bool
-voxanne_value_keep(ValueSide *values, const VoxRow *row, uint64 *hash, uint64 *value)
+voxanne_value_keep(ValueSide *values, const RowBatch *rows, int row, uint64 *hash, uint64 *value)
 {
 	MemoryContext old = MemoryContextSwitchTo(values->scratch);
 	bool		kept = false;
 
-	if (pg_atomic_read_u32(&values->side->overflow) == 0 && read_values(values, row, hash) == KEY_READ)
+	if (pg_atomic_read_u32(&values->side->overflow) == 0 && read_values(values, rows, row, hash))
 	{
 		*value = (uint64) store_value(values);
 		kept = DsaPointerIsValid((dsa_pointer) *value);
@@ -236,17 +239,17 @@ voxanne_value_keep(ValueSide *values, const VoxRow *row, uint64 *hash, uint64 *v
  * it, or one has, as asked.  Returns whether the row has a complete key.
  */
 bool
-voxanne_value_probe(ValueSide *values, const VoxRow *row, RowId id, bool match_full)
+voxanne_value_probe(ValueSide *values, const RowBatch *rows, int row, bool match_full)
 {
 	MemoryContext old = MemoryContextSwitchTo(values->scratch);
 	uint64		hash;
-	KeyResult	result = read_values(values, row, &hash);
+	bool		complete = read_values(values, rows, row, &hash);
 
-	if (result == KEY_READ ? is_known(values, hash) == values->hits : match_full && is_partial(values, row))
-		lot_add(&values->lot, id);
+	if (complete ? is_known(values, hash) == values->hits : match_full && is_partial(values, rows, row))
+		lot_add(&values->lot, rows->ids[row]);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(values->scratch);
-	return result == KEY_READ;
+	return complete;
 }
 
 /*
