@@ -106,6 +106,7 @@ run_plan(KeyscanPlan *plan, TimestampTz deadline, int progress, VoxScanStats *st
 	area = dsa_create(LWTRANCHE_PARALLEL_QUERY_DSA);
 	fill_toc(pcxt, plan, area);
 	run = attach(pcxt->toc, area, -1);
+	voxanne_limit_area(run->shared, area);
 	run->shared->deadline = deadline;
 	run->shared->progress = progress;
 	files = own_files(pcxt, run);

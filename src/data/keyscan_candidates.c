@@ -40,7 +40,7 @@ voxanne_lot_flush(Lot *lot)
 		lot->count = 0;
 		return;
 	}
-	pointer = dsa_allocate(area, offsetof(Chunk, data) + bytes);
+	pointer = voxanne_allocate_anyway(lot->run, offsetof(Chunk, data) + bytes);
 	chunk = dsa_get_address(area, pointer);
 	chunk->used = bytes;
 	memcpy(chunk->data, lot->rows, bytes);

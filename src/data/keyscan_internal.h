@@ -202,6 +202,7 @@ typedef struct KeyscanShared
 	pg_atomic_uint32 stopped;	/* the deadline has passed */
 	pg_atomic_uint32 steps_done;
 	pg_atomic_uint64 memory_used;
+	pg_atomic_uint64 area_limit;	/* bytes that the area may have */
 	pg_atomic_uint64 scanned;
 	pg_atomic_uint64 spilled;
 	int			nsides;
@@ -407,9 +408,15 @@ extern void voxanne_entries_begin(Keyscan *run, SharedSide *side, int partition,
 extern bool voxanne_entries_read(Keyscan *run, StoreReader *reader);
 extern void voxanne_entries_forget(Keyscan *run, SharedSide *side, int partition);
 extern void voxanne_entries_release(Keyscan *run);
-extern bool voxanne_charge(Keyscan *run, uint64 bytes, uint64 limit);
-extern void voxanne_uncharge(Keyscan *run, uint64 bytes);
+
+/* in keyscan_memory.c */
+extern void voxanne_limit_area(KeyscanShared *shared, dsa_area *area);
+extern uint64 voxanne_entries_limit(const Keyscan *run);
+extern dsa_pointer voxanne_allocate(Keyscan *run, Size bytes, uint64 limit);
+extern dsa_pointer voxanne_allocate_anyway(Keyscan *run, Size bytes);
+extern void voxanne_free(Keyscan *run, dsa_pointer pointer, Size bytes);
 extern void voxanne_populate(void *address, Size bytes);
+extern bool voxanne_scratch_fits(const Keyscan *run, Size bytes);
 extern void *voxanne_scratch(Keyscan *run, Scratch which, Size bytes);
 
 /* in keyscan_candidates.c */

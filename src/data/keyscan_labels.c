@@ -148,7 +148,7 @@ voxanne_labels_close(LabelSide *labels)
 
 		if (label->text == NULL)
 			continue;
-		pointer = dsa_allocate(area, offsetof(Chunk, data) + sizeof(shared) + label->length);
+		pointer = voxanne_allocate_anyway(labels->run, offsetof(Chunk, data) + sizeof(shared) + label->length);
 		chunk = dsa_get_address(area, pointer);
 		memcpy(chunk->data, &shared, sizeof(shared));
 		memcpy(chunk->data + sizeof(shared), label->text, label->length);

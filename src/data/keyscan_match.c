@@ -13,15 +13,11 @@
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 
-/* A partition may always take this much private memory. */
-#define MIN_PARTITION_MEMORY (4 * 1024 * 1024)
-
 /* Entries that share a bucket while a partition is put in order, on average. */
 #define BUCKET_ENTRIES 4
 
 static void match_partition(Keyscan *run, SharedSide *side, int partition, Lot *lot);
 static void match_stored(Keyscan *run, SharedSide *parent, int partition);
-static bool fits(const Keyscan *run, uint64 bytes);
 static void match_unique(Keyscan *run, SharedSide *side, int partition, Lot *lot);
 static void match_overlap(Keyscan *run, SharedSide *side, int partition, Lot *lot);
 static void sweep(const OverlapEntry *entries, uint64 count, Lot *lot);
@@ -92,16 +88,6 @@ match_stored(Keyscan *run, SharedSide *parent, int partition)
 }
 
 /*
- * May a participant have this much private memory for a partition?  If not, as
- * when all rows are alike, the side overflows.
- */
-static bool
-fits(const Keyscan *run, uint64 bytes)
-{
-	return bytes <= Max(run->shared->memory_limit / 4, MIN_PARTITION_MEMORY);
-}
-
-/*
  * Put one entry into the table of repeats, whose slots are entries; report it,
  * and the one it repeats, which is marked as reported in its last bit.
  */
@@ -143,7 +129,7 @@ match_unique(Keyscan *run, SharedSide *side, int partition, Lot *lot)
 
 	/* the table's slots are numbered by bits of the hash */
 	if ((side->entry_size == sizeof(uint64) && size_bits + side->row_bits > 63) ||
-		!fits(run, bytes))
+		!voxanne_scratch_fits(run, bytes))
 	{
 		pg_atomic_write_u32(&side->overflow, 1);
 		return;
@@ -174,7 +160,7 @@ match_overlap(Keyscan *run, SharedSide *side, int partition, Lot *lot)
 	uint64		count = voxanne_entries_count(run, side, partition);
 	OverlapEntry *entries;
 
-	if (!fits(run, count * sizeof(OverlapEntry)))
+	if (!voxanne_scratch_fits(run, count * sizeof(OverlapEntry)))
 	{
 		pg_atomic_write_u32(&side->overflow, 1);
 		return;

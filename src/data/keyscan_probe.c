@@ -67,12 +67,12 @@ voxanne_build_set(Keyscan *run, SharedSide *side, int partition)
 
 	if (count == 0)
 		return;
-	if (!voxanne_charge(run, bytes, run->shared->memory_limit))
+	set->slots = voxanne_allocate(run, bytes, run->shared->memory_limit);
+	if (!DsaPointerIsValid(set->slots))
 	{
 		pg_atomic_write_u32(&side->overflow, 1);
 		return;
 	}
-	set->slots = dsa_allocate_extended(run->area, bytes, DSA_ALLOC_HUGE);
 	set->mask = size - 1;
 	set->bytes = bytes;
 	slots = dsa_get_address(run->area, set->slots);
@@ -124,8 +124,7 @@ voxanne_free_sets(Keyscan *run, SharedSide *side)
 
 		if (!DsaPointerIsValid(set->slots))
 			continue;
-		dsa_free(run->area, set->slots);
-		voxanne_uncharge(run, set->bytes);
+		voxanne_free(run, set->slots, set->bytes);
 		set->slots = InvalidDsaPointer;
 	}
 }

@@ -7,16 +7,9 @@
  * full chunk goes to the participant's temporary file instead, and only a
  * header that says where is pushed.  The files belong to a SharedFileSet:
  * temp_file_limit applies to them and they vanish with the run however it ends.
- *
- * Memory that is touched for the first time costs a page fault for every few
- * kilobytes, which can take longer than everything that is done with an entry.
- * So chunks are cut from slabs that the kernel is asked to map as a whole, and
- * private memory is kept from one partition to the next.
+ * Chunks are cut from slabs, see keyscan_memory.c.
  */
 #include "postgres.h"
-
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "core/compat.h"
 #include "data/keyscan_internal.h"
@@ -114,21 +107,23 @@ static bool
 take_slab(StoreWriter *writer, bool must)
 {
 	Keyscan    *run = writer->run;
-	uint64		limit = run->shared->memory_limit / (writer->side->kind == SIDE_PARENT ? 2 : 1);
+	uint64		limit = voxanne_entries_limit(run) / (writer->side->kind == SIDE_PARENT ? 2 : 1);
 	Size		bytes = Min(Max(run->slab_bytes * 2, FIRST_SLAB_BYTES), LAST_SLAB_BYTES);
 	dsa_pointer pointer;
 	Slab	   *slab;
 
-	while (!voxanne_charge(run, bytes, limit))
+	while (!DsaPointerIsValid(pointer = voxanne_allocate(run, bytes, limit)))
 	{
 		if (bytes > LEAST_SLAB_BYTES)
 			bytes = Max(bytes / 2, LEAST_SLAB_BYTES);
 		else if (!must)
 			return false;
 		else
-			limit = PG_UINT64_MAX;
+		{
+			pointer = voxanne_allocate_anyway(run, bytes);
+			break;
+		}
 	}
-	pointer = dsa_allocate(run->area, bytes);
 	slab = dsa_get_address(run->area, pointer);
 	voxanne_populate(slab, bytes);
 	slab->next = run->slabs;
@@ -138,24 +133,6 @@ take_slab(StoreWriter *writer, bool must)
 	run->slab_rest = pointer + MAXALIGN(sizeof(Slab));
 	run->slab_left = bytes - MAXALIGN(sizeof(Slab));
 	return true;
-}
-
-/*
- * Have memory that is about to be written mapped at once instead of with a page
- * fault for every page.  Where the kernel cannot (Linux before 5.14) or will
- * not, pages are mapped when they are touched.
- */
-void
-voxanne_populate(void *address, Size bytes)
-{
-#ifdef MADV_POPULATE_WRITE
-	uintptr_t	page = sysconf(_SC_PAGESIZE);
-	uintptr_t	start = TYPEALIGN(page, (uintptr_t) address);
-	uintptr_t	end = TYPEALIGN_DOWN(page, (uintptr_t) address + bytes);
-
-	if (end > start)
-		(void) madvise((void *) start, end - start, MADV_POPULATE_WRITE);
-#endif
 }
 
 /* Prepend a chunk to a partition's list; others may do the same meanwhile. */
@@ -176,7 +153,7 @@ spill_chunk(StoreWriter *writer, uint32 partition)
 {
 	Keyscan    *run = writer->run;
 	Chunk	   *chunk = writer->chunks[partition];
-	dsa_pointer pointer = dsa_allocate(run->area, sizeof(Chunk));
+	dsa_pointer pointer = voxanne_allocate_anyway(run, sizeof(Chunk));
 	Chunk	   *header = dsa_get_address(run->area, pointer);
 
 	if (run->file == NULL)
@@ -216,45 +193,6 @@ voxanne_entries_close(StoreWriter *writer)
 	pfree(writer->chunks);
 	pfree(writer->pointers);
 	pfree(writer);
-}
-
-/*
- * Account for memory; false, and nothing accounted for, if the run would then
- * have more than the limit.
- */
-bool
-voxanne_charge(Keyscan *run, uint64 bytes, uint64 limit)
-{
-	KeyscanShared *shared = run->shared;
-
-	if (pg_atomic_fetch_add_u64(&shared->memory_used, bytes) + bytes <= limit)
-		return true;
-	pg_atomic_fetch_sub_u64(&shared->memory_used, bytes);
-	return false;
-}
-
-void
-voxanne_uncharge(Keyscan *run, uint64 bytes)
-{
-	pg_atomic_fetch_sub_u64(&run->shared->memory_used, bytes);
-}
-
-/*
- * Private memory for so many bytes, with anything in it; until the next call
- * for the same purpose.
- */
-void *
-voxanne_scratch(Keyscan *run, Scratch which, Size bytes)
-{
-	if (run->scratch_bytes[which] >= bytes)
-		return run->scratch[which];
-	if (run->scratch[which] != NULL)
-		pfree(run->scratch[which]);
-	run->scratch[which] = NULL;
-	run->scratch_bytes[which] = 0;
-	run->scratch[which] = MemoryContextAllocHuge(run->context, bytes);
-	run->scratch_bytes[which] = bytes;
-	return run->scratch[which];
 }
 
 /*
@@ -375,7 +313,7 @@ voxanne_entries_forget(Keyscan *run, SharedSide *side, int partition)
 		dsa_pointer next = chunk->next;
 
 		if (chunk->file >= 0)
-			dsa_free(run->area, p);
+			voxanne_free(run, p, sizeof(Chunk));
 		p = next;
 	}
 }
@@ -392,8 +330,7 @@ voxanne_entries_release(Keyscan *run)
 		Slab	   *slab = dsa_get_address(run->area, pointer);
 
 		run->slabs = slab->next;
-		voxanne_uncharge(run, slab->bytes);
-		dsa_free(run->area, pointer);
+		voxanne_free(run, pointer, slab->bytes);
 	}
 	run->slab_left = run->slab_bytes = 0;
 }

@@ -299,12 +299,12 @@ room_for(ValueSide *values, Size bytes, dsa_pointer *pointer)
 		Size		size = Max(VALUES_AT + bytes, CHUNK_BYTES);
 		uint64		head = pg_atomic_read_u64(&values->side->kept);
 
-		if (!voxanne_charge(run, size, run->shared->memory_limit))
+		values->chunk = voxanne_allocate(run, size, run->shared->memory_limit);
+		if (!DsaPointerIsValid(values->chunk))
 		{
 			pg_atomic_write_u32(&values->side->overflow, 1);
 			return NULL;
 		}
-		values->chunk = dsa_allocate_extended(run->area, size, DSA_ALLOC_HUGE);
 		values->used = VALUES_AT;
 		values->room = size;
 		chunk = dsa_get_address(run->area, values->chunk);
@@ -401,15 +401,16 @@ voxanne_value_build(Keyscan *run, SharedSide *side, int partition)
 
 	if (count == 0)
 		return;
-	if (!voxanne_charge(run, size * sizeof(ValueSlot), run->shared->memory_limit))
+	set->bytes = size * sizeof(ValueSlot);
+	set->slots = voxanne_allocate(run, set->bytes, run->shared->memory_limit);
+	if (!DsaPointerIsValid(set->slots))
 	{
 		pg_atomic_write_u32(&side->overflow, 1);
 		return;
 	}
-	set->slots = dsa_allocate_extended(run->area, size * sizeof(ValueSlot), DSA_ALLOC_HUGE | DSA_ALLOC_ZERO);
 	set->mask = size - 1;
-	set->bytes = size * sizeof(ValueSlot);
 	slots = dsa_get_address(run->area, set->slots);
+	memset(slots, 0, set->bytes);
 	voxanne_entries_begin(run, side, partition, &reader);
 	while (voxanne_entries_read(run, &reader))
 		for (uint32 at = 0; at < reader.bytes; at += side->entry_size)
@@ -454,8 +455,7 @@ voxanne_value_free(Keyscan *run, SharedSide *side)
 		ValueChunk *chunk = dsa_get_address(run->area, p);
 		dsa_pointer next = chunk->next;
 
-		voxanne_uncharge(run, chunk->bytes);
-		dsa_free(run->area, p);
+		voxanne_free(run, p, chunk->bytes);
 		p = next;
 	}
 }
