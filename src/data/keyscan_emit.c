@@ -91,6 +91,7 @@ open_emitter(Keyscan *run, SharedSide *side, Emitter *emitter)
 	return true;
 }
 
+/* What the side does with a batch. */
 static void
 choose_function(Emitter *emitter)
 {

@@ -32,6 +32,9 @@
 /* By how much that grows at the least for what cannot be done without. */
 #define ONE_MORE (1024 * 1024)
 
+/* How often that is tried. */
+#define MOST_TRIES 16
+
 /* Private memory for one partition, which all participants may have together. */
 #define SCRATCH_SHARE 4
 
@@ -83,15 +86,23 @@ voxanne_allocate(Keyscan *run, Size bytes, uint64 limit)
 dsa_pointer
 voxanne_allocate_anyway(Keyscan *run, Size bytes)
 {
-	KeyscanShared *shared = run->shared;
 	dsa_pointer pointer = voxanne_allocate(run, bytes, PG_UINT64_MAX);
-	Size		more = Max(bytes * 2, ONE_MORE);
 
-	if (DsaPointerIsValid(pointer))
-		return pointer;
-	dsa_set_size_limit(run->area, pg_atomic_add_fetch_u64(&shared->area_limit, more));
-	pg_atomic_fetch_add_u64(&shared->memory_used, bytes);
-	return dsa_allocate_extended(run->area, bytes, DSA_ALLOC_HUGE);
+	/*
+	 * more than once, as others may take what we make room for, or set their
+	 * lower limit after ours
+	 */
+	for (int i = 0; !DsaPointerIsValid(pointer) && i < MOST_TRIES; i++)
+	{
+		dsa_set_size_limit(run->area, pg_atomic_add_fetch_u64(&run->shared->area_limit, Max(bytes * 2, ONE_MORE)));
+		pointer = voxanne_allocate(run, bytes, PG_UINT64_MAX);
+	}
+	if (!DsaPointerIsValid(pointer))
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errdetail("A data check could not get %zu bytes of shared memory.", bytes)));
+	return pointer;
 }
 
 void
