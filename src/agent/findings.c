@@ -103,11 +103,12 @@ relation_file(const char *path, const Layout *layout, RelationFile *relation)
 }
 
 /*
- * Is something wrong with the page?  It would be block "block" of its
- * relation.  Fills what the page itself tells of "finding".
+ * Is something wrong with the page, of which page_sums() gave "sum"?  It would
+ * be block "block" of its relation.  Fills what the page itself tells of
+ * "finding".
  */
 bool
-page_fault(const unsigned char *page, const Layout *layout, uint32_t block, uint64_t end_lsn,
+page_fault(const unsigned char *page, uint32_t sum, const Layout *layout, uint32_t block, uint64_t end_lsn,
 		   PageFinding *finding)
 {
 	finding->lsn = page_lsn(page);
@@ -118,7 +119,7 @@ page_fault(const unsigned char *page, const Layout *layout, uint32_t block, uint
 		finding->computed = 0;
 		return !page_is_zero(page, layout->page_size);
 	}
-	finding->computed = page_checksum(page, layout->page_size, block);
+	finding->computed = page_checksum(sum, block);
 	finding->fault = finding->computed != finding->stated ? FAULT_CHECKSUM : FAULT_FUTURE;
 	return finding->fault == FAULT_CHECKSUM || finding->lsn > end_lsn;
 }

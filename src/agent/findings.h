@@ -57,8 +57,8 @@ typedef struct PageFindings
 } PageFindings;
 
 extern bool relation_file(const char *path, const Layout *layout, RelationFile *relation);
-extern bool page_fault(const unsigned char *page, const Layout *layout, uint32_t block, uint64_t end_lsn,
-					   PageFinding *finding);
+extern bool page_fault(const unsigned char *page, uint32_t sum, const Layout *layout, uint32_t block,
+					   uint64_t end_lsn, PageFinding *finding);
 extern void findings_add(PageFindings *findings, const PageFinding *finding);
 extern void findings_take(PageFindings *findings, PageFindings *from);
 extern void findings_sort(PageFindings *findings, const Manifest *manifest);

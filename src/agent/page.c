@@ -41,6 +41,15 @@ static PageMethod methods[4];
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
+/* The sums of a page in the making */
+typedef struct Sums
+{
+	Lanes		a,
+				b,
+				c,
+				d;
+} Sums;
+
 /* Eight more words into one of the vectors. */
 static ALWAYS_INLINE Lanes
 add_lanes(Lanes sums, const unsigned char *words)
@@ -53,64 +62,92 @@ add_lanes(Lanes sums, const unsigned char *words)
 }
 
 /* A row of 32 words into all four; named apart, so that they stay in registers. */
-#define ADD_ROW(row) \
-	do { \
-		a = add_lanes(a, (row)); \
-		b = add_lanes(b, (row) + sizeof(Lanes)); \
-		c = add_lanes(c, (row) + 2 * sizeof(Lanes)); \
-		d = add_lanes(d, (row) + 3 * sizeof(Lanes)); \
-	} while (0)
-
-/* The sum of a page of "size" bytes, a multiple of ROW. */
-static ALWAYS_INLINE uint32_t
-sum_page(const unsigned char *page, size_t size)
+static ALWAYS_INLINE void
+add_row(Sums *sums, const unsigned char *row)
 {
-	static const unsigned char zeros[ROW];
-	unsigned char first[ROW];
-	uint32_t	folded[8];
-	uint32_t	result = 0;
-	Lanes		a,
-				b,
-				c,
-				d;
+	sums->a = add_lanes(sums->a, row);
+	sums->b = add_lanes(sums->b, row + sizeof(Lanes));
+	sums->c = add_lanes(sums->c, row + 2 * sizeof(Lanes));
+	sums->d = add_lanes(sums->d, row + 3 * sizeof(Lanes));
+}
 
-	memcpy(&a, offsets, sizeof(Lanes));
-	memcpy(&b, offsets + 8, sizeof(Lanes));
-	memcpy(&c, offsets + 16, sizeof(Lanes));
-	memcpy(&d, offsets + 24, sizeof(Lanes));
+/* The page's first row, which holds its own checksum */
+static ALWAYS_INLINE void
+begin_page(Sums *sums, const unsigned char *page)
+{
+	unsigned char first[ROW];
+
+	memcpy(sums, offsets, sizeof(*sums));
 	memcpy(first, page, ROW);
 	memset(first + CHECKSUM_AT, 0, sizeof(uint16_t));
-	ADD_ROW(first);
-	for (size_t at = ROW; at < size; at += ROW)
-		ADD_ROW(page + at);
-	ADD_ROW(zeros);
-	ADD_ROW(zeros);
+	add_row(sums, first);
+}
 
-	a ^= b ^ c ^ d;
-	memcpy(folded, &a, sizeof(folded));
+static ALWAYS_INLINE uint32_t
+end_page(Sums *sums)
+{
+	static const unsigned char zeros[ROW];
+	uint32_t	folded[8];
+	uint32_t	result = 0;
+
+	add_row(sums, zeros);
+	add_row(sums, zeros);
+	sums->a ^= sums->b ^ sums->c ^ sums->d;
+	memcpy(folded, &sums->a, sizeof(folded));
 	for (int i = 0; i < 8; i++)
 		result ^= folded[i];
 	return result;
 }
 
-static uint32_t
-sum_portable(const unsigned char *page, size_t size)
+/* "results" for "n" pages of "size" bytes, a multiple of ROW, that lie behind each other. */
+static ALWAYS_INLINE void
+sum_singly(const unsigned char *pages, size_t size, size_t n, uint32_t *results)
 {
-	return sum_page(page, size);
+	for (; n > 0; n--, pages += size)
+	{
+		Sums		sums;
+
+		begin_page(&sums, pages);
+		for (size_t at = ROW; at < size; at += ROW)
+			add_row(&sums, pages + at);
+		*results++ = end_page(&sums);
+	}
+}
+
+static void
+sum_portable(const unsigned char *pages, size_t size, size_t n, uint32_t *results)
+{
+	sum_singly(pages, size, n, results);
 }
 
 #ifdef __x86_64__
 
-__attribute__((target("sse4.1"))) static uint32_t
-sum_sse41(const unsigned char *page, size_t size)
+__attribute__((target("sse4.1"))) static void
+sum_sse41(const unsigned char *pages, size_t size, size_t n, uint32_t *results)
 {
-	return sum_page(page, size);
+	sum_singly(pages, size, n, results);
 }
 
-__attribute__((target("avx2"))) static uint32_t
-sum_avx2(const unsigned char *page, size_t size)
+/* There are registers for two pages, and a multiplication takes as long as it takes to begin those of both. */
+__attribute__((target("avx2"))) static void
+sum_avx2(const unsigned char *pages, size_t size, size_t n, uint32_t *results)
 {
-	return sum_page(page, size);
+	for (; n >= 2; n -= 2, pages += 2 * size)
+	{
+		Sums		first;
+		Sums		second;
+
+		begin_page(&first, pages);
+		begin_page(&second, pages + size);
+		for (size_t at = ROW; at < size; at += ROW)
+		{
+			add_row(&first, pages + at);
+			add_row(&second, pages + size + at);
+		}
+		*results++ = end_page(&first);
+		*results++ = end_page(&second);
+	}
+	sum_singly(pages, size, n, results);
 }
 
 #endif
@@ -146,11 +183,18 @@ page_methods(void)
 	return methods;
 }
 
-/* The checksum that a page, which is not new, must state as block "block" of its relation. */
-uint16_t
-page_checksum(const unsigned char *page, size_t size, uint32_t block)
+/* The sums of "n" pages of "size" bytes that lie behind each other. */
+void
+page_sums(const unsigned char *pages, size_t size, size_t n, uint32_t *sums)
 {
-	return (uint16_t) ((methods[0].sum(page, size) ^ block) % 65535 + 1);
+	methods[0].sum(pages, size, n, sums);
+}
+
+/* The checksum that a page with that sum, which is not new, must state as block "block" of its relation. */
+uint16_t
+page_checksum(uint32_t sum, uint32_t block)
+{
+	return (uint16_t) ((sum ^ block) % 65535 + 1);
 }
 
 static uint16_t

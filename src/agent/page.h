@@ -13,18 +13,19 @@
 #define MIN_PAGE_SIZE 1024
 #define MAX_PAGE_SIZE 32768
 
-typedef uint32_t (*PageSum) (const unsigned char *page, size_t size);
+typedef void (*PageSums) (const unsigned char *pages, size_t size, size_t n, uint32_t *results);
 
-/* One way to compute the sum; all give the same. */
+/* One way to compute the sums; all give the same. */
 typedef struct PageMethod
 {
 	const char *name;
-	PageSum		sum;
+	PageSums	sum;
 } PageMethod;
 
 extern void page_init(void);
 extern const PageMethod *page_methods(void);
-extern uint16_t page_checksum(const unsigned char *page, size_t size, uint32_t block);
+extern void page_sums(const unsigned char *pages, size_t size, size_t n, uint32_t *sums);
+extern uint16_t page_checksum(uint32_t sum, uint32_t block);
 extern uint16_t page_stated_checksum(const unsigned char *page);
 extern uint64_t page_lsn(const unsigned char *page);
 extern bool page_is_new(const unsigned char *page);

@@ -8,6 +8,7 @@
  * that would have to wait for the storage tells.
  */
 #include "reader.h"
+#include "page.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -76,9 +77,13 @@ reader_check_pages(Reader *reader, const ReadOrder *order, const RelationFile *r
 {
 	const Layout *layout = &reader->backup->layout;
 	uint64_t	end_lsn = manifest_end_lsn(&reader->backup->manifest);
+	uint32_t	sums[READ_SIZE / MIN_PAGE_SIZE];
+	size_t		n_pages = len / layout->page_size;
 
-	for (size_t pos = 0; pos + layout->page_size <= len; pos += layout->page_size)
+	page_sums(reader->buffer, layout->page_size, n_pages, sums);
+	for (size_t i = 0; i < n_pages; i++)
 	{
+		size_t		pos = i * layout->page_size;
 		PageFinding finding;
 		BlockName	name = relation->first;
 		int64_t		page = !relation->incremental ? (int64_t) ((at + pos) / layout->page_size) :
@@ -88,7 +93,7 @@ reader_check_pages(Reader *reader, const ReadOrder *order, const RelationFile *r
 			continue;
 		name.block += (uint32_t) page;
 		reader->n_pages++;
-		if (!page_fault(reader->buffer + pos, layout, name.block, end_lsn, &finding))
+		if (!page_fault(reader->buffer + pos, sums[i], layout, name.block, end_lsn, &finding))
 			continue;
 		finding.name = name;
 		finding.file = order->file;

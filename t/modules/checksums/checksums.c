@@ -14,6 +14,7 @@
 #include "../../../src/agent/page.h"
 
 #define SIZE 65536
+#define MAX_PAGES 5
 
 static unsigned char data[SIZE + 64];
 
@@ -110,15 +111,27 @@ plain_sum(const unsigned char *page, size_t size)
 	return result;
 }
 
+/* All sizes, alignments and numbers of pages agree with the description. */
 static int
 compare_pages(const PageMethod *method)
 {
+	uint32_t	sums[MAX_PAGES + 1];
+
 	for (size_t size = MIN_PAGE_SIZE; size <= MAX_PAGE_SIZE; size *= 2)
 	{
-		if (method->sum(data, size) != plain_sum(data, size) || method->sum(data + 8, size) != plain_sum(data + 8, size))
+		for (size_t n = 0; n <= MAX_PAGES && n * size <= SIZE; n++)
 		{
-			printf("page %s differs at size %zu\n", method->name, size);
-			return 1;
+			const unsigned char *pages = data + 8 * n;
+
+			sums[n] = 0;
+			method->sum(pages, size, n, sums);
+			for (size_t i = 0; i <= n; i++)
+			{
+				if (sums[i] == (i == n ? 0 : plain_sum(pages + i * size, size)))
+					continue;
+				printf("page %s differs at page %zu of %zu of size %zu\n", method->name, i, n, size);
+				return 1;
+			}
 		}
 	}
 	printf("page %s\n", method->name);

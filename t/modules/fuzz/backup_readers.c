@@ -46,13 +46,15 @@ fuzz_page(const uint8_t *data, size_t size)
 	Layout		layout = {.known = true,.page_size = sizeof(page),.segment_pages = 131072};
 	RelationFile relation;
 	PageFinding finding;
+	uint32_t	sum;
 	char		path[64] = "";
 
 	memcpy(path, data, size < sizeof(path) - 1 ? size : sizeof(path) - 1);
 	if (relation_file(path, &layout, &relation) && relation.first.block % layout.segment_pages != 0)
 		abort();
 	memcpy(page, data, size < sizeof(page) ? size : sizeof(page));
-	(void) page_fault(page, &layout, 1, UINT64_MAX, &finding);
+	page_sums(page, sizeof(page), 1, &sum);
+	(void) page_fault(page, sum, &layout, 1, UINT64_MAX, &finding);
 }
 
 /* The input as a file of an incremental backup: the same whatever parts it comes in, and what is understood obeys the rules. */
