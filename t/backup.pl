@@ -397,6 +397,7 @@ $node->safe_psql('watched', 'CALL await_verification()');
 is($node->safe_psql('watched', "SELECT status, backup_id FROM backup_verification_log WHERE target = 'all' LIMIT 1"),
 	"success|$name", 'the worker keeps the name');
 set_server('voxanne_ops.databases', 'postgres');
+my %named = (UTF8 => "U&'gr\\00fc\\00df'", LATIN1 => "U&'gr\\00fc\\00df'", SQL_ASCII => "'gruss'", EUC_JP => "'\xb0\xa1'");
 for my $encoding ('UTF8', 'LATIN1', 'SQL_ASCII', 'EUC_JP')
 {
 	my $database = lc $encoding;
@@ -407,6 +408,12 @@ for my $encoding ('UTF8', 'LATIN1', 'SQL_ASCII', 'EUC_JP')
 	is($status, 0, "verified in $encoding") or diag $err;
 	is($node->safe_psql($database, "SELECT status, backup_id ~ '^gr.*e\$' FROM backup_verification_log WHERE target = 'all'"),
 		'success|t', "row in $encoding");
+	$node->safe_psql($database, "SELECT add_backup_target('elsewhere', 'basebackup', '$backups/' || $named{$encoding})");
+	set_server('voxanne_ops.backup_directories', '/nowhere');
+	$node->psql($database, "CALL verify_backup('elsewhere')");
+	is($node->safe_psql($database, "SELECT error_details #>> '{0,check}', position('$backups/' || $named{$encoding} || '"' in error_details #>> '{0,detail}') > 0 FROM backup_verification_log WHERE target = 'elsewhere'"),
+		'location|t', "a place that is not allowed any more, in $encoding");
+	set_server('voxanne_ops.backup_directories', $backups);
 	$node->safe_psql('postgres', "DROP DATABASE $database");
 }
 

@@ -21,6 +21,7 @@
 
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
+#include "utils/jsonb.h"
 
 /* What comes next; DT_NOEND: nothing, unless something changes. */
 typedef struct VoxCycleDue
@@ -57,6 +58,7 @@ extern bool voxanne_cycle_is_deep(const char *plan);
  * verified gives a result that says so; ERROR only for cancel and shutdown.
  */
 extern char *voxanne_cycle_run(const char *plan);
+extern char *voxanne_cycle_refusal(JsonbContainer *target, const char **problem);
 
 /*
  * Write a plan's results into backup_verification_log, one row a target and

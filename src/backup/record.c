@@ -116,6 +116,7 @@ record_target(Record *record, JsonbContainer *planned, JsonbContainer *result)
 		.level = voxanne_json_text(planned, "level"),
 		.now = record->now,
 	};
+	const char *problem;
 	VoxVerdict	verdict;
 	VoxLogRow	row = {0};
 
@@ -123,6 +124,8 @@ record_target(Record *record, JsonbContainer *planned, JsonbContainer *result)
 	if (target == NULL)
 		return;
 	ask_about(record, target, result, &question);
+	if (voxanne_json_text(result, "problem") != NULL && voxanne_json_text(result, "detail") == NULL)
+		question.problem_detail = voxanne_cycle_refusal(planned, &problem);
 	voxanne_verdict_reach(&question, result, &verdict);
 
 	row.target = name;

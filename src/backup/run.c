@@ -85,8 +85,6 @@ verify_target(JsonbContainer *target, VoxAgentAnswer *answer)
 	int64		time_limit;
 	int64		database;
 	const VoxKind *kind;
-	const char *hint = NULL;
-	char	   *problem = NULL;
 
 	(void) voxanne_json_int64(target, "pitr_window", &verification.pitr_window);
 	if (name == NULL || kind_name == NULL || verification.location == NULL ||
@@ -94,27 +92,43 @@ verify_target(JsonbContainer *target, VoxAgentAnswer *answer)
 		!voxanne_json_int64(target, "database", &database))
 		elog(ERROR, "malformed plan");
 
-	kind = voxanne_kind(kind_name);
 	verification.time_limit = time_limit;
-	if (kind != NULL)
-		problem = kind->location_problem(kind, verification.location, &hint);
-	if (problem == NULL && verification.repository != NULL)
-		problem = voxanne_directory_problem(verification.repository, &hint);
-	if (kind == NULL || voxanne_kind_proof(kind, verification.level) == NULL)
+	if (voxanne_cycle_refusal(target, &answer->problem) != NULL)
+		return;					/* record says why: it is in the database's
+								 * encoding, unlike what the agent says */
+	kind = voxanne_kind(kind_name);
+	voxanne_agent_call(kind->arguments(kind, &verification), psprintf("verify %s of database %u", name, (Oid) database),
+					   kind->input == NULL ? NULL : kind->input(kind, &verification),
+					   (int) Min(time_limit / 1000, INT_MAX), answer);
+}
+
+/*
+ * Why the target of a plan may not be verified, with what to do about it, or
+ * NULL: its kind or the settings do not allow it.  "problem" is the check that
+ * fails by it.
+ */
+char *
+voxanne_cycle_refusal(JsonbContainer *target, const char **problem)
+{
+	char	   *kind_name = voxanne_json_text(target, "kind");
+	char	   *level = voxanne_json_text(target, "level");
+	char	   *repository = voxanne_json_text(target, "repository");
+	const VoxKind *kind = voxanne_kind(kind_name);
+	const char *hint = NULL;
+	char	   *refusal;
+
+	if (kind == NULL || voxanne_kind_proof(kind, level) == NULL)
 	{
-		answer->problem = "unknown_kind";
-		answer->detail = psprintf("This library cannot verify backups of kind \"%s\" at level \"%s\".",
-								  kind_name, verification.level);
+		*problem = "unknown_kind";
+		return psprintf("This library cannot verify backups of kind \"%s\" at level \"%s\".", kind_name, level);
 	}
-	else if (problem != NULL)
-	{
-		answer->problem = "location";
-		answer->detail = psprintf("%s %s", problem, hint);
-	}
-	else
-		voxanne_agent_call(kind->arguments(kind, &verification), psprintf("verify %s of database %u", name, (Oid) database),
-						   kind->input == NULL ? NULL : kind->input(kind, &verification),
-						   (int) Min(time_limit / 1000, INT_MAX), answer);
+	refusal = kind->location_problem(kind, voxanne_json_text(target, "location"), &hint);
+	if (refusal == NULL && repository != NULL)
+		refusal = voxanne_directory_problem(repository, &hint);
+	if (refusal == NULL)
+		return NULL;
+	*problem = "location";
+	return psprintf("%s %s", refusal, hint);
 }
 
 /* The strings of an array (char *). */

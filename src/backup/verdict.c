@@ -69,6 +69,7 @@ voxanne_verdict_reach(const VoxQuestion *question, JsonbContainer *result, VoxVe
 	Judgement	judgement = {.verdict = verdict};
 	JsonbContainer *document = voxanne_json_child(result, "answer");
 	char	   *problem = voxanne_json_text(result, "problem");
+	char	   *detail = voxanne_json_text(result, "detail");
 	VoxJson		details;
 
 	memset(verdict, 0, sizeof(*verdict));
@@ -84,7 +85,7 @@ voxanne_verdict_reach(const VoxQuestion *question, JsonbContainer *result, VoxVe
 		judge_document(&judgement, question, document);
 	else
 		take_check(&judgement, problem == NULL ? "verifier_error" : problem, "failed",
-				   voxanne_json_text(result, "detail"), NULL, NULL);
+				   detail == NULL ? question->problem_detail : detail, NULL, NULL);
 
 	voxanne_json_close(&judgement.checks, ']');
 	voxanne_json_start(&details);
@@ -222,18 +223,18 @@ judge_min_size(Judgement *judgement, const VoxQuestion *question)
 static void
 judge_size_change(Judgement *judgement, const VoxQuestion *question)
 {
-	double		size = (double) judgement->verdict->size_bytes;
-	double		before = (double) question->previous_size;
-	double		change = before > 0 ? size / before - 1 : 0;
+	int64		size = judgement->verdict->size_bytes;
+	int64		before = question->previous_size;
+	double		change = before > 0 ? (double) size / (double) before - 1 : 0;
 	bool		within = fabs(change) * 1e6 <= (double) question->max_size_change;
 	char	   *detail;
 
 	if (size < 0 || before <= 0 || question->max_size_change < 0)
 		return;
 	detail = psprintf("The backup has %s, %.1f %% %s than the good one before%s%s, which had %s.",
-					  voxanne_megabytes((int64) size), fabs(change) * 100, change < 0 ? "less" : "more",
+					  voxanne_megabytes(size), fabs(change) * 100, change < 0 ? "less" : "more",
 					  question->previous_id == NULL ? "" : ", ", question->previous_id == NULL ? "" : question->previous_id,
-					  voxanne_megabytes((int64) before));
+					  voxanne_megabytes(before));
 	take_check(judgement, VOX_SIZE_CHANGE_CHECK, within ? "passed" : "warning", detail,
 			   within ? NULL : "Find out why; if such changes are usual, change the target's option max_size_change.", NULL);
 }

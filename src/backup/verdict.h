@@ -20,6 +20,8 @@ typedef struct VoxQuestion
 	int64		previous_size;	/* of the good backup before this one; -1:
 								 * none is known */
 	const char *previous_id;	/* its name, or NULL */
+	const char *problem_detail; /* of a problem of which run did not write
+								 * any; or NULL */
 	TimestampTz now;
 } VoxQuestion;
 
