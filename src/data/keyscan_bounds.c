@@ -10,7 +10,7 @@
 
 #include "access/stratnum.h"
 #include "catalog/pg_type.h"
-#include "data/keyscan_internal.h"
+#include "data/keyscan_rows.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"

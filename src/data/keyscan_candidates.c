@@ -9,7 +9,7 @@
 #include "postgres.h"
 
 #include "core/compat.h"
-#include "data/keyscan_internal.h"
+#include "data/keyscan_store.h"
 
 /* Candidates beyond which SQL over the whole table is no slower; those of rules are samples only. */
 #define MAX_CANDIDATES 2000000

@@ -5,7 +5,8 @@
 #ifndef VOXANNE_KEYSCAN_EMIT_H
 #define VOXANNE_KEYSCAN_EMIT_H
 
-#include "data/keyscan_internal.h"
+#include "data/keyscan_rows.h"
+#include "data/keyscan_store.h"
 
 /* Rows that were read, and room for what a side at work makes of them. */
 typedef struct Batch

@@ -9,7 +9,7 @@
 #include "postgres.h"
 
 #include "core/compat.h"
-#include "data/keyscan_internal.h"
+#include "data/keyscan_rows.h"
 #include "utils/uuid.h"
 
 /* What stands for a null that is equal to other nulls. */

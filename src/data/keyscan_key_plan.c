@@ -21,7 +21,7 @@
 #include "core/compat.h"
 #include "core/relation.h"
 #include "core/typecode.h"
-#include "data/keyscan_internal.h"
+#include "data/keyscan_rows.h"
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"

@@ -10,7 +10,8 @@
 
 #include "common/hashfn.h"
 #include "core/compat.h"
-#include "data/keyscan_internal.h"
+#include "data/keyscan_rows.h"
+#include "data/keyscan_store.h"
 #include "utils/memutils.h"
 
 /* Slots, a power of two well above VOX_MAX_LABELS. */

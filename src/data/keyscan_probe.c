@@ -12,7 +12,8 @@
 #include "postgres.h"
 
 #include "core/compat.h"
-#include "data/keyscan_internal.h"
+#include "data/keyscan_rows.h"
+#include "data/keyscan_store.h"
 #include "port/pg_bitutils.h"
 
 struct Prober

@@ -12,7 +12,7 @@
 #include "access/htup_details.h"
 #include "access/tupmacs.h"
 #include "core/compat.h"
-#include "data/keyscan_internal.h"
+#include "data/keyscan_rows.h"
 #include "utils/rel.h"
 
 /* How a column lies in a tuple. */

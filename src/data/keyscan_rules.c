@@ -12,7 +12,7 @@
 
 #include "access/sysattr.h"
 #include "core/compat.h"
-#include "data/keyscan_internal.h"
+#include "data/keyscan_rows.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"

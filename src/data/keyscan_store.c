@@ -12,8 +12,8 @@
 #include "postgres.h"
 
 #include "core/compat.h"
-#include "data/keyscan_internal.h"
 #include "data/keyscan_progress.h"
+#include "data/keyscan_store.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 

@@ -7,7 +7,7 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "core/compat.h"
-#include "data/keyscan_internal.h"
+#include "data/keyscan_rows.h"
 #include "parser/parse_coerce.h"
 #include "utils/lsyscache.h"
 

@@ -14,7 +14,7 @@
 #include "core/relation.h"
 #include "data/executor.h"
 #include "data/invalid.h"
-#include "data/keyscan_internal.h"
+#include "data/keyscan_rows.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/pathnodes.h"
 #include "optimizer/optimizer.h"
