@@ -242,7 +242,17 @@ voxanne_operand(Node *node, AttrNumber tenant)
 
 		if (attnum == InvalidAttrNumber)
 			return VOX_OTHER;
-		return attnum == tenant ? VOX_TENANT : VOX_COLUMN;
+		if (attnum != tenant)
+			return VOX_COLUMN;
+		switch (voxanne_cast_loss(node))
+		{
+			case VOX_CAST_KEEPS:
+				return VOX_TENANT;
+			case VOX_CAST_LOSES:
+				return VOX_TENANT_PART;
+			default:
+				return VOX_OTHER;
+		}
 	}
 	if (voxanne_caller_derived(node))
 		return VOX_CALLER;

@@ -161,6 +161,9 @@ voxanne_known_of_role(Node *node, const char *role)
 		return makeNullConst(type, -1, exprCollation(node));
 	if (!(from_claims && is_claim(keys, "role")) && !is_current_user(voxanne_peel_casts(node)))
 		return NULL;
+	/* a name holds every role's */
+	if (type != NAMEOID && voxanne_cast_loss(node) != VOX_CAST_KEEPS)
+		return NULL;
 	if (type == NAMEOID)
 		return makeConst(NAMEOID, -1, C_COLLATION_OID, NAMEDATALEN,
 						 DirectFunctionCall1(namein, CStringGetDatum(role)), false, false);

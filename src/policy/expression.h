@@ -14,6 +14,7 @@
 typedef enum VoxOperand
 {
 	VOX_TENANT,					/* the tenant column, perhaps cast */
+	VOX_TENANT_PART,			/* cast such that tenants become one */
 	VOX_COLUMN,					/* another column of the row */
 	VOX_CALLER,					/* a value that belongs to the calling session */
 	VOX_CONSTANT,				/* the same for everybody */
@@ -33,10 +34,21 @@ typedef struct VoxContents
 
 /* fold.c */
 extern Node *voxanne_peel_subselects(Node *node);
-extern Node *voxanne_peel_casts(Node *node);
 extern Const *voxanne_fold(Node *node);
 extern bool voxanne_is_equality(Oid opno);
 extern bool voxanne_is_inequality(Oid opno);
+
+/* cast.c */
+typedef enum VoxCastLoss
+{
+	VOX_CAST_KEEPS,				/* different values stay different */
+	VOX_CAST_MAY_LOSE,			/* some, such as very long ones, may not */
+	VOX_CAST_LOSES
+} VoxCastLoss;
+
+extern Node *voxanne_peel_casts(Node *node);
+extern Node *voxanne_peel_keeping_casts(Node *node);
+extern VoxCastLoss voxanne_cast_loss(Node *node);
 
 /* caller.c */
 extern bool voxanne_has_escaping_var(Node *node);

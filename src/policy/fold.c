@@ -73,38 +73,6 @@ is_bare_select(SubLink *sublink)
 }
 
 /*
- * The expression below casts by built-in immutable functions, which keep keys
- * apart; a cast that cuts to a length does not and is kept.  The tree is not
- * copied.
- */
-Node *
-voxanne_peel_casts(Node *node)
-{
-	for (;;)
-	{
-		if (node == NULL)
-			return NULL;
-		if (IsA(node, RelabelType))
-			node = (Node *) ((RelabelType *) node)->arg;
-		else if (IsA(node, CollateExpr))
-			node = (Node *) ((CollateExpr *) node)->arg;
-		else if (IsA(node, CoerceToDomain))
-			node = (Node *) ((CoerceToDomain *) node)->arg;
-		else if (IsA(node, CoerceViaIO))
-			node = (Node *) ((CoerceViaIO *) node)->arg;
-		else if (IsA(node, FuncExpr) &&
-				 (((FuncExpr *) node)->funcformat == COERCE_EXPLICIT_CAST ||
-				  ((FuncExpr *) node)->funcformat == COERCE_IMPLICIT_CAST) &&
-				 ((FuncExpr *) node)->funcid < FirstNormalObjectId &&
-				 list_length(((FuncExpr *) node)->args) == 1 &&
-				 func_volatile(((FuncExpr *) node)->funcid) == PROVOLATILE_IMMUTABLE)
-			node = (Node *) linitial(((FuncExpr *) node)->args);
-		else
-			return node;
-	}
-}
-
-/*
  * The constant that the expression is, or NULL if it is not one or is not
  * computed here.
  */

@@ -96,7 +96,7 @@ judge_node(VoxJudge *judge, Node *node, bool negated)
 
 	check_stack_depth();
 	while (IsA(node, RelabelType) || IsA(node, CoerceToDomain))
-		node = voxanne_peel_casts(node);
+		node = IsA(node, RelabelType) ? (Node *) ((RelabelType *) node)->arg : (Node *) ((CoerceToDomain *) node)->arg;
 	value = voxanne_fold(node);
 	if (value != NULL)
 		return judge_constant(value, negated);
@@ -169,11 +169,11 @@ judge_null_test(VoxJudge *judge, Node *node, bool negated)
 		return judge_other(judge, node);
 	if (value != NULL)
 		return value->constisnull == wants_null ? VOX_EVERYTHING : VOX_NOTHING;
-	if (operand == VOX_TENANT || operand == VOX_COLUMN)
+	if (operand == VOX_TENANT || operand == VOX_TENANT_PART || operand == VOX_COLUMN)
 	{
 		if (is_not_null(judge, (Node *) test->arg))
 			return wants_null ? VOX_NOTHING : VOX_EVERYTHING;
-		return operand == VOX_TENANT && wants_null ? VOX_SHARED_NULL : VOX_UNBOUND;
+		return operand != VOX_COLUMN && wants_null ? VOX_SHARED_NULL : VOX_UNBOUND;
 	}
 	if (voxanne_known_null((Node *) test->arg, judge->role, &is_null))
 		return is_null == wants_null ? VOX_EVERYTHING : VOX_NOTHING;
@@ -321,6 +321,8 @@ judge_equality(VoxJudge *judge, const Comparison *cmp)
 		return bound(judge, cmp->right);
 	if (left == VOX_CALLER && right == VOX_TENANT)
 		return bound(judge, cmp->left);
+	if ((left == VOX_TENANT_PART && right == VOX_CALLER) || (left == VOX_CALLER && right == VOX_TENANT_PART))
+		return VOX_UNBOUND;
 	if ((left == VOX_COLUMN && right == VOX_CALLER) || (left == VOX_CALLER && right == VOX_COLUMN))
 		return VOX_SCOPED;
 	if ((left == VOX_TENANT && right == VOX_CONSTANT) || (left == VOX_CONSTANT && right == VOX_TENANT))

@@ -169,12 +169,12 @@ native_comparison(OpExpr *expr, TextWalk *walk)
 		return NULL;
 	if (is_text_of_tenant(left, walk))
 	{
-		column = voxanne_peel_casts(left);
+		column = voxanne_peel_keeping_casts(left);
 		other = without_text_cast(right, walk->type);
 	}
 	else if (is_text_of_tenant(right, walk))
 	{
-		column = voxanne_peel_casts(right);
+		column = voxanne_peel_keeping_casts(right);
 		other = without_text_cast(left, walk->type);
 	}
 	else
@@ -188,7 +188,7 @@ native_comparison(OpExpr *expr, TextWalk *walk)
 static bool
 is_text_of_tenant(Node *node, const TextWalk *walk)
 {
-	Node	   *inner = voxanne_peel_casts(node);
+	Node	   *inner = voxanne_peel_keeping_casts(node);
 	char		category;
 	bool		preferred;
 

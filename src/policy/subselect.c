@@ -138,7 +138,7 @@ link_in(Links *links, SubLink *sublink)
 
 		if (!IsA(test, OpExpr) || !voxanne_is_equality(test->opno))
 			continue;
-		param = voxanne_peel_casts(lsecond(test->args));
+		param = voxanne_peel_keeping_casts(lsecond(test->args));
 		if (!IsA(param, Param) || ((Param *) param)->paramkind != PARAM_SUBLINK)
 			continue;
 		target = get_tle_by_resno(links->query->targetList, ((Param *) param)->paramid);
@@ -304,6 +304,7 @@ static int
 end_of(Links *links, Node *node)
 {
 	Node	   *inner = voxanne_peel_casts(node);
+	bool		exact = voxanne_cast_loss(node) == VOX_CAST_KEEPS;
 
 	if (inner != NULL && IsA(inner, Var))
 	{
@@ -311,11 +312,13 @@ end_of(Links *links, Node *node)
 
 		if (var->varlevelsup == 0)
 		{
+			if (!exact)
+				return NOWHERE;
 			var = resolve_join(links->query, var);
 			return var == NULL ? NOWHERE : FIRST_RELATION + (int) var->varno - 1;
 		}
 		if (var->varlevelsup == 1 && var->varattno != InvalidAttrNumber)
-			return var->varattno == links->tenant ? ROW_TENANT : ROW_COLUMN;
+			return var->varattno != links->tenant ? ROW_COLUMN : exact ? ROW_TENANT : NOWHERE;
 		return NOWHERE;
 	}
 	return voxanne_caller_derived(node) ? CALLER : NOWHERE;
@@ -334,7 +337,7 @@ resolve_join(Query *query, Var *var)
 			return var;
 		if (var->varattno <= 0)
 			return NULL;
-		alias = voxanne_peel_casts(list_nth(rte->joinaliasvars, var->varattno - 1));
+		alias = voxanne_peel_keeping_casts(list_nth(rte->joinaliasvars, var->varattno - 1));
 		if (alias == NULL || !IsA(alias, Var))
 			return NULL;
 		var = (Var *) alias;
