@@ -127,7 +127,7 @@ extern void voxanne_check_unindexed(VoxAudit *audit, VoxTable *table);
 extern void voxanne_check_view(VoxAudit *audit, VoxTable *view);
 extern void voxanne_check_roles(VoxAudit *audit);
 
-/* view.c */
+/* descent.c */
 extern Node *voxanne_view_query(Relation rel);
 extern List *voxanne_relations_in(Node *node);
 

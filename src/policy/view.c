@@ -1,252 +1,224 @@
 /*
  * src/policy/view.c
- *		Views through which a role reads what the policies would keep from it.
+ *		Views through which a role reads or writes what the policies would keep from it.
  *
  * A view runs as its owner unless it is security_invoker, and a materialized
  * view holds what its owner saw; if policies do not apply to the owner, or let
- * him see every tenant, they keep nothing from whoever may read the view.  What counts is the way down to the
- * table, through any number of views.
+ * him see every tenant, they keep nothing from whoever may use the view.
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "audit.h"
 #include "core/relation.h"
-#include "core/trees.h"
-#include "expression.h"
+#include "descent.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
-#include "rewrite/prs2lock.h"
-#include "storage/lmgr.h"
-#include "utils/acl.h"
-#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/rls.h"
 
-/* A way down from a view. */
-typedef struct Descent
+/* Who gets to a table through the view, and how. */
+typedef struct Passage
 {
-	VoxAudit   *audit;
-	List	   *switches;		/* oids: views on the way that change the user */
-	Oid			table;			/* a table with tenants reached as "userid" */
-	Oid			userid;
-	bool		asks_caller;	/* a query on the way looks at who is asking */
-} Descent;
+	bool		open;
+	VoxDescent	descent;		/* of the first, if it is open */
+	bool	   *roles;			/* per audited role */
+	AclMode		privileges;
+} Passage;
 
-static void check_role(VoxAudit *audit, VoxTable *view, List *readers, const bool *reads);
-static bool descend(Descent *descent, Relation rel, Oid userid, Oid asking);
-static bool descend_into(Descent *descent, Oid relid, Oid userid, Oid asking);
-static bool sees_all(Relation rel, Oid userid, AttrNumber tenant);
-static bool relation_walker(Node *node, List **relations);
-static char *make_invoker(Descent *descent);
+static void find_passage(VoxAudit *audit, VoxTable *view, CmdType command, AclMode privilege, Passage *passage);
+static void find_writing(VoxAudit *audit, VoxTable *view, Passage *passage);
+static void report_reading(VoxAudit *audit, VoxTable *view, const Passage *reading, const Passage *writing);
+static void report_writing(VoxAudit *audit, VoxTable *view, const Passage *writing);
+static char *revocations(VoxAudit *audit, VoxTable *view, const bool *roles);
+static char *deed_words(AclMode privileges);
+static char *make_invoker(const VoxDescent *descent);
 
 /*
- * The query of a view or materialized view; NULL if it has none.
- */
-Node *
-voxanne_view_query(Relation rel)
-{
-	if (rel->rd_rules == NULL)
-		return NULL;
-	for (int i = 0; i < rel->rd_rules->numLocks; i++)
-		if (rel->rd_rules->rules[i]->event == CMD_SELECT)
-			return linitial(rel->rd_rules->rules[i]->actions);
-	return NULL;
-}
-
-/*
- * Report a view that shows a role under audit rows of every tenant.
+ * Report a view that shows a role under audit rows of every tenant, or lets it
+ * write them.  One row for both, as one remedy is for both.
  */
 void
 voxanne_check_view(VoxAudit *audit, VoxTable *view)
 {
-	bool	   *reads = palloc0_array(bool, audit->role_count);
-	List	   *readers = NIL;
+	Passage		reading;
+	Passage		writing;
 
-	for (int i = 0; i < audit->role_count; i++)
-		if ((view->granted[i] & ACL_SELECT) && !audit->roles[i].exempt)
+	find_passage(audit, view, CMD_SELECT, ACL_SELECT, &reading);
+	find_writing(audit, view, &writing);
+	if (reading.open)
+		report_reading(audit, view, &reading, &writing);
+	if (writing.open && (!reading.open || (reading.descent.asks_caller && !writing.descent.asks_caller)))
+		report_writing(audit, view, &writing);
+}
+
+/* The passage for roles that have the privilege on the view. */
+static void
+find_passage(VoxAudit *audit, VoxTable *view, CmdType command, AclMode privilege, Passage *passage)
+{
+	Oid			asking = InvalidOid;
+
+	memset(passage, 0, sizeof(*passage));
+	passage->descent.tenant_column = audit->tenant_column;
+	passage->descent.command = command;
+	passage->descent.privilege = privilege;
+	passage->roles = palloc0_array(bool, audit->role_count);
+	passage->privileges = privilege;
+	for (int i = audit->role_count - 1; i >= 0; i--)
+		if ((view->granted[i] & privilege) && !audit->roles[i].exempt)
 		{
-			reads[i] = true;
-			readers = lappend_int(readers, i);
+			passage->roles[i] = true;
+			asking = audit->roles[i].oid;
 		}
-	if (readers != NIL)
-		check_role(audit, view, readers, reads);
+	passage->open = OidIsValid(asking) && voxanne_descend(&passage->descent, view->rel, asking, asking);
+	/* what a materialized view stores no test of the caller filters */
+	if (view->rel->rd_rel->relkind == RELKIND_MATVIEW)
+		passage->descent.asks_caller = false;
+}
+
+/* All kinds of writing together; where one is certain, those that are. */
+static void
+find_writing(VoxAudit *audit, VoxTable *view, Passage *passage)
+{
+	static const struct
+	{
+		CmdType		command;
+		AclMode		privilege;
+	}			kinds[] = {
+		{CMD_INSERT, ACL_INSERT}, {CMD_UPDATE, ACL_UPDATE}, {CMD_DELETE, ACL_DELETE}
+	};
+
+	memset(passage, 0, sizeof(*passage));
+	for (int i = 0; i < (int) lengthof(kinds); i++)
+	{
+		Passage		one;
+
+		find_passage(audit, view, kinds[i].command, kinds[i].privilege, &one);
+		if (!one.open || (passage->open && one.descent.asks_caller && !passage->descent.asks_caller))
+			continue;
+		if (!passage->open || one.descent.asks_caller != passage->descent.asks_caller)
+		{
+			*passage = one;
+			continue;
+		}
+		passage->privileges |= one.privileges;
+		for (int r = 0; r < audit->role_count; r++)
+			passage->roles[r] |= one.roles[r];
+	}
 }
 
 static void
-check_role(VoxAudit *audit, VoxTable *view, List *readers, const bool *reads)
+report_reading(VoxAudit *audit, VoxTable *view, const Passage *reading, const Passage *writing)
 {
-	Oid			asking = audit->roles[linitial_int(readers)].oid;
-	Descent		descent = {.audit = audit};
+	const VoxDescent *descent = &reading->descent;
 	bool		stored = view->rel->rd_rel->relkind == RELKIND_MATVIEW;
-	Query	   *query = (Query *) voxanne_view_query(view->rel);
-	char	   *table;
+	bool		aggregates = ((Query *) voxanne_view_query(view->rel))->hasAggs;
+	bool		writes = writing->open && !writing->descent.asks_caller && !descent->asks_caller;
+	char	   *table = voxanne_relation_name(descent->table);
 	VoxAuditFinding finding = {
 		.verdict = VOX_LEAK,
 		.check = "view_bypasses_rls",
 		.relation = view->name,
-		.command = "SELECT",
-		.role = voxanne_only_role(audit, reads),
+		.command = voxanne_privilege_words(ACL_SELECT | (writes ? writing->privileges : 0)),
+		.role = voxanne_only_role(audit, reading->roles),
 	};
 
-	if (query == NULL || !descend(&descent, view->rel, asking, asking))
-		return;
-	table = voxanne_relation_name(descent.table);
-	if (descent.asks_caller && !stored)
+	if (descent->asks_caller)
 	{
 		finding.check = "view_unproven";
 		finding.severity = VOX_INFO;
 		finding.verdict = VOX_HYGIENE;
 		finding.detail = psprintf("Rows of %s are open to %s through this view as far as it tests the caller itself; it reads them as %s, whom no policy binds.",
-								  table, voxanne_role_words(audit, reads, ", "), voxanne_role_name(descent.userid));
+								  table, voxanne_role_words(audit, reading->roles, ", "), voxanne_role_name(descent->userid));
 	}
 	else
 	{
-		finding.severity = query->hasAggs ? VOX_WARNING : VOX_CRITICAL;
-		finding.detail = psprintf("%s of %s are open to %s: this view %s.",
-								  query->hasAggs ? "Figures over every tenant" : "Every tenant's rows", table,
-								  voxanne_role_words(audit, reads, ", "),
+		finding.severity = aggregates ? VOX_WARNING : VOX_CRITICAL;
+		finding.detail = psprintf("%s of %s are open to %s%s: this view %s.",
+								  aggregates ? "Figures over every tenant" : "Every tenant's rows", table,
+								  voxanne_role_words(audit, reading->roles, ", "),
+								  !writes ? "" : psprintf(", and %s can %s them", voxanne_role_words(audit, writing->roles, ", "),
+														  deed_words(writing->privileges)),
 								  stored ? "stores what its owner saw" :
-								  psprintf("reads as %s, whom no policy binds", voxanne_role_name(descent.userid)));
+								  psprintf("%s as %s, whom no policy binds", writes ? "works" : "reads",
+										   voxanne_role_name(descent->userid)));
 	}
 	finding.advice = stored ? "A materialized view has no row security: revoke the privilege and show it through a view that tests the tenant." :
 		"Let the view run as whoever asks; the roles then need SELECT on the table, and its policies apply.";
-	if (!stored)
-		finding.remedy = make_invoker(&descent);
-	else
-	{
-		StringInfoData buf;
-		ListCell   *lc;
-
-		initStringInfo(&buf);
-		foreach(lc, readers)
-		{
-			char	   *revoke_sql = voxanne_revocation(view, &audit->roles[lfirst_int(lc)], ACL_SELECT);
-
-			if (revoke_sql == NULL)
-				break;
-			appendStringInfo(&buf, "%s%s", buf.len > 0 ? " " : "", revoke_sql);
-		}
-		finding.remedy = lc == NULL ? buf.data : NULL;
-	}
+	finding.remedy = stored ? revocations(audit, view, reading->roles) : make_invoker(descent);
 	voxanne_audit_report(audit, &finding);
 }
 
-/*
- * Go through the relations that the view reads; true when a table with tenants
- * is read by another user than who is asking, and policies do not apply to him.
- */
-static bool
-descend(Descent *descent, Relation rel, Oid userid, Oid asking)
+static void
+report_writing(VoxAudit *audit, VoxTable *view, const Passage *writing)
 {
-	Node	   *query = voxanne_view_query(rel);
-	bool		switches = rel->rd_rel->relkind == RELKIND_MATVIEW || !RelationHasSecurityInvoker(rel);
-	VoxContents contents;
-	ListCell   *lc;
+	const VoxDescent *descent = &writing->descent;
+	bool		proven = !descent->asks_caller;
+	VoxAuditFinding finding = {
+		.severity = proven ? VOX_CRITICAL : VOX_INFO,
+		.verdict = proven ? VOX_LEAK : VOX_HYGIENE,
+		.check = proven ? "view_bypasses_rls" : "view_unproven",
+		.relation = view->name,
+		.command = voxanne_privilege_words(writing->privileges),
+		.role = voxanne_only_role(audit, writing->roles),
+		.advice = "Let the view run as whoever asks; the roles then need the same privileges on the table, and its policies apply.",
+		.remedy = make_invoker(descent),
+	};
 
-	check_stack_depth();
-	if (query == NULL)
-		return false;
-	if (switches)
+	finding.detail = psprintf("%s can %s %s of %s through this view%s: it writes them as %s, whom no policy binds.",
+							  voxanne_role_words(audit, writing->roles, ", "), deed_words(writing->privileges),
+							  proven ? "every tenant's rows" : "rows", voxanne_relation_name(descent->table),
+							  proven ? "" : " as far as it tests the caller itself",
+							  voxanne_role_name(descent->userid));
+	voxanne_audit_report(audit, &finding);
+}
+
+/* REVOKE SELECT for each role; NULL if that would not do for one of them. */
+static char *
+revocations(VoxAudit *audit, VoxTable *view, const bool *roles)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < audit->role_count; i++)
 	{
-		userid = rel->rd_rel->relowner;
-		descent->switches = lappend_oid(descent->switches, RelationGetRelid(rel));
+		char	   *revoke_sql;
+
+		if (!roles[i])
+			continue;
+		revoke_sql = voxanne_revocation(view, &audit->roles[i], ACL_SELECT);
+		if (revoke_sql == NULL)
+			return NULL;
+		appendStringInfo(&buf, "%s%s", buf.len > 0 ? " " : "", revoke_sql);
 	}
-	voxanne_contents(query, InvalidAttrNumber, &contents);
-	if (contents.caller || contents.foreign_code)
-		descent->asks_caller = true;
-	foreach(lc, voxanne_relations_in(query))
-		if (lfirst_oid(lc) != RelationGetRelid(rel) &&
-			descend_into(descent, lfirst_oid(lc), userid, asking))
-		return true;
-	if (switches)
-		descent->switches = list_delete_last(descent->switches);
-	return false;
+	return buf.data;
 }
 
-static bool
-descend_into(Descent *descent, Oid relid, Oid userid, Oid asking)
+/* "insert, change and delete" */
+static char *
+deed_words(AclMode privileges)
 {
-	Relation	rel;
-	bool		found = false;
-
-	if (voxanne_try_lock(relid, AccessShareLock) != VOX_LOCKED)
-		return false;
-	rel = table_open(relid, NoLock);
-	switch (rel->rd_rel->relkind)
+	static const struct
 	{
-		case RELKIND_VIEW:
-		case RELKIND_MATVIEW:
-			found = descend(descent, rel, userid, asking);
-			break;
-		case RELKIND_RELATION:
-		case RELKIND_PARTITIONED_TABLE:
-			found = userid != asking &&
-				sees_all(rel, userid, voxanne_find_column(relid, descent->audit->tenant_column));
-			if (found)
-			{
-				descent->table = relid;
-				descent->userid = userid;
-			}
-			break;
-	}
-	table_close(rel, NoLock);
-	UnlockRelationOid(relid, AccessShareLock);
-	return found;
-}
+		AclMode		privilege;
+		const char *verb;
+	}			deeds[] = {
+		{ACL_INSERT, "insert"}, {ACL_UPDATE, "change"}, {ACL_DELETE, "delete"}
+	};
+	StringInfoData buf;
 
-/*
- * Does a user who is not the one asking see rows of every tenant, whoever that
- * is?  Where only running a policy could tell, it is believed to bind him.
- */
-static bool
-sees_all(Relation rel, Oid userid, AttrNumber tenant)
-{
-	VoxJudge	judge = {.desc = RelationGetDescr(rel),.tenant = tenant};
-	List	   *old_row;
-	List	   *new_row;
-
-	if (tenant == InvalidAttrNumber)
-		return false;
-	if (check_enable_rls(RelationGetRelid(rel), userid, true) != RLS_ENABLED)
-		return true;
-	voxanne_effective(rel, userid, CMD_SELECT, ACL_SELECT, &old_row, &new_row);
-	return voxanne_judge_all(&judge, old_row) >= VOX_PINNED;
-}
-
-/*
- * Oids of the relations in FROM of a query or of an expression's subselects,
- * at any level, each once.
- */
-List *
-voxanne_relations_in(Node *node)
-{
-	List	   *relations = NIL;
-
-	(void) relation_walker(node, &relations);
-	return relations;
-}
-
-static bool
-relation_walker(Node *node, List **relations)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, RangeTblEntry))
+	initStringInfo(&buf);
+	for (int i = 0; i < (int) lengthof(deeds); i++)
 	{
-		if (((RangeTblEntry *) node)->rtekind == RTE_RELATION)
-			*relations = list_append_unique_oid(*relations, ((RangeTblEntry *) node)->relid);
-		return false;
+		if (!(privileges & deeds[i].privilege))
+			continue;
+		privileges &= ~deeds[i].privilege;
+		appendStringInfo(&buf, "%s%s", buf.len == 0 ? "" : privileges != 0 ? ", " : " and ", deeds[i].verb);
 	}
-	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, relation_walker, relations, QTW_EXAMINE_RTES_BEFORE);
-	return expression_tree_walker(node, relation_walker, relations);
+	return buf.data;
 }
 
 /* ALTER VIEW for each that changes the user on the way; NULL if one of them cannot. */
 static char *
-make_invoker(Descent *descent)
+make_invoker(const VoxDescent *descent)
 {
 	StringInfoData buf;
 	ListCell   *lc;
