@@ -108,8 +108,8 @@ add_outbox(VoxSink *sink, const Outbox *outbox, TimestampTz now)
 static char *
 waiting(const Outbox *outbox, TimestampTz now)
 {
-	return psprintf("%d %s not delivered yet, the oldest is from %s ago.", (int) outbox->waiting,
-					outbox->waiting == 1 ? "alert is" : "alerts are", voxanne_ago(now - outbox->oldest));
+	return psprintf("%s not delivered yet, the oldest is from %s ago.",
+					voxanne_count_of(outbox->waiting, "alert is", "alerts are"), voxanne_ago(now - outbox->oldest));
 }
 
 /* Without preload nobody remembers heartbeats. */

@@ -227,11 +227,11 @@ good_detail(const VoxTarget *target, TimestampTz now)
 {
 	const VoxDeepResult *verify = &target->verify;
 
-	return psprintf("Backup is %s, %s%d checks passed %s ago%s.",
+	return psprintf("Backup is %s, %s%s passed %s ago%s.",
 					target->proof == NULL ? "good" : target->proof,
 					TIMESTAMP_IS_NOBEGIN(target->finished_at) ? "" :
 					psprintf("%s old; ", voxanne_ago(now - target->finished_at)),
-					target->passed, voxanne_ago(now - target->verified_at),
+					voxanne_count_of(target->passed, "check", "checks"), voxanne_ago(now - target->verified_at),
 					TIMESTAMP_IS_NOBEGIN(verify->verified_at) || verify->verified_at == target->verified_at ? "" :
 					psprintf("; contents last verified %s ago", voxanne_ago(now - verify->verified_at)));
 }

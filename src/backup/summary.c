@@ -66,7 +66,8 @@ voxanne_summarize(List *targets, VoxLogRow *row)
 	if (row->severity > VOX_INFO)
 		row->errors = summary.errors.text.data;
 	row->proof = voxanne_proof_name(summary.proof);
-	row->message = psprintf("%d of %d backup targets are good%s%s", summary.good, summary.active,
+	row->message = psprintf("%d of %s good%s%s", summary.good,
+							voxanne_count_of(summary.active, "backup target is", "backup targets are"),
 							summary.bad.len > 0 ? "; " : ".", summary.bad.data);
 }
 

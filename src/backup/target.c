@@ -12,9 +12,9 @@
 #include "backup/kind.h"
 #include "backup/target.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_class.h"
 #include "core/compat.h"
 #include "core/extension.h"
+#include "core/relation.h"
 #include "backup/statement.h"
 #include "core/utc.h"
 #include "core/words.h"
@@ -25,7 +25,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 static Oid	table_owner(Oid relid);
@@ -82,15 +81,12 @@ voxanne_store_close(VoxStore *store)
 static Oid
 table_owner(Oid relid)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
+	Oid			owner = voxanne_relation_owner(relid);
 
-	if (!HeapTupleIsValid(tuple))
+	if (!OidIsValid(owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("extension \"voxanne_ops\" was dropped concurrently")));
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
 	return owner;
 }
 

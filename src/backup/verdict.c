@@ -326,9 +326,9 @@ join_errors(const Judgement *judgement)
 static char *
 good_message(const VoxVerdict *verdict, const VoxQuestion *question)
 {
-	return psprintf("Backup %s is %s: %d checks passed%s%s.",
+	return psprintf("Backup %s is %s: %s passed%s%s.",
 					verdict->backup_id == NULL ? "(unnamed)" : verdict->backup_id,
-					verdict->proof == NULL ? "good" : verdict->proof, verdict->passed,
+					verdict->proof == NULL ? "good" : verdict->proof, voxanne_count_of(verdict->passed, "check", "checks"),
 					verdict->size_bytes < 0 ? "" : psprintf(", %s", voxanne_megabytes(verdict->size_bytes)),
 					TIMESTAMP_IS_NOBEGIN(verdict->finished_at) ? "" :
 					psprintf(", %s %s", voxanne_ago(question->now - verdict->finished_at),

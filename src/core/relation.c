@@ -267,6 +267,20 @@ voxanne_is_virtual(Oid relid, AttrNumber attnum)
 }
 
 /*
+ * Is one of the columns (an integer list)?  No index or foreign key can have it.
+ */
+bool
+voxanne_has_virtual(Oid relid, List *columns)
+{
+	ListCell   *lc;
+
+	foreach(lc, columns)
+		if (voxanne_is_virtual(relid, lfirst_int(lc)))
+		return true;
+	return false;
+}
+
+/*
  * Column numbers (an integer list) of a table's primary key in key order; NIL
  * without one.  The caller holds a lock on the table.
  */

@@ -27,6 +27,7 @@ extern bool voxanne_is_foreign(Oid relid);
 extern Oid	voxanne_relation_owner(Oid relid);
 extern AttrNumber voxanne_find_column(Oid relid, const char *name);
 extern bool voxanne_is_virtual(Oid relid, AttrNumber attnum);
+extern bool voxanne_has_virtual(Oid relid, List *columns);
 extern List *voxanne_primary_key(Oid relid);
 extern bool voxanne_has_unique_key(Oid relid, List *columns);
 

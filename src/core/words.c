@@ -42,6 +42,21 @@ voxanne_closest(const char *word, List *candidates)
 	return best;
 }
 
+/* "1 row", "2 rows" */
+char *
+voxanne_count_of(int64 count, const char *one, const char *many)
+{
+	return psprintf("%lld %s", (long long) count, count == 1 ? one : many);
+}
+
+/* "1 of 3 rows of public.contacts has", "2 of 3 rows of public.contacts have": the last two are the verb. */
+char *
+voxanne_rows_that(int64 rows, int64 checked, const char *table, const char *one, const char *many)
+{
+	return psprintf("%lld of %s of %s %s", (long long) rows, voxanne_count_of(checked, "row", "rows"), table,
+					rows == 1 ? one : many);
+}
+
 /* A length of time for a reader in a hurry: "45 s", "12 min", "3.5 h", "2 days". */
 char *
 voxanne_ago(int64 microseconds)

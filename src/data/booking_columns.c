@@ -6,15 +6,12 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
 #include "core/compat.h"
 #include "core/relation.h"
 #include "data/booking.h"
 #include "parser/parse_coerce.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 
 typedef enum ColumnClass
 {
@@ -129,21 +126,20 @@ voxanne_booking_choose_axes(VoxBookingQuestion *question, Oid relid, List *same)
 				 errhint("Name the table of appointments in argument \"relation\", or ask for columns that it has in \"same\".")));
 }
 
-/* The value of the status column that cancels; NULL without column or label. */
+/*
+ * The value that cancels when it is put into the status column; NULL where the
+ * table has no such column, or the column would not take one.
+ */
 const char *
 voxanne_booking_cancelled(const VoxBookingQuestion *question, Oid relid)
 {
 	static const char *const labels[] = {"cancelled", "canceled"};
 	AttrNumber	column = question->columns[VOX_ROLE_STATUS];
-	Oid			type;
 
 	if (column == InvalidAttrNumber)
 		return NULL;
-	type = getBaseType(voxanne_column_type(relid, column));
-	if (get_typtype(type) != TYPTYPE_ENUM)
-		return labels[0];
 	for (int i = 0; i < (int) lengthof(labels); i++)
-		if (SearchSysCacheExists2(ENUMTYPOIDNAME, ObjectIdGetDatum(type), CStringGetDatum(labels[i])))
+		if (voxanne_column_accepts(relid, column, labels[i]))
 			return labels[i];
 	return NULL;
 }

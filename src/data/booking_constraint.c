@@ -19,6 +19,7 @@
 #include "catalog/pg_type.h"
 #include "core/compat.h"
 #include "core/relation.h"
+#include "core/words.h"
 #include "data/booking.h"
 #include "data/partition.h"
 #include "utils/builtins.h"
@@ -59,6 +60,7 @@ voxanne_booking_prevention(const VoxBookingQuestion *question, VoxBookingAxis ax
 	const char *other = NULL;
 
 	if (person == InvalidAttrNumber || violations == 0 || table->foreign ||
+		voxanne_has_virtual(table->relid, voxanne_booking_columns(question)) ||
 		!question->overlapping || !question->live_only || question->one_tenant || question->has_since ||
 		!is_gist_type(table->relid, person) ||
 		(tenant != InvalidAttrNumber && !is_gist_type(table->relid, tenant)))
@@ -95,8 +97,8 @@ constraints(const VoxBookingQuestion *question, AttrNumber person)
 	{
 		if (foreach_current_index(lc) == LEAVES_LISTED)
 		{
-			appendStringInfo(&buf, "\n-- and the same for its %d other partitions.",
-							 list_length(leaves) - LEAVES_LISTED);
+			appendStringInfo(&buf, "\n-- and the same for its %s.",
+							 voxanne_count_of(list_length(leaves) - LEAVES_LISTED, "other partition", "other partitions"));
 			break;
 		}
 		append_constraint(&buf, question, lfirst_oid(lc), person);

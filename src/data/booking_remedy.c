@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "core/compat.h"
+#include "core/words.h"
 #include "data/booking.h"
 #include "data/duplicate.h"
 #include "utils/builtins.h"
@@ -69,6 +70,11 @@ fill_remedy(const VoxBookingQuestion *question, const VoxBookingGroup *group, Vo
 		finding->advice = "Ask which booking is meant, and cancel the other on the server that has it: there is no remedy across servers.";
 		return;
 	}
+	if (table->rules)
+	{
+		finding->advice = "Ask which booking is meant, and cancel the other by hand: the table has rules (CREATE RULE), so that a statement may do something else than it says.";
+		return;
+	}
 	match = voxanne_table_id_match(table, "gone", voxanne_member_literals(voxanne_booking_members(group->losers)));
 	if (question->cancelled != NULL)
 	{
@@ -79,28 +85,25 @@ fill_remedy(const VoxBookingQuestion *question, const VoxBookingGroup *group, Vo
 		finding->remedy = psprintf("UPDATE %s AS gone SET %s = '%s' WHERE %s AND %s;%s", table->from, status,
 								   question->cancelled, match, voxanne_booking_active(question, "gone"), links);
 	}
-	else if (question->live_only && table->soft_delete != NIL)
+	else if (question->live_only && table->mark != NULL)
 	{
-		const VoxSoftDelete *how = linitial(table->soft_delete);
-
 		finding->advice = psprintf("Ask which booking is meant; the remedy keeps the oldest and soft-deletes %s%s.",
 								   count_losers(group), calendar);
 		finding->remedy = psprintf("UPDATE %s AS gone SET %s = %s WHERE %s AND %s;%s", table->from,
-								   quote_identifier(how->column), how->deleted, match,
+								   quote_identifier(table->mark->column), table->mark->deleted, match,
 								   voxanne_table_live(table, "gone"), links);
 	}
 	else
-		finding->advice = psprintf("Ask which booking is meant and move the other%s; the table has neither a status that cancels nor a deleted_at, so there is no automatic remedy.",
-								   *links == '\0' ? "" : ", in the calendar too");
+		finding->advice = psprintf("Ask which booking is meant and move the other%s; the table has neither a status that can be set to cancelled nor a deleted_at%s, so there is no automatic remedy.",
+								   *links == '\0' ? "" : ", in the calendar too",
+								   table->soft_delete != NIL && table->mark == NULL ? " that can be set" : "");
 }
 
 /* "1 appointment", "2 appointments": those that the remedy cancels or hides */
 static char *
 count_losers(const VoxBookingGroup *group)
 {
-	int			n = list_length(group->losers);
-
-	return psprintf("%d %s", n, n == 1 ? "appointment" : "appointments");
+	return voxanne_count_of(list_length(group->losers), "appointment", "appointments");
 }
 
 /*

@@ -9,6 +9,7 @@
 #include "core/finding.h"
 #include "core/privileges.h"
 #include "core/relation.h"
+#include "core/words.h"
 #include "data/check.h"
 #include "data/partition.h"
 #include "data/run.h"
@@ -164,8 +165,8 @@ report(void *state)
 	foreach(lc, answer.groups)
 		report_group(check, lfirst(lc), references[foreach_current_index(lc)]);
 	if (answer.total > list_length(answer.groups))
-		skip(check, "max_groups", psprintf("%lld more groups of duplicates are not listed.",
-										   (long long) (answer.total - list_length(answer.groups))),
+		skip(check, "max_groups", psprintf("%s not listed.", voxanne_count_of(answer.total - list_length(answer.groups),
+																			  "more group of duplicates is", "more groups of duplicates are")),
 			 "Raise max_groups, or call find_duplicates() again after the remedies.");
 }
 
@@ -251,7 +252,7 @@ static void
 fill_treatment(VoxDuplicateCheck *check, const VoxKeyGroup *group, VoxFinding *finding)
 {
 	const VoxTable *table = &check->question.table;
-	bool		soft = check->question.live_only && table->soft_delete != NIL;
+	bool		soft = check->question.live_only && table->mark != NULL;
 	const char *index = unique_index(check);
 
 	if (table->pk == NIL)
@@ -275,8 +276,9 @@ fill_treatment(VoxDuplicateCheck *check, const VoxKeyGroup *group, VoxFinding *f
 								   check->incoming.unknown);
 		return;
 	}
-	finding->advice = psprintf("Compare the rows; the remedy keeps the oldest, makes what references the others reference it and %s them%s.%s",
+	finding->advice = psprintf("Compare the rows; the remedy keeps the oldest, makes what references the others reference it and %s them%s%s.%s",
 							   soft ? "soft-deletes" : "moves", soft ? "" : " to voxanne_quarantine.row_image",
+							   check->question.live_only && !soft ? voxanne_table_unmarkable(table) : "",
 							   voxanne_incoming_stuck(&check->incoming));
 	if (index != NULL)
 		finding->advice = psprintf("%s Then prevent it (rows in the way now: %lld): %s", finding->advice,
@@ -299,6 +301,9 @@ unique_index(const VoxDuplicateCheck *check)
 		if (!OidIsValid(lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY)->btree_opf))
 			return NULL;
 	}
+	if (voxanne_has_virtual(check->relid, partial ? list_union_int(check->question.columns, voxanne_table_soft_columns(table)) :
+							check->question.columns))
+		return NULL;
 	if (table->partitioned && voxanne_partitioned_by_other(check->relid, check->question.columns) != NULL)
 		return NULL;
 	return psprintf("CREATE UNIQUE INDEX %sON %s (%s)%s%s%s;",

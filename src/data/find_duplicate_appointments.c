@@ -13,6 +13,7 @@
 #include "core/compat.h"
 #include "core/finding.h"
 #include "core/relation.h"
+#include "core/words.h"
 #include "data/booking.h"
 #include "data/duplicate.h"
 #include "data/executor.h"
@@ -83,7 +84,6 @@ voxanne_find_duplicate_appointments(PG_FUNCTION_ARGS)
 	voxanne_booking_find_roles(&run.question, run.relid);
 	read_filters(&run.question, run.relid, fcinfo);
 	run.max_groups = voxanne_argument_count(fcinfo, 7, "max_groups");
-	run.question.cancelled = voxanne_booking_cancelled(&run.question, run.relid);
 
 	nestlevel = voxanne_run_begin(&run.sink, fcinfo);
 	refusal = voxanne_lock_to_read(run.relid);
@@ -240,6 +240,7 @@ check_bookings(void *state)
 		return;
 	}
 
+	question->cancelled = voxanne_booking_cancelled(question, run->relid);
 	groups = find_groups(run);
 	list_sort(groups, by_urgency);
 	count = list_length(groups);
@@ -256,7 +257,8 @@ check_bookings(void *state)
 		if (!told && count > list_length(groups) && (group == NULL || group_severity(group) < VOX_CRITICAL))
 		{
 			voxanne_sink_skip(&run->sink, question->table.name, "max_groups",
-							  psprintf("%d more groups of double bookings are not listed.", count - list_length(groups)),
+							  psprintf("%s not listed.", voxanne_count_of(count - list_length(groups), "more group of double bookings is",
+																		  "more groups of double bookings are")),
 							  "Raise max_groups, or call find_duplicate_appointments() again after the remedies.");
 			told = true;
 		}

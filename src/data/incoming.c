@@ -173,9 +173,9 @@ voxanne_incoming_move(const VoxIncoming *incoming, const VoxTable *table,
 		const VoxReference *reference = lfirst(lc);
 		VoxTable	other;
 
-		if (fixed_column(reference) != InvalidAttrNumber)
-			continue;
 		voxanne_table_describe(&other, reference->child);
+		if (other.rules || fixed_column(reference) != InvalidAttrNumber)
+			continue;
 		appendStringInfo(&buf, "UPDATE %s AS r SET ", other.from);
 		for (int i = 0; i < reference->natts; i++)
 			appendStringInfo(&buf, "%s%s = k.%s", i > 0 ? ", " : "",
@@ -210,8 +210,13 @@ voxanne_incoming_stuck(const VoxIncoming *incoming)
 		const VoxReference *reference = lfirst(lc);
 		AttrNumber	fixed = fixed_column(reference);
 		List	   *nullable = nullable_columns(incoming, reference);
+		VoxTable	other;
 
-		if (fixed != InvalidAttrNumber)
+		voxanne_table_describe(&other, reference->child);
+		if (other.rules)
+			appendStringInfo(&buf, " What references them by %s keeps them: its table has rules (CREATE RULE).",
+							 voxanne_reference_object(reference));
+		else if (fixed != InvalidAttrNumber)
 			appendStringInfo(&buf, " What references them by %s keeps them: that column is generated.",
 							 voxanne_column_name(reference->child, fixed));
 		else if (nullable != NIL)

@@ -16,6 +16,7 @@
 #include "core/finding.h"
 #include "core/privileges.h"
 #include "core/relation.h"
+#include "core/words.h"
 #include "data/check.h"
 #include "data/invalid.h"
 #include "data/run.h"
@@ -361,8 +362,7 @@ report_rule(VoxInvalidCheck *check, const VoxTable *table, const VoxInvalidRule 
 	};
 
 	finding.key = voxanne_finding_key(rule->kind, finding.object, NULL);
-	finding.detail = psprintf("%lld of %lld rows of %s have %s%s.",
-							  (long long) answer->rows, (long long) answer->checked, table->name, rule->fault,
+	finding.detail = psprintf("%s %s%s.", voxanne_rows_that(answer->rows, answer->checked, table->name, "has", "have"), rule->fault,
 							  answer->deleted_rows == 0 ? "" :
 							  psprintf(", not counting %lld soft-deleted", (long long) answer->deleted_rows));
 	if (doubtful)
@@ -388,10 +388,11 @@ report_constraint(VoxInvalidCheck *check, const VoxTable *table, const VoxInvali
 		.key = voxanne_finding_key(rule->kind, table->name, rule->constraint_name),
 	};
 
-	finding.detail = psprintf("%lld of %lld rows of %s violate constraint %s, which is %s%s.",
-							  (long long) answer->rows, (long long) answer->checked, table->name, name,
+	finding.detail = psprintf("%s constraint %s, which is %s%s.",
+							  voxanne_rows_that(answer->rows, answer->checked, table->name, "violates", "violate"), name,
 							  rule->enforced ? "NOT VALID: rows older than it were never checked" : "NOT ENFORCED",
-							  below == 0 ? "" : psprintf("; so do %lld rows of its children", (long long) below));
+							  below == 0 ? "" : psprintf("; so %s %s of its children", below == 1 ? "does" : "do",
+														 voxanne_count_of(below, "row", "rows")));
 	if (!rule->enforced)
 	{
 		if (answer->rows == 0)

@@ -72,10 +72,8 @@ remove_rows(const VoxTable *table, const VoxIncoming *incoming, List *losers, bo
 {
 	if (soft)
 	{
-		const VoxSoftDelete *how = linitial(table->soft_delete);
-
 		return psprintf("UPDATE %s AS gone SET %s = %s WHERE %s AND %s%s", table->from,
-						quote_identifier(how->column), how->deleted,
+						quote_identifier(table->mark->column), table->mark->deleted,
 						voxanne_table_id_match(table, "gone", losers), voxanne_table_live(table, "gone"),
 						*voxanne_incoming_stuck(incoming) == '\0' ? "" : voxanne_unreferenced(incoming->references, "gone"));
 	}

@@ -13,6 +13,7 @@
 #include "core/compat.h"
 #include "core/finding.h"
 #include "core/relation.h"
+#include "core/words.h"
 #include "data/check.h"
 #include "data/orphan_remedy.h"
 #include "data/orphan_row.h"
@@ -263,10 +264,9 @@ report_fault(VoxOrphanCheck *check, VoxReferenceFault fault, const VoxReferenceA
 	voxanne_orphan_remedy(reference, fault, found, score, finding.key, &remedy);
 	finding.advice = remedy.advice;
 	finding.remedy = remedy.sql;
-	finding.detail = psprintf("%lld of %lld rows of %s have a reference (%s) %s %s (%s)%s.",
-							  (long long) answer->faults[fault],
-							  (long long) (answer->checked + answer->faults[VOX_FAULT_PARTIAL]),
-							  voxanne_relation_name(reference->child),
+	finding.detail = psprintf("%s a reference (%s) %s %s (%s)%s.",
+							  voxanne_rows_that(answer->faults[fault], answer->checked + answer->faults[VOX_FAULT_PARTIAL],
+												voxanne_relation_name(reference->child), "has", "have"),
 							  voxanne_column_list(reference->child, "", voxanne_reference_columns(reference, false)),
 							  faults[fault].sentence, voxanne_relation_name(reference->parent),
 							  voxanne_column_list(reference->parent, "", voxanne_reference_columns(reference, true)),
@@ -315,8 +315,8 @@ check_parent(VoxOrphanCheck *check, VoxParentFault fault, const VoxReferenceAnsw
 	voxanne_parent_remedy(reference, fault, sure, finding.key, &remedy);
 	finding.advice = remedy.advice;
 	finding.remedy = remedy.sql;
-	finding.detail = psprintf("%lld of %lld rows of %s lead by %s to %s %s.", (long long) count,
-							  (long long) answer->checked, voxanne_relation_name(reference->child),
+	finding.detail = psprintf("%s by %s to %s %s.",
+							  voxanne_rows_that(count, answer->checked, voxanne_relation_name(reference->child), "leads", "lead"),
 							  voxanne_column_list(reference->child, "", voxanne_reference_columns(reference, false)),
 							  parent_faults[fault].sentence, voxanne_relation_name(reference->parent));
 	voxanne_orphan_row(check->sink, check->reference, &finding, parent_faults[fault].kind, count, answer->checked, score,
@@ -372,7 +372,8 @@ report_target(VoxOrphanCheck *check, const VoxTarget *target)
 	finding.detail = psprintf("Foreign key %s leads to %s, while %s.", quote_identifier(discriminator),
 							  voxanne_relation_name(reference->parent),
 							  target->uses == 0 ? psprintf("there is a table %s that the column is named after", meant) :
-							  psprintf("%lld other columns of this name lead to %s", (long long) target->uses, meant));
+							  psprintf("%s to %s", voxanne_count_of(target->uses, "other column of this name leads",
+																	"other columns of this name lead"), meant));
 	finding.advice = psprintf("Check which table is meant: if it is %s, every value that is in both tables by chance passes the present key.", meant);
 	voxanne_orphan_row(check->sink, check->reference, &finding, "fk_target_suspect", -1, -1, 100, NULL);
 }

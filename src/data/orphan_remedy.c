@@ -19,6 +19,7 @@
 #include "catalog/pg_constraint.h"
 #include "core/compat.h"
 #include "core/query.h"
+#include "core/words.h"
 #include "data/executor.h"
 #include "core/relation.h"
 #include "data/incoming.h"
@@ -78,8 +79,8 @@ voxanne_orphan_remedy(const VoxReference *reference, VoxReferenceFault fault,
 	elsewhere = rows_of_other_tenants(reference, fault, found);
 	if (elsewhere > 0)
 	{
-		remedy->advice = psprintf("Correct the tenant or the reference of these rows by hand: what %lld of them refer to is there, but belongs to another tenant, so there is no automatic remedy.",
-								  (long long) elsewhere);
+		remedy->advice = psprintf("Correct the tenant or the reference of these rows by hand: what %s to is there, but belongs to another tenant, so there is no automatic remedy.",
+								  voxanne_count_of(elsewhere, "of them refers", "of them refer"));
 		return;
 	}
 	voxanne_table_describe(&child, reference->child);
@@ -148,19 +149,12 @@ is_clearable(const VoxTable *child, AttrNumber attnum)
 	{
 		Form_pg_attribute att = (Form_pg_attribute) GETSTRUCT(tuple);
 
-		clearable = !att->attnotnull && att->attgenerated == '\0' &&
+		clearable = !att->attnotnull &&
 			getBaseType(att->atttypid) == att->atttypid &&
 			!list_member_int(child->pk, attnum);
 		ReleaseSysCache(tuple);
 	}
-	if (clearable)
-	{
-		Relation	rel = table_open(child->relid, NoLock);
-
-		clearable = !voxanne_invalid_is_check(rel, psprintf("%s IS NOT NULL", voxanne_column_ref(child->relid, "", attnum)));
-		table_close(rel, NoLock);
-	}
-	return clearable;
+	return clearable && voxanne_column_accepts(child->relid, attnum, NULL);
 }
 
 /* All rows that must go before the foreign key can hold; soft-deleted ones too. */
@@ -344,13 +338,15 @@ inferred_definition(const VoxReference *reference)
 					voxanne_column_list(reference->parent, "", voxanne_reference_columns(reference, true)));
 }
 
-/* May a foreign key lead from the one table to the other, as far as their persistence goes? */
+/* May a foreign key lead from the one table to the other, as far as their persistence and its columns go? */
 bool
 voxanne_reference_possible(const VoxReference *reference)
 {
 	char		child = get_rel_persistence(reference->child);
 	char		parent = get_rel_persistence(reference->parent);
 
+	if (voxanne_has_virtual(reference->child, voxanne_reference_columns(reference, false)))
+		return false;
 	return child == parent || (child == RELPERSISTENCE_UNLOGGED && parent == RELPERSISTENCE_PERMANENT);
 }
 

@@ -26,6 +26,7 @@
 #include "utils/syscache.h"
 
 static void deleted_remedy(const VoxReference *reference, bool sure, const char *key, VoxRemedy *remedy);
+static char *undecided(const VoxReference *reference, const VoxTable *child, bool sure);
 static void tenant_remedy(const VoxReference *reference, bool sure, VoxRemedy *remedy);
 static int64 count_violations(const VoxReference *key);
 static char *tenant_statements(const VoxReference *reference, const VoxReference *key, char **name);
@@ -74,23 +75,33 @@ deleted_remedy(const VoxReference *reference, bool sure, const char *key, VoxRem
 		set = voxanne_set_null(child.relid, clear);
 		remedy->advice = pstrdup("Restore the parents if they are needed; the remedy keeps a copy of these rows in voxanne_quarantine.row_image and sets the reference to NULL, as the foreign key does when a parent is deleted.");
 	}
-	else if (sure && reference->on_delete == FKCONSTR_ACTION_CASCADE && child.soft_delete != NIL)
+	else if (sure && reference->on_delete == FKCONSTR_ACTION_CASCADE && child.mark != NULL)
 	{
-		const VoxSoftDelete *how = linitial(child.soft_delete);
-
-		set = psprintf("%s = %s", quote_identifier(how->column), how->deleted);
+		set = psprintf("%s = %s", quote_identifier(child.mark->column), child.mark->deleted);
 		remedy->advice = pstrdup("Restore the parents if they are needed; the remedy keeps a copy of these rows in voxanne_quarantine.row_image and soft-deletes them, as the foreign key deletes them with their parents.");
 	}
 	else
 	{
-		remedy->advice = child.soft_delete == NIL ?
-			pstrdup("Nothing to do if these rows are history; if they are still in use, restore the parents or give the rows others.") :
-			pstrdup("Restore the parents, or soft-delete these rows as well: nothing says which of the two is meant.");
+		remedy->advice = undecided(reference, &child, sure);
 		return;
 	}
 	remedy->sql = psprintf("%s%s;", voxanne_quarantine_prepare(),
 						   voxanne_quarantine_update(&child, key, set,
 													 voxanne_parent_condition(reference, VOX_PARENT_DELETED, true, "gone")));
+}
+
+/* What somebody has to decide where no statement can. */
+static char *
+undecided(const VoxReference *reference, const VoxTable *child, bool sure)
+{
+	if (child->soft_delete == NIL)
+		return pstrdup("Nothing to do if these rows are history; if they are still in use, restore the parents or give the rows others.");
+	if (child->rules)
+		return pstrdup("Restore the parents, or correct these rows by hand: the table has rules (CREATE RULE), so that a statement may do something else than it says.");
+	if (sure && reference->on_delete == FKCONSTR_ACTION_CASCADE)
+		return psprintf("Restore the parents, or change these rows so that they are soft-deleted as well: there is no automatic remedy%s.",
+						voxanne_table_unmarkable(child));
+	return pstrdup("Restore the parents, or soft-delete these rows as well: nothing says which of the two is meant.");
 }
 
 static void

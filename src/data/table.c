@@ -8,7 +8,7 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
+#include "access/table.h"
 #include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -19,7 +19,7 @@
 #include "data/table.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
+#include "utils/rel.h"
 
 static const VoxSoftDelete soft_deletes[] = {
 	{"deleted_at", "IS NULL", "pg_catalog.now()", true},
@@ -105,22 +105,22 @@ voxanne_table_describe(VoxTable *table, Oid relid)
 		AttrNumber	attnum = voxanne_find_column(relid, soft_deletes[i].column);
 		Oid			type = attnum == InvalidAttrNumber ? InvalidOid : voxanne_column_type(relid, attnum);
 
-		if (OidIsValid(type) && (soft_deletes[i].is_time ? is_time_type(type) : type == BOOLOID))
-			table->soft_delete = lappend(table->soft_delete, unconstify(VoxSoftDelete *, &soft_deletes[i]));
+		if (!OidIsValid(type) || !(soft_deletes[i].is_time ? is_time_type(type) : type == BOOLOID))
+			continue;
+		table->soft_delete = lappend(table->soft_delete, unconstify(VoxSoftDelete *, &soft_deletes[i]));
+		if (table->mark == NULL && get_attgenerated(relid, attnum) == '\0')
+			table->mark = &soft_deletes[i];
 	}
 }
 
+/* pg_class.relhasrules says so for a while after the last rule is gone. */
 static bool
 has_rules(Oid relid)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	bool		rules = false;
+	Relation	rel = table_open(relid, NoLock);
+	bool		rules = rel->rd_rules != NULL;
 
-	if (HeapTupleIsValid(tuple))
-	{
-		rules = ((Form_pg_class) GETSTRUCT(tuple))->relhasrules;
-		ReleaseSysCache(tuple);
-	}
+	table_close(rel, NoLock);
 	return rules;
 }
 
@@ -147,6 +147,19 @@ voxanne_table_soft_columns(const VoxTable *table)
 	foreach(lc, table->soft_delete)
 		columns = lappend_int(columns, voxanne_find_column(table->relid, ((const VoxSoftDelete *) lfirst(lc))->column));
 	return columns;
+}
+
+/*
+ * Why no row can be soft-deleted although there is a column for it, as the end
+ * of a sentence: ", as deleted_at is generated"; empty if there is none.
+ */
+const char *
+voxanne_table_unmarkable(const VoxTable *table)
+{
+	if (table->mark != NULL || table->soft_delete == NIL)
+		return "";
+	return psprintf(", as %s is generated",
+					quote_identifier(((const VoxSoftDelete *) linitial(table->soft_delete))->column));
 }
 
 /* A column of a query's alias: t."Contact Id" */

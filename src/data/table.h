@@ -37,6 +37,8 @@ typedef struct VoxTable
 								 * table column id; NIL: rows go by their ctid */
 	AttrNumber	created_at;		/* or InvalidAttrNumber */
 	List	   *soft_delete;	/* of const VoxSoftDelete *, the best first */
+	const VoxSoftDelete *mark;	/* the first of them that a statement can set;
+								 * NULL: none, or all are generated */
 } VoxTable;
 
 extern const char *const voxanne_inactive_labels[];
@@ -45,6 +47,7 @@ extern void voxanne_require_table(Oid relid, const char *argument);
 extern void voxanne_table_describe(VoxTable *table, Oid relid);
 extern List *voxanne_table_id_columns(const VoxTable *table);
 extern List *voxanne_table_soft_columns(const VoxTable *table);
+extern const char *voxanne_table_unmarkable(const VoxTable *table);
 extern char *voxanne_column_ref(Oid relid, const char *alias, AttrNumber attnum);
 extern char *voxanne_column_list(Oid relid, const char *alias, List *columns);
 extern char *voxanne_table_id(const VoxTable *table, const char *alias);
@@ -62,6 +65,9 @@ extern char *voxanne_table_sample(const VoxTable *table, const char *from, const
 								  const char *more, List *read, const char *condition, int max_rows);
 extern char *voxanne_json_value(Oid type, const char *expression);
 extern Oid	voxanne_column_type(Oid relid, AttrNumber attnum);
+
+/* accepts.c */
+extern bool voxanne_column_accepts(Oid relid, AttrNumber attnum, const char *word);
 
 /* equality.c */
 extern char *voxanne_type_name(Oid type);

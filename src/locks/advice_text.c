@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_authid.h"
+#include "core/words.h"
 #include "locks/advice_text.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -104,8 +105,8 @@ voxanne_advice_queue_heads(StringInfo text, const VoxCase *c)
 
 		if (!head->heads_queue)
 			continue;
-		appendStringInfo(text, " Or cancel pid %d, which queues %d session%s behind it.",
-						 head->party->pid, head->queued, head->queued == 1 ? "" : "s");
+		appendStringInfo(text, " Or cancel pid %d, which queues %s behind it.",
+						 head->party->pid, voxanne_count_of(head->queued, "session", "sessions"));
 		break;
 	}
 }
@@ -169,7 +170,7 @@ text_progress(const VoxCase *c)
 static char *
 text_queued(const VoxCase *c)
 {
-	return c->node->queued == 1 ? pstrdup("1 session waits") : psprintf("%d sessions wait", c->node->queued);
+	return voxanne_count_of(c->node->queued, "session waits", "sessions wait");
 }
 
 static char *

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "core/words.h"
 #include "lib/stringinfo.h"
 #include "locks/advice.h"
 #include "utils/builtins.h"
@@ -146,7 +147,7 @@ append_waiting(StringInfo text, const VoxForest *forest, const VoxNode *node)
 		appendStringInfoString(text, sessions > 0 ? "WAL replay and " : "WAL replay");
 	}
 	if (sessions > 0)
-		appendStringInfo(text, "%d session%s", sessions, sessions == 1 ? "" : "s");
+		appendStringInfoString(text, voxanne_count_of(sessions, "session", "sessions"));
 }
 
 /* What it has been doing, where the caller may know. */

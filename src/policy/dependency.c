@@ -15,6 +15,7 @@
 #include "core/compat.h"
 #include "core/relation.h"
 #include "core/trees.h"
+#include "core/words.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -259,8 +260,8 @@ voxanne_report_needs(VoxAudit *audit)
 			.role = voxanne_only_role(audit, found->roles),
 		};
 
-		finding.detail = psprintf("%s %s %s, which policies of %d %s %s: %s.", roles, found->kind->lacks,
-								  found->name, found->tables, found->tables == 1 ? "table" : "tables",
+		finding.detail = psprintf("%s %s %s, which policies of %s %s: %s.", roles, found->kind->lacks,
+								  found->name, voxanne_count_of(found->tables, "table", "tables"),
 								  found->kind->use, found->kind->effect);
 		if (found->remedy != NULL)
 			finding.remedy = psprintf("%s %s;", found->remedy, roles);

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "audit.h"
+#include "core/words.h"
 #include "lib/stringinfo.h"
 #include "utils/acl.h"
 #include "utils/memutils.h"
@@ -79,8 +80,8 @@ voxanne_report_truncate(VoxAudit *audit)
 
 		if (emptiable == NULL)
 			continue;
-		finding.detail = psprintf("%s may TRUNCATE %d %s with row security, all tenants' rows at once.", role->shown,
-								  emptiable->tables, emptiable->tables == 1 ? "table" : "tables");
+		finding.detail = psprintf("%s may TRUNCATE %s with row security, all tenants' rows at once.", role->shown,
+								  voxanne_count_of(emptiable->tables, "table", "tables"));
 		finding.remedy = emptiable->revocable ? emptiable->revocations.data : NULL;
 		voxanne_audit_report(audit, &finding);
 	}
