@@ -148,7 +148,8 @@ read_part(Reader *reader, int fd, const ReadOrder *order)
 	ReadResult	result = {0};
 	uint64_t	at = order->start;
 
-	posix_fadvise(fd, (off_t) at, (off_t) (order->end - at), POSIX_FADV_SEQUENTIAL);
+	if (order->end - at > READ_SIZE)
+		posix_fadvise(fd, (off_t) at, (off_t) (order->end - at), POSIX_FADV_SEQUENTIAL);
 	if (has_header && !read_header(reader, fd, order, &result))
 		is_relation = false;
 	if (result.error != 0)
