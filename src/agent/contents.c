@@ -282,7 +282,7 @@ verify_contents(Report *report, Backup *backup, const Options *options, Check *r
 	else
 		check_set(changed, CHECK_PASSED, "No file changed while the backup was verified.");
 	findings_sort(&contents.findings, &backup->manifest);
-	verify_wal(report, backup, options, &contents.findings);
+	verify_wal(report, backup, options, &contents.pace, &contents.findings);
 	report_pages(report, backup, &contents.findings, contents.n_pages);
 	free(contents.findings.items);
 	return contents.unreadable;

@@ -7,6 +7,7 @@
 
 #include "backup.h"
 #include "findings.h"
+#include "pace.h"
 
 /* Why the pages of a backup are not looked at, or NULL: they are. */
 extern const char *why_no_pages(const Backup *backup);
@@ -19,7 +20,7 @@ extern void read_tar_backup(Report *report, Backup *backup, const Options *optio
 
 /* in wal.c */
 extern void verify_wal(Report *report, const Backup *backup, const Options *options,
-					   PageFindings *findings);
+					   Pace *pace, PageFindings *findings);
 
 /* in page_verdict.c */
 extern void report_pages(Report *report, const Backup *backup, const PageFindings *findings, uint64_t n_pages);

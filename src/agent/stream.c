@@ -81,13 +81,12 @@ file_source_digest(FileSource *source, char *text)
 		digest_text(DIGEST_SHA256, digest, text);
 }
 
-/* Forget the file, which stays open. */
+/* Forget the file, which stays open; the kernel may have read further ahead than we came. */
 void
 file_source_close(FileSource *source)
 {
 	if (source->cold)
-		posix_fadvise(source->fd, (off_t) source->first_cold, (off_t) (source->offset - source->first_cold),
-					  POSIX_FADV_DONTNEED);
+		posix_fadvise(source->fd, (off_t) source->first_cold, 0, POSIX_FADV_DONTNEED);
 	digest_free(&source->digest);
 }
 

@@ -427,7 +427,7 @@ conclude_contents(TarBackup *tar)
 	check_conclude(tar->changed, "No archive changed while the backup was verified.",
 				   "archive was", "archives were", "changed while the backup was verified.");
 	findings_sort(findings, &backup->manifest);
-	verify_tar_wal(tar->report, backup, tar->archives, &tar->segments, findings);
+	verify_tar_wal(tar->report, backup, tar->archives, &tar->segments, &tar->pace, findings);
 	report_pages(tar->report, backup, findings, tar->reader.n_pages);
 }
 

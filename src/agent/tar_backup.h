@@ -36,6 +36,6 @@ typedef struct TarSegments
 
 extern void tar_segments_add(TarSegments *segments, const char *name, uint32_t archive, const Tar *tar);
 extern void verify_tar_wal(Report *report, const Backup *backup, const Archive *archives, TarSegments *segments,
-						   PageFindings *findings);
+						   Pace *pace, PageFindings *findings);
 
 #endif							/* VOXANNE_AGENT_TAR_BACKUP_H */

@@ -20,6 +20,7 @@ typedef struct TarWal
 	BackupWal	base;
 	const Archive *archives;
 	TarSegments *segments;		/* by name */
+	Pace	   *pace;
 
 	/* the archive that is open */
 	bool		is_open;
@@ -73,7 +74,7 @@ seek(TarWal *place, uint32_t archive, uint64_t offset)
 		close_archive(place);
 	if (!place->is_open)
 	{
-		file_source_open(&place->file, place->archives[archive].fd, NULL, false);
+		file_source_open(&place->file, place->archives[archive].fd, place->pace, false);
 		stream_open_file(&place->in, place->archives[archive].compression, &place->file);
 		place->archive = archive;
 		place->is_open = true;
@@ -137,12 +138,14 @@ static const WalSource tar_source = {
 
 /* Checks wal_segments and wal_records of a backup in tar format. */
 void
-verify_tar_wal(Report *report, const Backup *backup, const Archive *archives, TarSegments *segments, PageFindings *findings)
+verify_tar_wal(Report *report, const Backup *backup, const Archive *archives, TarSegments *segments,
+			   Pace *pace, PageFindings *findings)
 {
 	TarWal		place = {
 		.base = {.backup = backup,.any = segments->n > 0,.segment_problem = tar_wal_problem},
 		.archives = archives,
 		.segments = segments,
+		.pace = pace,
 	};
 	Wal			wal = {.source = &tar_source,.place = &place};
 

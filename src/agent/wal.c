@@ -9,6 +9,7 @@
  * The last segment of a timeline that was left may exist only as the first one
  * of the next timeline, which begins with a copy of it.
  */
+#include "stream.h"
 #include "wal.h"
 
 #include <dirent.h>
@@ -42,7 +43,8 @@ typedef struct PlainWal
 {
 	BackupWal	base;
 	int			dir;			/* -1: none */
-	int			fd;				/* of the open segment */
+	FileSource	file;			/* the open segment */
+	Pace	   *pace;
 } PlainWal;
 
 /* "name" has room for WAL_NAME_SIZE bytes. */
@@ -120,10 +122,11 @@ plain_open(Wal *wal, int range, uint64_t segment)
 	errno = ENOENT;
 	while (errno == ENOENT && backup_wal_name(wal, range, segment, &choice))
 	{
-		place->fd = openat(place->dir, wal->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-		if (place->fd >= 0)
+		int			fd = openat(place->dir, wal->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+		if (fd >= 0)
 		{
-			posix_fadvise(place->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+			file_source_open(&place->file, fd, place->pace, false);
 			return true;
 		}
 	}
@@ -134,12 +137,9 @@ static ssize_t
 plain_fill(Wal *wal, uint64_t start)
 {
 	PlainWal   *place = wal->place;
-	ssize_t		got;
 
-	do
-		got = pread(place->fd, wal->buffer, WAL_BUFFER_SIZE, (off_t) start);
-	while (got < 0 && errno == EINTR);
-	return got;
+	place->file.offset = start;
+	return file_source_read(&place->file, wal->buffer, WAL_BUFFER_SIZE);
 }
 
 static void
@@ -147,7 +147,8 @@ plain_close(Wal *wal)
 {
 	PlainWal   *place = wal->place;
 
-	close(place->fd);
+	file_source_close(&place->file);
+	close(place->file.fd);
 }
 
 /* Why a segment of this size is none, or NULL. */
@@ -163,7 +164,7 @@ plain_problem(const Wal *wal)
 	const PlainWal *place = wal->place;
 	struct stat st;
 
-	if (fstat(place->fd, &st) != 0)
+	if (fstat(place->file.fd, &st) != 0)
 		return format("unreadable: %s", describe_errno(errno));
 	return S_ISREG(st.st_mode) ? wal_size_problem(wal, (uint64_t) st.st_size) : xstrdup("is not a regular file");
 }
@@ -423,11 +424,11 @@ verify_backup_wal(Report *report, Wal *wal, PageFindings *findings)
 	free(wal->buffer);
 }
 
-/* The same of a plain backup. */
+/* The same of a plain backup, read at the pace of its other files. */
 void
-verify_wal(Report *report, const Backup *backup, const Options *options, PageFindings *findings)
+verify_wal(Report *report, const Backup *backup, const Options *options, Pace *pace, PageFindings *findings)
 {
-	PlainWal	place = {.base = {.backup = backup,.segment_problem = plain_problem}};
+	PlainWal	place = {.base = {.backup = backup,.segment_problem = plain_problem},.pace = pace};
 	Wal			wal = {.source = &plain_source,.place = &place};
 	char	   *not_followed;
 

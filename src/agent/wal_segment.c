@@ -9,6 +9,7 @@
  */
 #include "wal_segment.h"
 #include "crc32c.h"
+#include "reader.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -68,7 +69,7 @@ static void
 recognise(SegmentReader *reader)
 {
 	unsigned char start[ENCRYPTED_MAGIC_SIZE];
-	ssize_t		got = pread(reader->fd, start, sizeof(start), 0);
+	ssize_t		got = read_file(reader->fd, start, sizeof(start), 0, &reader->source.cold);
 	Compression named = (Compression) reader->file->compression;
 
 	reader->method = got < 0 ? COMPRESSION_NONE : compression_of_magic(start, (size_t) got);
@@ -102,6 +103,8 @@ segment_open(SegmentReader *reader, const Archive *archive, const SegmentFile *f
 	reader->file = file;
 	reader->crc = CRC32C_INIT;
 	reader->fd = open_segment_file(archive, file);
+	if (reader->fd >= 0)
+		file_source_open(&reader->source, reader->fd, pace, false);
 	if (reader->fd < 0 && errno == ENOENT)
 		fail(reader, SEGMENT_GONE, xstrdup("is not there any more"));
 	else if (reader->fd < 0 || fstat(reader->fd, &st) != 0)
@@ -111,8 +114,6 @@ segment_open(SegmentReader *reader, const Archive *archive, const SegmentFile *f
 	else
 		recognise(reader);
 	reader->hashing = hashing && digest_begin(&reader->digest, DIGEST_SHA1);
-	if (reader->fd >= 0)
-		file_source_open(&reader->source, reader->fd, pace, false);
 	if (reader->problem == NULL && reader->method != COMPRESSION_NONE)
 		reader->decompressor = decompress_open(reader->method, file_source_read, &reader->source);
 	return reader->problem == NULL;
