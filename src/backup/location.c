@@ -13,7 +13,9 @@
 #include "miscadmin.h"
 #include "utils/varlena.h"
 
+static bool is_in_data_directory(const char *path);
 static bool has_parent_reference(const char *path);
+static bool has_user_info(const char *url);
 static bool is_below(const char *url, const char *beginning);
 static bool has_dot_segment(const char *path);
 
@@ -59,7 +61,7 @@ voxanne_directory_problem(const char *location, const char **hint)
 
 	canonicalize_path(path);
 	*hint = "Backups belong outside of the data directory, best on another machine's storage.";
-	if (path_is_prefix_of_path(DataDir, path))
+	if (is_in_data_directory(path))
 		return psprintf("\"%s\" lies inside the data directory of this cluster.", location);
 
 	*hint = "A superuser allows directories with the setting voxanne_ops.backup_directories.";
@@ -69,6 +71,18 @@ voxanne_directory_problem(const char *location, const char **hint)
 	return directories == NIL ?
 		psprintf("\"%s\" is not allowed, because voxanne_ops.backup_directories names no directory.", location) :
 		psprintf("\"%s\" lies in none of voxanne_ops.backup_directories (%s).", location, voxanne_backup_directories);
+}
+
+/* By the name that the server was given or by its own, if that is a link; the path itself is not resolved. */
+static bool
+is_in_data_directory(const char *path)
+{
+	char	   *real = realpath(DataDir, NULL);
+	bool		inside = path_is_prefix_of_path(DataDir, path) ||
+		(real != NULL && path_is_prefix_of_path(real, path));
+
+	free(real);
+	return inside;
 }
 
 static bool
@@ -82,8 +96,8 @@ has_parent_reference(const char *path)
 
 /*
  * Why a backup may not lie at that URL, as a sentence, or NULL if it may; "hint"
- * says what to do about it.  A query might hold a secret, and what a server
- * makes of "..", is not ours to guess.
+ * says what to do about it.  User name and query may be secret: a URL that has
+ * them is not repeated.  What a server makes of "..", is not ours to guess.
  */
 char *
 voxanne_url_problem(const VoxKind *kind, const char *url, const char **hint)
@@ -95,6 +109,10 @@ voxanne_url_problem(const VoxKind *kind, const char *url, const char **hint)
 	const char *path = host == NULL ? NULL : strchr(host, '/');
 
 	*hint = "Give a URL like https://host/path, with %XX for all but ASCII letters, digits and punctuation.";
+	if (has_user_info(url))
+		return pstrdup("The URL holds a user name or password.");
+	if (strpbrk(url, "?#") != NULL)
+		return pstrdup("The URL has a query or a fragment.");
 	if (host == NULL)
 		return psprintf("\"%s\" does not begin with https://.", url);
 	if (strlen(url) >= MAXPGPATH)
@@ -104,10 +122,6 @@ voxanne_url_problem(const VoxKind *kind, const char *url, const char **hint)
 			return psprintf("\"%s\" holds a character that cannot be in a URL.", url);
 	if (path == NULL || path == host)
 		return psprintf("\"%s\" has no host or no path.", url);
-	if (memchr(host, '@', path - host) != NULL)
-		return pstrdup("The URL holds a user name or password.");
-	if (strpbrk(path, "?#") != NULL)
-		return pstrdup("The URL has a query or a fragment.");
 	if (has_dot_segment(path))
 		return psprintf("\"%s\" contains \"..\".", url);
 
@@ -119,6 +133,16 @@ voxanne_url_problem(const VoxKind *kind, const char *url, const char **hint)
 	return beginnings == NIL ?
 		psprintf("\"%s\" is not allowed, because voxanne_ops.backup_urls names no URL.", url) :
 		psprintf("\"%s\" begins with none of voxanne_ops.backup_urls (%s).", url, voxanne_backup_urls);
+}
+
+/* Is something before the host, of whatever scheme? */
+static bool
+has_user_info(const char *url)
+{
+	const char *scheme_end = strstr(url, "//");
+	const char *host = scheme_end != NULL ? scheme_end + 2 : url;
+
+	return memchr(host, '@', strcspn(host, "/?#")) != NULL;
 }
 
 /* Does the URL begin so, up to the end of a part of its path? */
