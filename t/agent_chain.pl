@@ -194,6 +194,14 @@ is(with($document, 'failed'), '', 'a copy with a manifest is preferred');
 rmtree("$path/aa");
 remove($path);
 
+# Have the manifest state no checksums at all.
+sub forget_checksums
+{
+	my ($backup) = @_;
+	edit_manifest($backup, sub { s/, "Checksum-Algorithm": "\w+", "Checksum": "\w+"//g or die });
+	return;
+}
+
 # Have the manifest state the right checksum of a file that was changed, and its size.
 sub restate
 {
@@ -405,6 +413,10 @@ is("$status $document->{result} " . with($document, 'skipped'), '0 success ', 't
 ($status, $document) = verify("$dir/tars", '--level', 'status');
 is("$status $document->{result}", '0 success', 'tar, compressed: level status') or diag explain $document->{checks};
 is($document->{backup}{size_bytes}, undef, 'tar, compressed: the size is not known without reading');
+is($document->{proof}, undef, 'tar: contents are compared with checksums');
+forget_checksums("$dir/tars/full");
+($status, $document) = verify("$dir/tars");
+is("$status $document->{result} $document->{proof}", '0 success present', 'tar: not those of the full one');
 rename "$dir/tars/full", "$dir/moved" or die $!;
 (undef, $document) = verify("$dir/tars", '--level', 'status');
 is(with($document, 'failed'), 'backup_chain', 'tar: one is missing');

@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 use File::Copy;
+use File::Path qw(rmtree);
 use IO::Socket::INET;
 use IPC::Run;
 use JSON::PP;
@@ -249,6 +250,14 @@ sql("SELECT add_backup_target('all', 'basebackup', '$backups')");
 verify('all');
 is(latest('all'), 'success|present|', 'newest of a directory');
 sql("SELECT remove_backup_target('all')");
+
+# Contents that can be compared with nothing.
+$node->command_ok([ 'pg_basebackup', '-D', "$backups/bare", '-c', 'fast', '--no-sync', '--manifest-checksums=NONE' ], 'base backup without checksums');
+sql("SELECT add_backup_target('bare', 'basebackup', '$backups/bare')");
+verify('bare', 'verify');
+is(latest('bare'), 'success|present|', 'a manifest without checksums: present is all that is shown');
+sql("SELECT remove_backup_target('bare')");
+rmtree("$backups/bare");
 
 # Places that are no backup.
 mkdir "$backups/empty";

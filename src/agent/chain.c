@@ -39,6 +39,8 @@ typedef struct Chain
 	char	   *missing;		/* sentence about the one that is not there,
 								 * or NULL */
 	bool		gone;			/* it was looked for */
+	bool		unproven;		/* some contents could be compared with
+								 * nothing */
 } Chain;
 
 /* What fails only the backup itself, and not what builds on it */
@@ -221,6 +223,8 @@ verify_link(Chain *chain, Backup *backup)
 	if (!chain->lost)
 		find_pending(chain, backup, !is_chained(backup));
 	add_link(chain->newest, backup, chain->priors->n_problems > problems);
+	report_proof(report);
+	chain->unproven |= report->unproven;
 
 	manifest_free(&backup->manifest);
 	close(backup->dir);
@@ -354,5 +358,6 @@ verify_chain(Report *report, Backup *backup, const Options *options, const Place
 		}
 	}
 	conclude(&chain);
+	report->unproven |= chain.unproven;
 	free(chain.pending);
 }

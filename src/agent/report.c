@@ -158,6 +158,19 @@ report_failed(const Report *report)
 	return report->failed;
 }
 
+/* The checks that compare contents.  Where they say that there was nothing to compare with, that files are there is all that is shown. */
+void
+report_proof(Report *report)
+{
+	static const char *const comparing[] = {"file_checksums", "segments_unread"};
+
+	for (int i = 0; i < report->n_checks; i++)
+	{
+		for (size_t j = 0; j < sizeof(comparing) / sizeof(comparing[0]); j++)
+			report->unproven |= report->checks[i].result == CHECK_SKIPPED && strcmp(report->checks[i].name, comparing[j]) == 0;
+	}
+}
+
 /* The worst of all checks, in the words of the protocol. */
 static const char *
 result_of(const Report *report, ExitStatus *status)
@@ -208,6 +221,8 @@ print_json(const Report *report, const char *result)
 	json_text(&w, "command", report->command);
 	json_text(&w, "result", result);
 	print_circumstances(&w);
+	if (report->unproven)
+		json_text(&w, "proof", "present");
 	if (report->error_code != NULL)
 	{
 		json_open(&w, "error", '{');

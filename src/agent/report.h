@@ -47,6 +47,8 @@ typedef struct Report
 	char	   *error_hint;
 	bool		failed;			/* result "failure" even without a failed
 								 * check */
+	bool		unproven;		/* some contents could be compared with
+								 * nothing */
 	Check		checks[MAX_CHECKS];
 	int			n_checks;
 	Sandbox		sandbox;
@@ -62,6 +64,7 @@ extern void check_problem(Check *check, const char *path, const char *fmt,...) _
 extern void report_level(const char *level);
 extern void check_conclude(Check *check, const char *passed, const char *one, const char *many, const char *failed);
 extern bool report_failed(const Report *report);
+extern void report_proof(Report *report);
 extern ExitStatus report_print(const Report *report, bool json);
 extern char *count_of(uint64_t count, const char *one, const char *many);
 extern char *iso_time(int64_t when);

@@ -305,6 +305,7 @@ verify_backup(const Options *options)
 	{
 		sandbox_enter(&plan, &report.sandbox);
 		examine(&report, &backup, places, options);
+		report_proof(&report);
 	}
 	free(places);
 	return report_print(&report, options->json);

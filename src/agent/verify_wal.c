@@ -296,6 +296,7 @@ verify_archive(const Options *options)
 	{
 		sandbox_enter(&plan, &report.sandbox);
 		examine_archive(&report, &archive);
+		report_proof(&report);
 	}
 	return report_print(&report, options->json);
 }
