@@ -167,6 +167,7 @@ for my $damage (@damages)
 	if (ref $items) { like(items($document, $check), $items, "$name: items") }
 	else { is(items($document, $check), $items, "$name: items") }
 	is(counts($document), $counts, "$name: counts");
+	is($document->{proof}, $check eq 'segments_unread' ? 'present' : undef, "$name: what is shown");
 	chmod 0600, "$path/$middle";
 	rmtree($path);
 }
@@ -189,6 +190,34 @@ for my $arguments (['--server-position', '0/1'], ['--server-position', '1,0/0/1'
 }
 ($status, $document) = agent("$dir/flat", '--backup', 'nonsense');
 is(items($document, 'backup_lists'), 'nonsense: is no START_LSN,TIMELINE[,END_LSN[@SECONDS][,ID]]', 'a backup that makes no sense');
+
+# Segments of the largest size and of the smallest, which differ in names, not in anything else: of 1 GB four make
+# up a file of 4 GB, of 1 MB 4096.  (Only their headers hold something.)
+for my $size (1024, 256, 1)
+{
+	my $path = "$dir/segments_$size";
+	mkdir $path or die $!;
+	my $per_log = 4096 / $size;
+	my @names = map { sprintf '00000001%08X%08X', int($_ / $per_log), $_ % $per_log } $per_log - 2 .. $per_log + 2;
+	for my $i (0 .. $#names)
+	{
+		my $header = substr slurp_file("$dir/flat/$good[0]"), 0, 40;
+		substr($header, 8, 8)  = pack('Q', ($per_log - 2 + $i) * $size * $mb);
+		substr($header, 32, 4) = pack('V', $size * $mb);
+		write_file("$path/$names[$i]", $header);
+		truncate "$path/$names[$i]", $size * $mb or die $!;
+	}
+	($status, $document) = agent($path, '--system-identifier', $system);
+	is("$status $document->{result} " . counts($document), '0 success found=5', "segments of $size MB: good") or diag explain $document->{checks};
+	is_deeply([ @{ $document->{backup} }{qw(segment_size gaps timelines)} ], [ $size * $mb, [], [ { timeline => 1, ranges => [ { first => $names[0], last => $names[-1], count => 5 } ] } ] ], 'without a gap');
+	truncate "$path/$names[1]", $size * $mb - 1;
+	($status, $document) = agent($path, '--system-identifier', $system);
+	is("$status " . items($document, 'segment_headers'), "1 $names[1]: has " . ($size * $mb - 1) . ' bytes, not ' . $size * $mb, 'one is short');
+	unlink "$path/$names[1]", "$path/$names[2]";
+	($status, $document) = agent($path, '--system-identifier', $system);
+	is(items($document, 'wal_continuity'), "$names[1]: missing, as all to $names[2]: 2 segments", 'a gap across the end of a log');
+	rmtree($path);
+}
 
 # Backups that are named.
 ($status, $document) = agent("$dir/flat", '--backup', "$start,1,$stop,mine");
