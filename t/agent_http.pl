@@ -72,6 +72,7 @@ authority('other');
 certificate('good', 'DNS:localhost,IP:127.0.0.1', '-days', '1');
 certificate('name', 'DNS:elsewhere.example', '-days', '1');
 certificate('old', 'DNS:localhost,IP:127.0.0.1', '-startdate', '20200101000000Z', '-enddate', '20200102000000Z');
+certificate('young', 'DNS:localhost,IP:127.0.0.1', '-startdate', '20900101000000Z', '-enddate', '20910101000000Z');
 
 # One server process with a port for each certificate and one without TLS; prints the ports.  A path says how to answer.
 my $program = <<'PY';
@@ -140,13 +141,13 @@ def tls(name, version=None):
         context.maximum_version = version
     return context
 
-ports = [listen(answer, tls(n)) for n in ('good', 'name', 'old')]
+ports = [listen(answer, tls(n)) for n in ('good', 'name', 'old', 'young', 'other')]
 ports.append(listen(answer, tls('good', ssl.TLSVersion.TLSv1_1)))
 ports.append(listen(answer))
 mute = socket.create_server(('127.0.0.1', 0))
 stay(*ports, mute.getsockname()[1])
 PY
-my ($server, $good, $name, $old, $tls11, $plain, $mute) = LoopbackServer::start($dir, $program, $dir);
+my ($server, $good, $name, $old, $young, $self, $tls11, $plain, $mute) = LoopbackServer::start($dir, $program, $dir);
 my $ca = "$dir/ca.crt";
 
 # Expect a result; "code" is error's code or the status.
@@ -212,6 +213,8 @@ request_is('fetch', { url => "https://localhost:$good/echo", ca_file => "$dir/ot
 request_is('fetch', { url => "https://localhost:$name/echo", ca_file => $ca }, '3 error tls', undef, 'another name');
 request_is('fetch', { url => "https://localhost:$old/echo", ca_file => $ca }, '3 error tls', qr/expired/, 'expired');
 request_is('fetch', { url => "https://localhost:$tls11/echo", ca_file => $ca }, '3 error tls', undef, 'TLS 1.1');
+request_is('fetch', { url => "https://localhost:$young/echo", ca_file => $ca }, '3 error tls', qr/not yet valid|not trusted|verified/, 'not valid yet');
+request_is('fetch', { url => "https://localhost:$self/echo", ca_file => $ca }, '3 error tls', qr/verified|self.signed/, 'signed by itself');
 request_is('fetch', { url => "https://localhost:$plain/echo", ca_file => $ca }, '3 error tls', undef, 'no TLS');
 request_is('fetch', { url => "https://localhost:$good/echo", ca_file => "$dir/none" }, '3 error tls', undef, 'no such file of authorities');
 
