@@ -37,6 +37,16 @@ for my $option (@options)
 	like($help, qr/^  --\Q$option\E /m, "--$option is in --help");
 	like($manual, qr/^\.BI? --\Q$option\E(?:\\ |$)/m, "--$option is in the manual page");
 }
+# Each member of a request.
+my ($rows) = slurp_file('src/agent/request.c') =~ /members\[\] = \{(.*?)\n\};/s;
+my @members = map { s/^PREVIOUS_MEMBER./previous_/r =~ s/^\w+\(|^\{"//r } $rows =~ /((?:\b\w+_MEMBER\(|\{")[a-z_0-9]+)/g;
+cmp_ok(scalar @members, '>', 15, 'requests have members');
+for my $member (@members)
+{
+	like($help, qr/^(?!  ).*\b$member\b/m, "member $member is in --help");
+	like($manual, qr/^\.BR? .*\b$member\b/m, "member $member is in the manual page");
+	like($text{'docs/agent.md'}, qr/`$member`/, "member $member is in docs/agent.md");
+}
 for my $file (glob 'src/agent/*.c')
 {
 	my ($command) = slurp_file($file) =~ /\.name = "(verify-[a-z]+)"/ or next;

@@ -78,7 +78,8 @@ usage(FILE *out)
 		  "  --parent PID             end when this process, the parent, ends\n\n"
 		  "fetch, post and list read a JSON object from standard input: url or url_file, body, content_type,\n"
 		  "headers, timeout_ms, connect_timeout_ms, max_bytes, ca_file, allow_http; list also provider, level,\n"
-		  "secret_file, region, window_seconds.\n\n"
+		  "secret_file, region, window_seconds and, of the same object before, previous_id,\n"
+		  "previous_finished_at, previous_size_bytes, previous_etag, previous_sha256.\n\n"
 		  "Exit status: 0 success or warning, 1 failure, 2 wrong usage, 3 the checks could not run.\n",
 		  out);
 }
