@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "backup/scheduler.h"
+#include "backup/session_progress.h"
 #include "backup/slots.h"
 #include "child/child.h"
 #include "core/compat.h"
@@ -23,6 +24,7 @@ _PG_init(void)
 	voxanne_define_settings();
 	voxanne_child_init();
 	voxanne_progress_share();
+	voxanne_session_progress_share();
 	voxanne_slots_define();
 
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)

@@ -74,19 +74,19 @@ sub add_target
 	return;
 }
 
-# An expression over the row of backup_verification_progress of a database.
+# An expression over the row of backup_verification_progress of a database, not those of sessions.
 sub progress
 {
 	my ($node, $database, $expression) = @_;
 	return $node->safe_psql('postgres',
-		"SELECT $expression FROM backup_verification_progress WHERE database = '$database'");
+		"SELECT $expression FROM backup_verification_progress WHERE database = '$database' AND phase <> 'called'");
 }
 
 sub wait_progress
 {
 	my ($node, $database, $condition) = @_;
 	return $node->poll_query_until('postgres',
-		"SELECT coalesce(bool_or($condition), false) FROM backup_verification_progress WHERE database = '$database'");
+		"SELECT coalesce(bool_or($condition), false) FROM backup_verification_progress WHERE database = '$database' AND phase <> 'called'");
 }
 
 # Wait until a cycle of the database has left its row in the log.  (That its last cycle left one may hold

@@ -208,12 +208,12 @@ CREATE VIEW @extschema@.backup_verification_progress AS
 SELECT * FROM @extschema@._voxanne_verification_progress();
 GRANT SELECT ON @extschema@.backup_verification_progress TO pg_monitor;
 COMMENT ON VIEW @extschema@.backup_verification_progress IS
-'What the background worker does: a row for each database of voxanne_ops.databases, of whatever database it is asked. ERROR 55000 without preload; no rows where the scheduler does not run, as on a standby.';
+'What the background worker does: a row for each database of voxanne_ops.databases, of whatever database it is asked; and what sessions do that CALL verify_backup(): a row for each, with phase "called". ERROR 55000 without preload; no rows where the scheduler does not run, as on a standby.';
 COMMENT ON COLUMN @extschema@.backup_verification_progress.database IS 'name, as in voxanne_ops.databases';
 COMMENT ON COLUMN @extschema@.backup_verification_progress.phase IS
-'idle; starting; planning (connected to the database, reads what is due); running (verifies; nobody is connected); recording (connected, writes the log); alerting (nothing is verified, and alerts or the heartbeat are posted; nobody is connected but, for a moment, to read them and to note what came of it)';
-COMMENT ON COLUMN @extschema@.backup_verification_progress.pid IS 'of the verifier, as in pg_stat_activity, or while alerting of the messenger; null when idle';
-COMMENT ON COLUMN @extschema@.backup_verification_progress.last_start IS 'when the present or last cycle began; null: none since the server started';
+'idle; starting; planning (connected to the database, reads what is due); running (verifies; nobody is connected); recording (connected, writes the log); alerting (nothing is verified, and alerts or the heartbeat are posted; nobody is connected but, for a moment, to read them and to note what came of it); called (a session verifies, whose pid it is; it has no cycles)';
+COMMENT ON COLUMN @extschema@.backup_verification_progress.pid IS 'of the verifier, as in pg_stat_activity, or while alerting of the messenger, or of the session; null when idle';
+COMMENT ON COLUMN @extschema@.backup_verification_progress.last_start IS 'when the present or last cycle began, or the session''s verification of the target; null: none since the server started';
 COMMENT ON COLUMN @extschema@.backup_verification_progress.last_end IS 'when the last cycle ended';
 COMMENT ON COLUMN @extschema@.backup_verification_progress.last_result IS
 'recorded; nothing due; no such database; database allows no connections; extension not installed; failed (the cycle itself; what it found of the backups is in backup_verification_log)';

@@ -1,12 +1,15 @@
 /*
  * src/backup/progress.c
- *		The slots as rows, for the view backup_verification_progress.
+ *		The slots, and verifications in sessions, as rows of the view
+ *		backup_verification_progress.
  */
 #include "postgres.h"
 
+#include "backup/session_progress.h"
 #include "backup/slots.h"
 #include "backup/worker.h"
 #include "core/compat.h"
+#include "commands/dbcommands.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -14,20 +17,37 @@
 
 #define PROGRESS_COLS 14
 
+/* Columns of a session's row, which is about no cycle: the others are null. */
+enum
+{
+	COL_DATABASE = 0,
+	COL_PHASE = 1,
+	COL_PID = 2,
+	COL_LAST_START = 3,
+	COL_SCHEDULER = 9,
+	COL_WAKEUPS = 10,
+	COL_TARGET = 11,
+	COL_DONE = 12,
+	COL_TOTAL = 13
+};
+
 static void put_slot(ReturnSetInfo *rsinfo, const VoxSlot *slot, pid_t scheduler, uint64 wakeups);
+static void put_session(ReturnSetInfo *rsinfo, const VoxSessionProgress *session, pid_t scheduler, uint64 wakeups);
 static Datum time_datum(TimestampTz time, TimestampTz none, bool *null);
 
 VOXANNE_FUNCTION(voxanne_verification_progress);
 
 /*
- * _voxanne_verification_progress(): a row for each watched database.  ERROR
- * 55000 without preload.
+ * _voxanne_verification_progress(): a row for each watched database, and one
+ * for each session that verifies something.  ERROR 55000 without preload.
  */
 Datum
 voxanne_verification_progress(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	VoxSlots   *copy = palloc(sizeof(VoxSlots));
+	VoxSessionProgress *sessions = palloc_array(VoxSessionProgress, VOX_MAX_SESSIONS);
+	int			count;
 
 	if (voxanne_slots == NULL)
 		ereport(ERROR,
@@ -43,6 +63,9 @@ voxanne_verification_progress(PG_FUNCTION_ARGS)
 	for (int i = 0; i < VOX_SLOT_COUNT; i++)
 		if (copy->slots[i].used && copy->slots[i].watched)
 			put_slot(rsinfo, &copy->slots[i], copy->scheduler_pid, copy->wakeups);
+	count = voxanne_session_progress_copy(sessions);
+	for (int i = 0; i < count; i++)
+		put_session(rsinfo, &sessions[i], copy->scheduler_pid, copy->wakeups);
 	return (Datum) 0;
 }
 
@@ -82,6 +105,31 @@ put_slot(ReturnSetInfo *rsinfo, const VoxSlot *slot, pid_t scheduler, uint64 wak
 	nulls[i] = slot->total_mb == 0;
 	values[i++] = Int64GetDatum(slot->total_mb);
 	Assert(i == PROGRESS_COLS);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+static void
+put_session(ReturnSetInfo *rsinfo, const VoxSessionProgress *session, pid_t scheduler, uint64 wakeups)
+{
+	Datum		values[PROGRESS_COLS] = {0};
+	bool		nulls[PROGRESS_COLS];
+	char	   *database = get_database_name(session->database);
+
+	memset(nulls, true, sizeof(nulls));
+	if (database == NULL)
+		return;					/* dropped since, so the session is gone, too */
+	values[COL_DATABASE] = CStringGetTextDatum(database);
+	values[COL_PHASE] = CStringGetTextDatum("called");
+	values[COL_PID] = Int32GetDatum(session->pid);
+	values[COL_LAST_START] = TimestampTzGetDatum(session->started);
+	values[COL_SCHEDULER] = Int32GetDatum(scheduler);
+	values[COL_WAKEUPS] = Int64GetDatum(wakeups);
+	values[COL_TARGET] = CStringGetTextDatum(voxanne_slot_error(NameStr(session->target)));
+	values[COL_DONE] = Int64GetDatum(session->done_mb);
+	values[COL_TOTAL] = Int64GetDatum(session->total_mb);
+	nulls[COL_DATABASE] = nulls[COL_PHASE] = nulls[COL_PID] = nulls[COL_LAST_START] = nulls[COL_TARGET] = nulls[COL_WAKEUPS] = false;
+	nulls[COL_SCHEDULER] = scheduler == 0;
+	nulls[COL_DONE] = nulls[COL_TOTAL] = session->total_mb == 0;
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 

@@ -51,7 +51,7 @@ voxanne_turn_await(const char *target)
 	ereport(NOTICE,
 			(errmsg("backup target \"%s\" is being verified by another process", target),
 			 errdetail("It is verified again once that has recorded its result."),
-			 errhint("backup_verification_progress shows how far the background worker is, blocking_locks() who else it is.")));
+			 errhint("backup_verification_progress shows how far that is, blocking_locks() who it is.")));
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }
 

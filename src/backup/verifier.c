@@ -10,6 +10,7 @@
 
 #include "backup/cycle.h"
 #include "backup/phase.h"
+#include "backup/session_progress.h"
 #include "backup/slots.h"
 #include "backup/turn.h"
 #include "backup/verifier.h"
@@ -126,18 +127,14 @@ enter(VoxSlotPhase phase, const char *target)
 	voxanne_wake_scheduler();
 }
 
-/* Publish how far the agent is, which it says once a second: "voxanne_agent:  42 %, 420 of 1000 MB, 250 MB/s". */
+/* Publish how far the agent is. */
 static void
 note_progress(const char *errors)
 {
-	unsigned long long done;
-	unsigned long long total;
-	bool		known = false;
+	uint64		done;
+	uint64		total;
 
-	for (const char *line = strstr(errors, "voxanne_agent: "); line != NULL; line = strstr(line + 1, "voxanne_agent: "))
-		if (strchr(line, '\n') != NULL && sscanf(line, "voxanne_agent: %*d %%, %llu of %llu MB", &done, &total) == 2)
-			known = true;
-	if (!known)
+	if (!voxanne_agent_progress(errors, &done, &total))
 		return;
 	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
 	verifier.slot->done_mb = done;

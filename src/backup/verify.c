@@ -7,6 +7,7 @@
 #include "access/xact.h"
 #include "backup/assess.h"
 #include "backup/cycle.h"
+#include "backup/session_progress.h"
 #include "backup/slots.h"
 #include "backup/turn.h"
 #include "backup/verdict.h"
@@ -22,6 +23,7 @@
 
 static void check_can_commit(FunctionCallInfo fcinfo);
 static char *verify(const char *plan);
+static char *run(const char *part);
 static void report(const char *plan);
 static void tell(const char *text);
 
@@ -73,13 +75,32 @@ verify(const char *plan)
 		bool		good;
 
 		voxanne_turn_await(voxanne_cycle_target(lfirst(lc)));
-		results = voxanne_cycle_run(lfirst(lc));
+		results = run(lfirst(lc));
 		good = voxanne_cycle_record(lfirst(lc), results, GetCurrentTimestamp(), &due);
 		if (lnext(parts, lc) == NULL)
 			told = voxanne_cycle_claim(good, GetCurrentTimestamp(), &due);
 		SPI_commit();
 	}
 	return told;
+}
+
+/* Run the agent for a target, which backup_verification_progress shows meanwhile. */
+static char *
+run(const char *part)
+{
+	char	   *volatile results = NULL;
+
+	voxanne_session_progress_begin(voxanne_cycle_target(part));
+	PG_TRY();
+	{
+		results = voxanne_cycle_run(part);
+	}
+	PG_FINALLY();
+	{
+		voxanne_session_progress_end();
+	}
+	PG_END_TRY();
+	return results;
 }
 
 /* ERROR unless called by a CALL of its own, in a session that may write. */
