@@ -128,6 +128,31 @@ SELECT rows FROM find_duplicate_appointments('hostile.appointments', tenant => '
 SELECT rows FROM find_duplicate_appointments('hostile.appointments');
 SELECT rows FROM find_duplicate_appointments('hostile.bookings', tenant => 'a');
 
+-- ids, links and names that would end a comment below a remedy: a remedy does no more than its first statement
+CREATE TABLE hostile.victims (id int);
+CREATE TYPE hostile.state AS ENUM ('open', 'cancelled');
+CREATE TABLE hostile."a
+DROP TABLE hostile.victims;--" (id text PRIMARY KEY, contact_id int, "provider_id" int, scheduled_at timestamptz, duration_minutes int,
+	status hostile.state, calendar_link text, email text);
+INSERT INTO hostile."a
+DROP TABLE hostile.victims;--" (id, contact_id, scheduled_at, calendar_link, email) VALUES
+	('1', 1, '2026-01-01Z', NULL, 'a@example.com'), (E'2\r\nDROP TABLE hostile.victims;--', 1, '2026-01-01Z', E'link\nDROP TABLE hostile.victims;', 'nobody');
+SELECT regexp_replace(remedy, E'\n', '<newline>', 'g') AS remedy FROM pg_class AS c, find_duplicate_appointments(c.oid::regclass)
+WHERE relname ~ E'^a\n' AND relkind = 'r' AND relnamespace = 'hostile'::regnamespace;
+SELECT regexp_replace(remedy, E'\n', '<newline>', 'g') AS remedy FROM pg_class AS c, find_invalid_data(c.oid::regclass, '{hostile}') AS f
+WHERE relname ~ E'^a\n' AND relkind = 'r' AND relnamespace = 'hostile'::regnamespace AND kind = 'no_email';
+\o /dev/null
+\set ECHO none
+SELECT remedy FROM pg_class AS c, find_duplicate_appointments(c.oid::regclass)
+WHERE relname ~ E'^a\n' AND relkind = 'r' AND relnamespace = 'hostile'::regnamespace \gexec
+SELECT remedy FROM pg_class AS c, find_invalid_data(c.oid::regclass, '{hostile}') AS f
+WHERE relname ~ E'^a\n' AND relkind = 'r' AND relnamespace = 'hostile'::regnamespace AND kind = 'no_email' \gexec
+\set ECHO all
+\o
+SELECT id, status FROM hostile."a
+DROP TABLE hostile.victims;--" ORDER BY id;
+TABLE hostile.victims;
+
 SELECT rolsuper FROM pg_roles WHERE rolname = 'regress_mallory';
 DROP SCHEMA hostile CASCADE;
 DROP OWNED BY regress_mallory;

@@ -57,6 +57,21 @@ voxanne_rows_that(int64 rows, int64 checked, const char *table, const char *one,
 					rows == 1 ? one : many);
 }
 
+/*
+ * Text that users wrote, names of theirs included, as a comment for the end of
+ * a statement, on a line of its own.  What would end the comment is a blank.
+ */
+char *
+voxanne_sql_comment(const char *text)
+{
+	char	   *comment = psprintf("\n-- %s", text);
+
+	for (char *at = comment + 1; *at != '\0'; at++)
+		if ((unsigned char) *at < ' ' || *at == 0x7f)
+			*at = ' ';
+	return comment;
+}
+
 /* A length of time for a reader in a hurry: "45 s", "12 min", "3.5 h", "2 days". */
 char *
 voxanne_ago(int64 microseconds)

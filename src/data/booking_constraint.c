@@ -69,9 +69,9 @@ voxanne_booking_prevention(const VoxBookingQuestion *question, VoxBookingAxis ax
 		other = voxanne_partitioned_by_other(table->relid, tenant == InvalidAttrNumber ? list_make1_int(person) :
 											 list_make2_int(tenant, person));
 	if (other != NULL)
-		return psprintf("\n-- No constraint can keep new ones of this %s out: %s is partitioned by %s,"
-						"\n-- and rows of different partitions cannot exclude each other.",
-						voxanne_booking_axis(axis), table->name, other);
+		return psprintf("%s\n-- and rows of different partitions cannot exclude each other.",
+						voxanne_sql_comment(psprintf("No constraint can keep new ones of this %s out: %s is partitioned by %s,",
+													 voxanne_booking_axis(axis), table->name, other)));
 	return psprintf("\n-- Once all are settled, keep new ones out (appointments in the way now: %lld):"
 					"\n-- CREATE EXTENSION IF NOT EXISTS btree_gist;%s",
 					(long long) violations, constraints(question, person));
@@ -116,12 +116,13 @@ append_constraint(StringInfo buf, const VoxBookingQuestion *question, Oid relid,
 	char	   *start = in_utc(question, VOX_ROLE_START);
 	char	   *name = ChooseConstraintName(get_rel_name(relid), get_attname(named, person, false), "excl",
 											get_rel_namespace(relid), NIL);
+	char	   *statement = psprintf("ALTER TABLE %s ADD CONSTRAINT %s EXCLUDE USING gist (%s%s%s WITH =, tsrange(%s, %s) WITH &&) WHERE (%s);",
+									 voxanne_relation_name(relid), quote_identifier(name),
+									 tenant == InvalidAttrNumber ? "" : voxanne_column_ref(named, "", tenant),
+									 tenant == InvalidAttrNumber ? "" : " WITH =, ",
+									 voxanne_column_ref(named, "", person), start, range_end(question, start), condition(question));
 
-	appendStringInfo(buf, "\n-- ALTER TABLE %s ADD CONSTRAINT %s EXCLUDE USING gist (%s%s%s WITH =, tsrange(%s, %s) WITH &&) WHERE (%s);",
-					 voxanne_relation_name(relid), quote_identifier(name),
-					 tenant == InvalidAttrNumber ? "" : voxanne_column_ref(named, "", tenant),
-					 tenant == InvalidAttrNumber ? "" : " WITH =, ",
-					 voxanne_column_ref(named, "", person), start, range_end(question, start), condition(question));
+	appendStringInfoString(buf, voxanne_sql_comment(statement));
 }
 
 /* The column that says whose time it is; InvalidAttrNumber where that is an expression, or not certain. */

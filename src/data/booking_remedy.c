@@ -106,10 +106,7 @@ count_losers(const VoxBookingGroup *group)
 	return voxanne_count_of(list_length(group->losers), "appointment", "appointments");
 }
 
-/*
- * The calendar entries of the bookings that go, as comments for the end of a
- * statement.  Whoever wrote a link must not end the comment with it.
- */
+/* The calendar entries of the bookings that go, as comments for the end of a statement. */
 static char *
 calendar_links(const VoxBookingGroup *group)
 {
@@ -121,15 +118,10 @@ calendar_links(const VoxBookingGroup *group)
 	foreach(lc, group->losers)
 	{
 		const VoxBooking *booking = lfirst(lc);
-		char	   *link;
 
 		if (booking->calendar == NULL || *booking->calendar == '\0' || count++ == LINKS_LISTED)
 			continue;
-		link = pstrdup(booking->calendar);
-		for (char *at = link; *at != '\0'; at++)
-			if ((unsigned char) *at < ' ' || *at == 0x7f)
-				*at = ' ';
-		appendStringInfo(&buf, "\n-- calendar of %s: %s", booking->id, link);
+		appendStringInfoString(&buf, voxanne_sql_comment(psprintf("calendar of %s: %s", booking->id, booking->calendar)));
 	}
 	return buf.data;
 }

@@ -487,9 +487,9 @@ check_statement(VoxInvalidCheck *check, const VoxTable *table, const VoxInvalidR
 	name = ChooseConstraintName(get_rel_name(table->relid), columns.data, "check",
 								get_rel_namespace(table->relid), check->constraint_names);
 	check->constraint_names = lappend(check->constraint_names, unconstify(char *, name));
-	return psprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s)%s NOT VALID;\n"
-					"-- Rows that violate it: %lld.  Once they are corrected: ALTER TABLE %s VALIDATE CONSTRAINT %s;",
+	return psprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s)%s NOT VALID;%s",
 					table->name, quote_identifier(name), rule->valid,
 					!table->partitioned && has_subclass(table->relid) ? " NO INHERIT" : "",
-					(long long) rows, table->name, quote_identifier(name));
+					voxanne_sql_comment(psprintf("Rows that violate it: %lld.  Once they are corrected: ALTER TABLE %s VALIDATE CONSTRAINT %s;",
+												 (long long) rows, table->name, quote_identifier(name))));
 }
