@@ -86,6 +86,7 @@ CREATE TABLE members (login text, org text);
 INSERT INTO members VALUES ('ab', 'one'), ('ac', 'two');
 GRANT SELECT ON members TO authenticated;
 CALL make('m_exact', 'text', 'one', 'two', 'EXISTS (SELECT FROM rls_casts.members m WHERE m.login::varchar = claim() AND m.org = org_id)');
+CALL make('m_name', 'text', 'one', 'two', 'EXISTS (SELECT FROM rls_casts.members m WHERE m.login::name = claim()::name AND m.org = org_id)');
 CALL make('m_lossy', 'text', 'one', 'two', 'EXISTS (SELECT FROM rls_casts.members m WHERE m.login::"char" = claim()::"char" AND m.org = org_id)');
 SELECT severity, key, verdict, detail FROM rls_audit('{rls_casts}', '{authenticated}') WHERE check_name <> 'login_bypasses_rls';
 SELECT name, sees(name, 'ab') FROM made ORDER BY name COLLATE "C";

@@ -304,7 +304,7 @@ static int
 end_of(Links *links, Node *node)
 {
 	Node	   *inner = voxanne_peel_casts(node);
-	bool		exact = voxanne_cast_loss(node) == VOX_CAST_KEEPS;
+	VoxCastLoss loss = voxanne_cast_loss(node);
 
 	if (inner != NULL && IsA(inner, Var))
 	{
@@ -312,13 +312,13 @@ end_of(Links *links, Node *node)
 
 		if (var->varlevelsup == 0)
 		{
-			if (!exact)
+			if (loss == VOX_CAST_LOSES)
 				return NOWHERE;
 			var = resolve_join(links->query, var);
 			return var == NULL ? NOWHERE : FIRST_RELATION + (int) var->varno - 1;
 		}
 		if (var->varlevelsup == 1 && var->varattno != InvalidAttrNumber)
-			return var->varattno != links->tenant ? ROW_COLUMN : exact ? ROW_TENANT : NOWHERE;
+			return var->varattno != links->tenant ? ROW_COLUMN : loss == VOX_CAST_KEEPS ? ROW_TENANT : NOWHERE;
 		return NOWHERE;
 	}
 	return voxanne_caller_derived(node) ? CALLER : NOWHERE;
