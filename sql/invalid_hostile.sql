@@ -104,6 +104,28 @@ RESET ROLE;
 SET client_min_messages = warning;
 SELECT severity, key, rows FROM find_invalid_data('hostile.visit');
 
+-- the smallest table is the first, so that most are done when time runs out: constraints that tell when they are asked
+CREATE SCHEMA sizes AUTHORIZATION regress_mallet;
+SET ROLE regress_mallet;
+CREATE FUNCTION sizes.tells(name text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING '% is asked', name; RETURN true; END $$;
+CREATE TABLE sizes.a_large (id int, pad text);
+CREATE TABLE sizes.b_small (LIKE sizes.a_large);
+CREATE TABLE sizes.c_middle (LIKE sizes.a_large);
+ALTER TABLE sizes.a_large ALTER pad SET STORAGE PLAIN;
+ALTER TABLE sizes.c_middle ALTER pad SET STORAGE PLAIN;
+INSERT INTO sizes.a_large SELECT i, repeat('x', 7000) FROM generate_series(1, 9) i;
+INSERT INTO sizes.b_small VALUES (1, 'x');
+INSERT INTO sizes.c_middle SELECT i, repeat('x', 7000) FROM generate_series(1, 3) i;
+DELETE FROM sizes.a_large WHERE id > 1;
+DELETE FROM sizes.c_middle WHERE id > 1;
+ALTER TABLE sizes.a_large ADD CONSTRAINT tells CHECK (sizes.tells('a_large')) NOT VALID;
+ALTER TABLE sizes.b_small ADD CONSTRAINT tells CHECK (sizes.tells('b_small')) NOT VALID;
+ALTER TABLE sizes.c_middle ADD CONSTRAINT tells CHECK (sizes.tells('c_middle')) NOT VALID;
+ANALYZE sizes.a_large, sizes.b_small, sizes.c_middle;
+RESET ROLE;
+SELECT key FROM find_invalid_data(schemas => '{sizes}');
+DROP SCHEMA sizes CASCADE;
+
 SELECT rolsuper FROM pg_roles WHERE rolname = 'regress_mallet';
 DROP SCHEMA hostile CASCADE;
 DROP OWNED BY regress_mallet;
