@@ -150,6 +150,13 @@ WITH oracle AS (
 found AS (SELECT rows, keep_id, duplicate_ids FROM find_duplicates('many', '{k1,k2}', nulls_distinct => false, max_groups => 100000))
 SELECT (SELECT count(*) FROM ((TABLE found EXCEPT ALL TABLE oracle) UNION ALL (TABLE oracle EXCEPT ALL TABLE found)) d) AS differences;
 
+-- groups of more rows than are listed: the first thousand after the oldest; oldest and newest are of all
+CREATE TABLE alike (id int PRIMARY KEY, k int, created_at timestamptz);
+INSERT INTO alike SELECT i, i % 2, '2026-01-01Z'::timestamptz + (3000 - i) * interval '1 h' FROM generate_series(1, 3000) i;
+SELECT rows, keep_id, cardinality(duplicate_ids) AS listed, duplicate_ids[1] AS first, duplicate_ids[1000] AS last, oldest, newest FROM find_duplicates('alike', '{k}') ORDER BY keep_id;
+SELECT rows, keep_id, cardinality(duplicate_ids) AS listed, oldest, newest FROM find_duplicates('alike', '{k}', max_groups => 1) WHERE rows > 0;
+DROP TABLE alike;
+
 -- bad input
 CREATE VIEW contact_view AS SELECT * FROM contacts;
 CREATE MATERIALIZED VIEW contact_copy AS SELECT * FROM contacts;

@@ -63,17 +63,17 @@ voxanne_key_ask(const VoxKeyQuestion *question, const VoxScanQuestion *found, Vo
 						 " SELECT *, pg_catalog.row_number() OVER (PARTITION BY no ORDER BY age) AS place,"
 						 " min(age) OVER grp AS first_age, min(created) OVER grp AS oldest, max(created) OVER grp AS newest"
 						 " FROM member WINDOW grp AS (PARTITION BY no)),"
-						 " ranked AS (SELECT *, pg_catalog.dense_rank() OVER (ORDER BY first_age) AS ordinal FROM placed)"
+						 " ranked AS (SELECT *, pg_catalog.dense_rank() OVER (ORDER BY first_age) AS ordinal FROM placed WHERE place <= %d)"
 						 " SELECT (SELECT pg_catalog.count(DISTINCT vox_group) FROM found),"
 						 " (SELECT pg_catalog.sum(vox_rows - 1)::pg_catalog.int8 FROM (SELECT DISTINCT vox_group, vox_rows FROM found) AS g), place, n, id, literal, oldest, newest,"
 						 " CASE WHEN place = 1 THEN %s END"
-						 " FROM ranked WHERE ordinal <= %d AND place <= %d ORDER BY ordinal, place",
+						 " FROM ranked WHERE ordinal <= %d ORDER BY ordinal, place",
 						 groups,
 						 voxanne_table_id(table, "t"), voxanne_table_id_literal(table, "t"),
 						 voxanne_table_created(table, "t"), numbered_columns(question),
 						 voxanne_table_seniority(table, "t"),
-						 from, join, conditions(question),
-						 key_object(question), Max(question->max_groups, 1), VOX_GROUP_LISTED + 1);
+						 from, join, conditions(question), VOX_GROUP_LISTED + 1,
+						 key_object(question), Max(question->max_groups, 1));
 
 	SPI_connect();
 	count = voxanne_query_run(&query);
