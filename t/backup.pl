@@ -420,7 +420,7 @@ for my $encoding ('UTF8', 'LATIN1', 'SQL_ASCII', 'EUC_JP')
 	$node->safe_psql($database, "SELECT add_backup_target('elsewhere', 'basebackup', '$backups/' || $named{$encoding})");
 	set_server('voxanne_ops.backup_directories', '/nowhere');
 	$node->psql($database, "CALL verify_backup('elsewhere')");
-	is($node->safe_psql($database, "SELECT error_details #>> '{0,check}', position('$backups/' || $named{$encoding} || '"' in error_details #>> '{0,detail}') > 0 FROM backup_verification_log WHERE target = 'elsewhere'"),
+	is($node->safe_psql($database, qq{SELECT error_details #>> '{0,check}', position('$backups/' || $named{$encoding} || '"' in error_details #>> '{0,detail}') > 0 FROM backup_verification_log WHERE target = 'elsewhere'}),
 		'location|t', "a place that is not allowed any more, in $encoding");
 	set_server('voxanne_ops.backup_directories', $backups);
 	$node->safe_psql('postgres', "DROP DATABASE $database");
