@@ -161,8 +161,8 @@ release_agent($node, 'deep_gate');
 sql('CALL await_verification()');
 is(last_row('nightly', 'level'), 'verify', 'the other follows');
 # two that take long: in two cycles, of which both are waited for
-sql("SELECT request_verification(level => 'verify')");
 my $cycles = progress($node, 'postgres', 'cycles');
+sql("SELECT request_verification(level => 'verify')");
 sql('CALL await_verification()');
 is(last_row('nightly', 'level') . last_row('weekly', 'level') . sql('SELECT count(*) FROM backup_target WHERE requested_at IS NOT NULL'), 'verifyverify0', 'all that was asked for is done');
 cmp_ok(progress($node, 'postgres', 'cycles'), '>=', $cycles + 2, 'one in a cycle');
