@@ -149,6 +149,7 @@ my @notified = map { decode_json($_) } $out =~ /notification "voxanne_ops" with 
 is(scalar @notified, 2, 'two notifications');
 is("$notified[0]{target} $notified[0]{status} $notified[0]{backup_id}", 'nightly success base', 'of the target');
 is("$notified[1]{target} $notified[1]{status} $notified[1]{database}", '* success app', 'of all');
+is("$notified[0]{instance} $notified[1]{instance}", 'prod prod', 'which name the instance');
 is(sql("SELECT string_agg(id::text, ' ' ORDER BY verified_at) FROM backup_verification_log"),
 	"$notified[0]{id} $notified[1]{id}", 'with the ids of the rows');
 is(sql("SELECT severity, key, last_status, proof, age < '1 hour', next_due > clock_timestamp() FROM backup_status() WHERE target = 'nightly'"),

@@ -20,9 +20,10 @@
 /* A notification must be shorter than this; the server's limit, which no header names, is 8000. */
 #define MAX_PAYLOAD 7900
 
-/* A message longer than this is cut, and so is a backup's name, which may be a stranger's invention; bytes. */
+/* A message longer than this is cut, and so is a backup's name, which may be a stranger's invention, and the instance's; bytes. */
 #define MAX_MESSAGE 1000
 #define MAX_BACKUP_ID 1024
+#define MAX_INSTANCE (NAMEDATALEN - 1)
 
 #define CHANNEL "voxanne_ops"
 
@@ -106,10 +107,12 @@ static char *
 payload(const VoxLogRow *row, const char *message)
 {
 	char	   *backup_id = row->backup_id == NULL ? NULL : pstrdup(row->backup_id);
+	char	   *instance = pstrdup(voxanne_instance_name);
 	VoxJson		json;
 
 	if (backup_id != NULL)
 		cut(backup_id, MAX_BACKUP_ID);
+	cut(instance, MAX_INSTANCE);
 	voxanne_json_start(&json);
 	voxanne_json_open(&json, NULL, '{');
 	voxanne_json_put_text(&json, "target", row->target);
@@ -122,6 +125,7 @@ payload(const VoxLogRow *row, const char *message)
 	voxanne_json_put_int64(&json, "checks_failed", row->failed);
 	voxanne_json_put_text(&json, "message", message);
 	voxanne_json_put_text(&json, "id", row->id);
+	voxanne_json_put_text(&json, "instance", instance);
 	voxanne_json_put_text(&json, "database", get_database_name(MyDatabaseId));
 	voxanne_json_put_text(&json, "at", voxanne_utc(row->verified_at));
 	voxanne_json_close(&json, '}');
