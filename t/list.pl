@@ -27,6 +27,7 @@ my %objects = (
 	'cold/x' => [ '2026-01-28T03:00:00.000Z', 'contents', ['x-amz-storage-class: DEEP_ARCHIVE'] ],
 	'thawed/x' => [ '2026-01-28T03:00:00.000Z', 'contents', [ 'x-amz-storage-class: GLACIER', 'x-amz-restore: ongoing-request="false", expiry-date="x"' ] ],
 	'empty/x' => [ '2026-01-28T03:00:00.000Z', '', [] ],
+	'future/x' => [ '2099-01-28T03:00:00.000Z', 'contents', [] ],
 	(map { ("odd/$_/" . $_ => [ '2026-01-28T03:00:00.000Z', "contents of $_", [] ]) }
 		'a b', 'a+b', 'a~b', 'a//b', 'Größe €', 'a&b=c', 'a%20b', 'a?b#c', q{a'b"<c>}, 'a=b;c,d', '..', '*(!)'),
 );
@@ -36,6 +37,7 @@ my %projects = (
 	nowindow => '{"walg_enabled":true,"pitr_enabled":true,"backups":[],"physical_backup_data":{}}',
 	daily => '{"region":"eu","walg_enabled":true,"pitr_enabled":false,"backups":[{"id":7,"is_physical_backup":true,"status":"COMPLETED","inserted_at":"2026-01-27T03:00:00.123Z"},{"is_physical_backup":true,"status":"COMPLETED","inserted_at":"2026-01-28T03:00:00Z"},{"id":9,"status":"PENDING","inserted_at":"2026-01-29T03:00:00Z"}],"physical_backup_data":null,"more":[{"a":[1,{}]},null]}',
 	failed => '{"pitr_enabled":false,"backups":[{"id":7,"status":"COMPLETED","inserted_at":"2026-01-27T03:00:00Z"},{"id":8,"status":"FAILED","inserted_at":"2026-01-28T03:00:00+00:00"}]}',
+	future => '{"pitr_enabled":false,"backups":[{"id":7,"status":"COMPLETED","inserted_at":"2099-01-27T03:00:00Z"}]}',
 	none => '{"walg_enabled":true,"pitr_enabled":false,"backups":[]}',
 	null => '{"walg_enabled":true,"pitr_enabled":false,"backups":null}',
 	text => 'Bad gateway', cut => '{"pitr_enabled":false,"backups":[', types => '{"pitr_enabled":"no"}', notime => '{"pitr_enabled":false,"backups":[{"status":"COMPLETED"}]}',
@@ -91,7 +93,7 @@ $web->body($dump);
 verdict_is('http', '/none', 'failure object=failed -');
 verdict_is('http', '/empty/x', 'failure object=failed present');
 verdict_is('http', '/nodate/x', 'warning last_modified=warning present');
-verdict_is('http', '/future/x', 'success present');
+verdict_is('http', '/future/x', 'warning clock_skew=warning present');
 verdict_is('http', '/secret/x', 'error auth -');
 verdict_is('http', '/secret/x', 'success present', secret_file => $web->secret('basic', "Basic T0PS3CRET\n"));
 verdict_is('http', '/secret/x', 'error secret_file -', secret_file => $web->secret('two', "Basic\nT0PS3CRET\n"));
@@ -131,8 +133,9 @@ verdict_is('s3', '/bucket/parts/', 'success present', %s3, %deep);
 verdict_is('s3', '/bucket/cold/', 'warning storage_class=warning present', %s3);
 verdict_is('s3', '/bucket/thawed/', 'success present', %s3);
 verdict_is('s3', '/bucket/empty/', 'failure object=failed present', %s3);
+verdict_is('s3', '/bucket/future/', 'warning clock_skew=warning present', %s3);
 verdict_is('s3', '/bucket/nothing', 'failure listing=failed -', %s3);
-verdict_is('s3', '/bucket', 'success present', %s3);
+verdict_is('s3', '/bucket', 'warning clock_skew=warning present', %s3);	# all of them, of which one is of 2099
 verdict_is('s3', '/b%20c/daily/', 'success present', %s3);
 for my $key (grep { /^odd/ } sort keys %objects)
 {
@@ -169,6 +172,7 @@ $document = verdict_is('supabase', '/v1/projects/daily', 'success listed', %supa
 is("$document->{backup}{id} $document->{backup}{finished_at}", '2026-01-28T03:00:00Z 2026-01-28T03:00:00Z', 'the newest that is complete; a size is not stated');
 is($document->{backup}{size_bytes}, undef, 'so there is none');
 verdict_is('supabase', '/v1/projects/failed', 'warning backups=warning listed', %supabase);
+verdict_is('supabase', '/v1/projects/future', 'warning clock_skew=warning listed', %supabase);
 verdict_is('supabase', "/v1/projects/$_", 'failure backups=failed -', %supabase) for qw(none null unknown);
 verdict_is('supabase', "/v1/projects/$_", 'error bad_response -', %supabase) for qw(text cut types notime deep missing after);
 verdict_is('supabase', '/v1/projects/daily', 'error auth -', %supabase, secret_file => $web->secret('other', 'sbp_x'));

@@ -23,6 +23,9 @@
 /* Longest pause before another try, in milliseconds; a peer may want a shorter or longer one */
 #define MAX_PAUSE 10000
 
+/* So much may the clocks of two machines differ before it is said; seconds */
+#define CLOCK_SLACK 60
+
 static ExitStatus list(const Options *options);
 
 static const char *const no_options[] = {NULL};
@@ -278,6 +281,22 @@ listing_contents(Listing *listing, const char *url, const char *stated_sha256)
 	digest_free(&digest);
 }
 
+/* Check clock_skew: a backup from the future would count as new until then. */
+static void
+check_clock(Listing *listing)
+{
+	const Found *found = &listing->found;
+	Check	   *check;
+
+	if (found->id == NULL || found->finished_at < 0)
+		return;
+	check = report_check(listing->report, "clock_skew");
+	if (found->finished_at > time(NULL) + CLOCK_SLACK)
+		check_set(check, CHECK_WARNING, "%s is of %s, which is in the future: the clocks differ.", found->id, utc_time(found->finished_at));
+	else
+		check_set(check, CHECK_PASSED, "%s is of %s.", found->id, utc_time(found->finished_at));
+}
+
 static void
 print_members(JsonWriter *w, const void *subject)
 {
@@ -375,7 +394,10 @@ list(const Options *options)
 		if (transfer.request.secret_file != NULL)
 			listing.secret = read_secret_file(&report, transfer.request.secret_file, provider->secret, "secret_file");
 		if (report.error_code == NULL && http_prepare(&report, &transfer))
+		{
 			provider->list(&listing);
+			check_clock(&listing);
+		}
 		http_close(&transfer);
 	}
 	if (listing.secret != NULL)
