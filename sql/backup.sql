@@ -179,6 +179,12 @@ VALUES ('it''s "weekly"', 'warning', '{"message": "adopted"}', '[1]'), (NULL, 'f
 SELECT severity, key, detail FROM backup_status() WHERE target IS NOT NULL;
 ROLLBACK;
 
+-- a backup from the future has no age
+BEGIN;
+SELECT pg_temp.logged('nightly', 'warning', '1 min', -100, '[{"check": "clock_skew", "detail": "The backup is from the future."}]');
+SELECT severity, key, age, last_backup > now() AS later FROM backup_status() WHERE target = 'nightly';
+ROLLBACK;
+
 -- back-off: a failing target is tried less often, down to once an hour
 BEGIN;
 UPDATE backup_target SET status_interval = '10 seconds' WHERE name = 'nightly';

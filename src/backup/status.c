@@ -217,7 +217,8 @@ add_target(VoxSink *sink, const VoxTarget *target, const History *history, Times
 	set_time(values, nulls, 2, target->finished_at);
 	nulls[3] = nulls[2];
 	if (!nulls[3])
-		values[3] = DirectFunctionCall2(timestamp_mi, TimestampTzGetDatum(now), TimestampTzGetDatum(target->finished_at));
+		values[3] = DirectFunctionCall2(timestamp_mi, TimestampTzGetDatum(Max(now, target->finished_at)),
+										TimestampTzGetDatum(target->finished_at));
 	set_time(values, nulls, 4, target->verified_at);
 	set_text(values, nulls, 5, target->status);
 	set_text(values, nulls, 6, target->proof);
