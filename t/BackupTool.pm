@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(archiving_server configure_pgbackrest pgbackrest configure_barman barman write_segments
-  watch set_program verified recorded state_of damaged);
+  watch set_program verified recorded state_of all_good damaged damaged_and_mended cannot_be_read wrong_programs);
 
 # A server in a private directory, which is a member as well, with segments of so many MB; not started.
 sub archiving_server
@@ -105,13 +105,15 @@ sub write_segments
 	return $last;
 }
 
-# Have the server watch: the extension with its settings, kind's program the tool's own.
+# Have the server watch: the extension with its settings, kind's program the tool's own; and the targets of that kind
+# "list", "files", which names the repository as well, and "nobody", which the tool does not know.
 sub watch
 {
-	my ($server, $kind) = @_;
+	my ($server, $kind, $repository) = @_;
 	my ($node, $dir) = @$server{qw(node dir)};
+	my $options = '"max_size_change": 1';
 	chomp(my $program = `which $kind`);
-	$server->{kind} = $kind;
+	@$server{qw(kind program)} = ($kind, $program);
 	$node->append_conf('postgresql.conf', <<"CONFIG");
 session_preload_libraries = 'voxanne_ops'
 voxanne_ops.agent_path = '$agent'
@@ -121,6 +123,10 @@ CONFIG
 	$node->safe_psql('postgres', 'CREATE EXTENSION voxanne_ops');
 	set_program($server, program => $program);
 	set_program($server, config => $server->{config});
+	$node->safe_psql('postgres', "SELECT add_backup_target('list', '$kind', 'scratch', '{$options}'), add_backup_target('nobody', '$kind', 'nobody'),"
+		  . " add_backup_target('files', '$kind', 'scratch', '{$options, \"repository\": \"$repository\"}')");
+	is(verified($server, $_, 'status'), 'failure catalog', "$_: no backup yet") for qw(list files);
+	is(state_of($server, 'files'), 'critical|backup_failed:files|', 'which is critical');
 	return;
 }
 
@@ -161,6 +167,20 @@ sub state_of
 	return $server->{node}->safe_psql('postgres', 'SELECT ' . ($columns // 'severity, key, proof') . " FROM backup_status() WHERE target = '$target'");
 }
 
+# All that is there is good, of which the files' target shows so much.
+sub all_good
+{
+	my ($server, $name, $id, $proof) = @_;
+	my $present = $proof eq 'listed' ? 'listed' : 'present';
+	is(verified($server, 'list',  'status'), 'success listed',   "$name: listed");
+	is(verified($server, 'list',  'verify'), 'success listed',   "$name: level verify of a list shows no more");
+	is(verified($server, 'files', 'status'), "success $present", "$name: $present");
+	is(verified($server, 'files', 'verify'), "success $proof",   "$name: $proof") or diag recorded($server, 'files', 'jsonb_pretty(verification_details)');
+	is(recorded($server, $_, 'backup_id'), $id, "$name: of the backup that was made last") for qw(list files);
+	is(state_of($server, 'files'), "info|backup_ok:files|$proof", "$name: in order");
+	return;
+}
+
 # Damage what is in a directory, verify targets ("TARGET LEVEL" => what verified() is to say), and mend it;
 # what was said of the damage.
 sub damaged
@@ -179,6 +199,49 @@ sub damaged
 	rmtree($place);
 	rename $good, $place or die $!;
 	return $said;
+}
+
+# The same, and afterwards all is as good as before.
+sub damaged_and_mended
+{
+	my ($server, $place, $name, @rest) = @_;
+	my $said = damaged($server, $place, $name, @rest);
+	is(verified($server, 'files', 'verify'), 'success checksummed', "$name: mended");
+	return $said;
+}
+
+# The program runs as somebody else, who can read what the server's user cannot: it is a script with this text.  Each case is
+# a path in a directory, and what both levels say of the files' target then.
+sub cannot_be_read
+{
+	my ($server, $place, $script, @cases) = @_;
+	set_program($server, program => write_file("$server->{dir}/program", "#!/bin/sh\n$script\n", 0755));
+	for my $case (@cases)
+	{
+		my ($path, $status, $verify) = @$case;
+		like(damaged_and_mended($server, $place, "$path cannot be read", sub { chmod 0, "$place/$path" or die $path },
+				'list status' => 'success listed', 'files status' => $status, 'files verify' => $verify // $status),
+			qr/permission denied/, 'and that is said');
+	}
+	set_program($server, program => $server->{program});
+	return;
+}
+
+# A program, or its configuration, that is none; further cases are of a setting, a value and a code.
+sub wrong_programs
+{
+	my ($server, @more) = @_;
+	my $nothing = "$server->{dir}/nothing";
+	for my $problem ([ 'program', $nothing, 'program_not_started' ], [ 'program', '/bin/false', 'program_failed' ],
+		[ 'program', '/bin/echo', 'bad_response' ], [ 'config', $nothing, 'program_failed' ], @more)
+	{
+		my ($what, $value, $code) = @$problem;
+		set_program($server, $what, $value);
+		is(verified($server, 'list', 'status'), "failure $code", "$what $value");
+		like(state_of($server, 'list'), qr/^critical\|backup_unverifiable:list\|/, 'which says nothing about the backups');
+		set_program($server, $_ => $server->{$_}) for qw(program config);
+	}
+	return;
 }
 
 1;

@@ -152,6 +152,8 @@ my @damages = (
 	['a history that is none', 'status', sub { write_file("$_[0]/00000002.history", "x\n") }, 'history_files', '', 'history_files', '00000002.history: line 1: it does not begin with the number of a timeline', "found=$n"],
 	['a history out of order', 'status', sub { write_file("$_[0]/00000004.history", "2\t0/100000\tx\n1\t0/200000\tx\n") }, 'history_files', '', 'history_files', '00000004.history: line 2: timelines are not in ascending order', "found=$n"],
 	['a history of itself', 'status', sub { write_file("$_[0]/00000002.history", "2\t0/100000\tx\n") }, 'history_files', '', 'history_files', '00000002.history: line 1: it is not of an older timeline', "found=$n"],
+	['a history that cannot be read here', 'status', sub { write_file("$_[0]/00000002.history.br", "\x0b\x02\x80") }, '', '', 'history_files', '', "found=$n"],
+	['one among others that can', 'status', sub { write_file("$_[0]/00000002.history", "1\tFF/0\tx\n"); write_file("$_[0]/00000003.history", 'Salted__xxxxxxxx') }, '', '', 'history_files', '', "found=$n"],
 	['a hole in the histories', 'status', sub { write_file("$_[0]/00000003.history", "# comment\n\n1\t0/200000\tx\n") }, '', 'history_files', 'history_files', '', "found=$n"],
 );
 for my $damage (@damages)
@@ -169,6 +171,17 @@ for my $damage (@damages)
 	is(counts($document), $counts, "$name: counts");
 	is($document->{proof}, $check eq 'segments_unread' ? 'present' : undef, "$name: what is shown");
 	chmod 0600, "$path/$middle";
+	rmtree($path);
+}
+
+# What tells of a backup but cannot be read here is no fault of the backup's.
+{
+	my $path = copy("$dir/flat");
+	unlink "$path/$history";
+	write_file("$path/$history.xz", "\xfd7zXZ\0");
+	($status, $document) = agent($path);
+	is("$status " . with($document, 'skipped'), '0 backup_lists backup_wal recovery_window', 'a description that is compressed with xz');
+	like(check($document, 'backup_lists')->{detail}, qr/^No backup is known: 1 description of one is encrypted or compressed in a way that cannot be read here\.$/, 'which is said');
 	rmtree($path);
 }
 

@@ -24,10 +24,9 @@ barman($server, 'list-server');
 mkdir $home;
 mkdir "$home/incoming";
 $node->safe_psql('postgres', 'CREATE TABLE t (i int, filler text)');
-watch($server, 'barman');
-my $options = '"max_size_change": 1';
-$node->safe_psql('postgres', "SELECT add_backup_target('list', 'barman', 'scratch', '{$options}'), add_backup_target('nobody', 'barman', 'nobody'),"
-	  . " add_backup_target('files', 'barman', 'scratch', '{$options, \"repository\": \"$home\"}')");
+watch($server, 'barman', $home);
+is(verified($server, 'nobody', 'status'), 'failure program_failed', 'a server that there is not');
+like(recorded($server, 'nobody', 'error_details'), qr/ended with exit status 1\. It said: Unknown server 'nobody'/, 'as Barman says');
 
 # Take a backup, and the WAL that it waits for; its id.
 sub take_backup
@@ -41,28 +40,10 @@ sub take_backup
 	return decode_json(barman($server, '-f', 'json', 'list-backups', 'scratch'))->{scratch}[0]{backup_id};
 }
 
-# All that is there is good, of which the files' target shows so much.
-sub all_good
-{
-	my ($name, $id, $proof) = @_;
-	my $present = $proof eq 'listed' ? 'listed' : 'present';
-	is(verified($server, 'list',  'status'), 'success listed',   "$name: listed");
-	is(verified($server, 'list',  'verify'), 'success listed',   "$name: level verify of a list shows no more");
-	is(verified($server, 'files', 'status'), "success $present", "$name: $present");
-	is(verified($server, 'files', 'verify'), "success $proof",   "$name: $proof") or diag recorded($server, 'files', 'jsonb_pretty(verification_details)');
-	is(recorded($server, $_, 'backup_id'), $id, "$name: of the backup that was made last") for qw(list files);
-	is(state_of($server, 'files'), "info|backup_ok:files|$proof", "$name: in order");
-	return;
-}
-is(verified($server, $_, 'status'), 'failure catalog', "$_: no backup yet") for qw(list files);
-is(state_of($server, 'files'), 'critical|backup_failed:files|', 'which is critical');
-is(verified($server, 'nobody', 'status'), 'failure program_failed', 'a server that there is not');
-like(recorded($server, 'nobody', 'error_details'), qr/ended with exit status 1\. It said: Unknown server 'nobody'/, 'as Barman says');
-
 my $older = take_backup();
-all_good('the first', $older, 'checksummed');
+all_good($server, 'the first', $older, 'checksummed');
 my $newest = take_backup();
-all_good('a second', $newest, 'checksummed');
+all_good($server, 'a second', $newest, 'checksummed');
 is(state_of($server, 'files', "jsonb_path_query_array(recovery_window, '\$[*].backup')"), qq(["$older", "$newest"]), 'from both a restore can begin');
 
 # Damage to the directory of the server.  From 3.13 on what Barman knows of a backup lies beside it.
@@ -71,13 +52,6 @@ sub info
 {
 	my ($id) = @_;
 	return $beside ? "$home/meta/$id-backup.info" : "$home/base/$id/backup.info";
-}
-sub damaged_home
-{
-	my ($name, $inflict, %expected) = @_;
-	my $said = damaged($server, $home, $name, $inflict, %expected);
-	is(verified($server, 'files', 'verify'), 'success checksummed', "$name: mended");
-	return $said;
 }
 # The first segment that a backup needs, or one so far after its last
 sub segment
@@ -92,70 +66,56 @@ sub largest
 	my ($id) = @_;
 	return (sort { -s $b <=> -s $a } glob "$home/base/$id/data/base/*/*")[0];
 }
-damaged_home('the newest backup is deleted', sub { barman($server, 'delete', 'scratch', $newest) },
+damaged_and_mended($server, $home, 'the newest backup is deleted', sub { barman($server, 'delete', 'scratch', $newest) },
 	'list status' => 'success listed', 'files status' => 'success present', 'files verify' => 'success checksummed');
 is(recorded($server, 'files', 'backup_id'), $newest, 'the newest is back');
-damaged_home('both are deleted', sub { rmtree(["$home/base", "$home/meta"]); mkdir "$home/$_" for 'base', $beside ? 'meta' : () },
+damaged_and_mended($server, $home, 'both are deleted', sub { rmtree(["$home/base", "$home/meta"]); mkdir "$home/$_" for 'base', $beside ? 'meta' : () },
 	'list status' => 'failure catalog', 'files status' => 'failure catalog');
-damaged_home('the newest is gone', sub { rmtree("$home/base/$newest") },
+damaged_and_mended($server, $home, 'the newest is gone', sub { rmtree("$home/base/$newest") },
 	'list status' => 'success listed', 'files status' => $beside ? 'failure listed backup_files' : 'success present');
-damaged_home('its files are gone', sub { rmtree("$home/base/$newest/data") },
+damaged_and_mended($server, $home, 'its files are gone', sub { rmtree("$home/base/$newest/data") },
 	'list status' => 'success listed', 'files status' => 'failure listed backup_files', 'files verify' => 'failure listed backup_files');
-damaged_home('one of them is', sub { unlink "$home/base/$newest/data/backup_label" or die },
+damaged_and_mended($server, $home, 'one of them is', sub { unlink "$home/base/$newest/data/backup_label" or die },
 	'files status' => 'failure listed backup_files', 'files verify' => 'failure listed backup_files');
-damaged_home('one is cut', sub { truncate largest($newest), 8192 },
+damaged_and_mended($server, $home, 'one is cut', sub { truncate largest($newest), 8192 },
 	'files status' => 'failure listed backup_files', 'files verify' => 'failure listed backup_files');
-damaged_home('a bit of one is flipped', sub { patch(largest($newest), 5000, 1, \&flip) },
+damaged_and_mended($server, $home, 'a bit of one is flipped', sub { patch(largest($newest), 5000, 1, \&flip) },
 	'files status' => 'success present', 'files verify' => 'failure listed backup_files');
 my $stops = 'backup_wal wal_continuity recovery_window';
-damaged_home('WAL that the newest needs is missing', sub { unlink segment($newest, 0) or die },
+damaged_and_mended($server, $home, 'WAL that the newest needs is missing', sub { unlink segment($newest, 0) or die },
 	'list status' => 'success listed', 'files status' => "failure listed $stops", 'files verify' => "failure listed $stops");
-damaged_home('WAL between the two is missing', sub { unlink segment($older, 1) or die },
+damaged_and_mended($server, $home, 'WAL between the two is missing', sub { unlink segment($older, 1) or die },
 	'files status' => 'warning present wal_continuity', 'files verify' => 'warning checksummed wal_continuity');
-damaged_home('WAL that only the older needs is missing', sub { unlink segment($older, 0) or die },
+damaged_and_mended($server, $home, 'WAL that only the older needs is missing', sub { unlink segment($older, 0) or die },
 	'files status' => 'warning present backup_wal', 'files verify' => 'warning checksummed backup_wal');
-damaged_home('nothing of the newest is known, as of one that has just begun', sub { write_file(info($newest), '') },
+damaged_and_mended($server, $home, 'nothing of the newest is known, as of one that has just begun', sub { write_file(info($newest), '') },
 	'list status' => 'success listed', 'files status' => 'success present');
-damaged_home('nothing of the newest is understood', sub { write_file(info($newest), "begin_xlog\n") },
-	'list status' => 'failure program_failed', 'files status' => 'failure program_failed');
+like(damaged_and_mended($server, $home, 'nothing of the newest is understood', sub { write_file(info($newest), "begin_xlog\n") },
+		'list status' => 'failure program_failed', 'files status' => 'failure program_failed'),
+	qr/It said: [^"]*begin_xlog[^"]* \Q@{[info($newest)]}\E/, 'what is said is what Barman says first');
 
 # What Barman cannot read it does not list, or it fails.
-damaged_home('its directory cannot be read', sub { chmod 0, $home },
+damaged_and_mended($server, $home, 'its directory cannot be read', sub { chmod 0, $home },
 	'list status' => $beside ? 'failure program_failed' : 'failure catalog', 'files status' => 'failure path_unreadable');
-damaged_home('the backups cannot be read', sub { chmod 0, $beside ? "$home/meta" : "$home/base" },
-	'list status' => 'failure catalog', 'files status' => 'failure catalog');
-damaged_home('the WAL cannot be read', sub { chmod 0, "$home/wals" },
+my $known = $beside ? "$home/meta" : "$home/base";
+like(damaged_and_mended($server, $home, 'the backups cannot be read', sub { chmod 0, $known },
+		'list status' => 'failure catalog', 'files status' => 'failure catalog'),
+	qr/lists no complete backup of server \\"scratch\\"; \\"\Q$known\E\\": permission denied\./, 'and why it lists none is said');
+like(damaged_and_mended($server, $home, 'what is known of one cannot be read', sub { chmod 0, info($newest) },
+		'list status' => 'failure program_failed', 'files status' => 'failure program_failed'),
+	qr/It said: [^"]*Permission denied: '\Q@{[info($newest)]}\E'/, 'as Barman says');
+damaged_and_mended($server, $home, 'the WAL cannot be read', sub { chmod 0, "$home/wals" },
 	'list status' => 'failure program_failed', 'files status' => 'failure path_unreadable');
 
-# The program runs as somebody else, who can read what the server's user cannot.
-chomp(my $program = `which barman`);
 write_file("$dir/$_", barman($server, '-f', 'json', $_, 'scratch', $_ eq 'show-backup' ? 'latest' : ())) for 'list-backups', 'show-backup';
-set_program($server, program => write_file("$dir/program", qq{#!/bin/sh\nfor word; do if [ -f $dir/\$word ]; then exec cat $dir/\$word; fi; done\n}, 0755));
 my $unread = 'failure listed repository backup_lists';
-for my $case (
+cannot_be_read($server, $home, qq{for word; do if [ -f $dir/\$word ]; then exec cat $dir/\$word; fi; done},
 	[ 'wals', 'failure path_unreadable' ],
 	[ $beside ? 'meta' : 'base', $unread ],
 	[ $beside ? "meta/$newest-backup.info" : "base/$newest", $unread ],
-	[ "base/$newest/data", 'failure listed backup_files' ])
-{
-	my ($path, $outcome) = @$case;
-	like(damaged_home("$path cannot be read", sub { chmod 0, "$home/$path" or die $path },
-			'list status' => 'success listed', 'files status' => $outcome, 'files verify' => $outcome),
-		qr/permission denied/, 'and that is said');
-}
-set_program($server, program => $program);
-
-# The program.
-for my $problem ([ 'program', "$dir/nothing", 'program_not_started' ], [ 'program', '/bin/false', 'program_failed' ], [ 'program', '/bin/echo', 'bad_response' ], [ 'config', "$dir/nothing", 'program_failed' ])
-{
-	my ($what, $value, $code) = @$problem;
-	set_program($server, $what, $value);
-	is(verified($server, 'list', 'status'), "failure $code", "$what $value");
-	like(state_of($server, 'list'), qr/^critical\|backup_unverifiable:list\|/, 'which says nothing about the backups');
-	set_program($server, program => $program);
-	set_program($server, config => $server->{config});
-}
-all_good('the program again', $newest, 'checksummed');
+	[ "base/$newest/data", 'failure listed backup_files' ]);
+wrong_programs($server);
+all_good($server, 'the program again', $newest, 'checksummed');
 
 # A backup that waits for its WAL: that takes a way of its own.
 mkdir "$dir/later" or die $!;
@@ -175,7 +135,7 @@ system("mv $dir/later/* $home/incoming/") == 0 or die;
 write_segments($server);
 barman($server, 'archive-wal', 'scratch');
 barman($server, 'check-backup', 'scratch', 'latest');
-all_good('which has come', $waiting->{backup_id}, 'checksummed');
+all_good($server, 'which has come', $waiting->{backup_id}, 'checksummed');
 
 # One in progress, one that was killed, one that failed
 mkdir "$dir/bin" or die $!;
@@ -189,13 +149,13 @@ for my $end ('killed', 'failed')
 	# opened when the other side reads
 	open my $gate, '>', "$dir/gate" or die $!;
 	is(decode_json(barman($server, '-f', 'json', 'list-backups', 'scratch'))->{scratch}[0]{status}, 'STARTED', 'one in progress');
-	all_good("one in progress, to be $end", $waiting->{backup_id}, 'checksummed');
+	all_good($server, "one in progress, to be $end", $waiting->{backup_id}, 'checksummed');
 	like(recorded($server, 'list', 'verification_details'), qr/another one is in progress/, 'which is in the log');
 	if ($end eq 'killed')
 	{
 		$run->signal('KILL');
 		$run->finish;
-		all_good('one that was killed', $waiting->{backup_id}, 'checksummed');
+		all_good($server, 'one that was killed', $waiting->{backup_id}, 'checksummed');
 	}
 	print $gate "no\n";
 	close $gate;
@@ -205,26 +165,26 @@ is(verified($server, 'list',  'status'), 'warning listed newest_backup',      'o
 is(verified($server, 'files', 'verify'), 'warning checksummed newest_backup', 'one that failed: files');
 configure_barman($server);
 my $full = take_backup();
-all_good('and one after it', $full, 'checksummed');
+all_good($server, 'and one after it', $full, 'checksummed');
 
 # Incremental ones, from PostgreSQL 17 and Barman 3.11 on: "listed" at most, as the parents' files are not read.
 if ($node->pg_version >= 17 && barman($server, 'backup', '--help') =~ /--incremental/)
 {
 	my $first = take_backup('--incremental', $full);
-	all_good('an incremental one', $first, 'listed');
+	all_good($server, 'an incremental one', $first, 'listed');
 	my $second = take_backup('--incremental', $first);
-	all_good('another one on that', $second, 'listed');
+	all_good($server, 'another one on that', $second, 'listed');
 	is(recorded($server, 'list', "verification_details -> 'backup' ->> 'prior'"), $first, 'which is known');
 	for my $case ([ 'its parent', $first ], [ 'the full one', $full ])
 	{
 		my ($name, $id) = @$case;
 		damaged($server, $home, "$name is gone", sub { rmtree("$home/base/$id"); unlink info($id) },
 			'list status' => 'failure listed chains', 'files status' => 'failure listed chains');
-		all_good("$name is back", $second, 'listed');
+		all_good($server, "$name is back", $second, 'listed');
 	}
 	damaged($server, $home, 'a file of it is cut', sub { truncate((sort { -s $b <=> -s $a } glob "$home/base/$second/data/base/*/*")[0], 100) },
 		'list status' => 'success listed', 'files status' => 'failure listed backup_files');
-	all_good('mended', $second, 'listed');
+	all_good($server, 'mended', $second, 'listed');
 }
 $node->stop;
 done_testing();

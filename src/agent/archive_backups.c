@@ -8,6 +8,7 @@
  */
 #include "archive_backups.h"
 #include "label.h"
+#include "pgbackrest_info.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +29,8 @@ read_descriptor(void *source, unsigned char *buffer, size_t size)
 	return read(*(int *) source, buffer, size);
 }
 
-static bool
+/* Does an open file begin as what pgBackRest, or OpenSSL, has encrypted? */
+bool
 is_encrypted(int fd)
 {
 	char		start[ENCRYPTED_MAGIC_SIZE];
@@ -36,21 +38,35 @@ is_encrypted(int fd)
 	return pread(fd, start, sizeof(start), 0) == (ssize_t) sizeof(start) && memcmp(start, ENCRYPTED_MAGIC, sizeof(start)) == 0;
 }
 
-/* All of an open file, decompressed if it is compressed; NULL with "problem" set. */
-static char *
-read_text(int fd, char **problem)
+/* What a text is compressed with, by its first bytes or its name; a problem if that cannot be read here. */
+static Compression
+text_compression(int fd, const char *name, char **problem)
 {
 	unsigned char start[COMPRESSION_MAGIC_SIZE];
 	ssize_t		got = pread(fd, start, sizeof(start), 0);
 	Compression method = got < 0 ? COMPRESSION_NONE : compression_of_magic(start, (size_t) got);
-	Decompressor *d;
-	char	   *text;
+	Compression named = compression_of_name(name, NULL);
 
+	if (method == COMPRESSION_NONE && !compression_readable(named))
+		method = named;
 	if (is_encrypted(fd))
 		*problem = xstrdup("it is encrypted");
 	else if (!compression_readable(method))
 		*problem = format("it is compressed with %s, which cannot be read here", compression_name(method));
-	if (*problem != NULL)
+	return method;
+}
+
+/* All of an open file, decompressed if it is compressed; NULL with "problem" set, and "opaque" if that is of our making. */
+static char *
+read_text(int fd, const char *name, char **problem, bool *opaque)
+{
+	Compression method = text_compression(fd, name, problem);
+	Decompressor *d;
+	ssize_t		got;
+	char	   *text;
+
+	*opaque = *problem != NULL;
+	if (*opaque)
 		return NULL;
 	text = xmalloc(MAX_TEXT + 1);
 	d = decompress_open(method, read_descriptor, &fd);
@@ -72,21 +88,26 @@ read_text(int fd, char **problem)
 	return text;
 }
 
-/* The text of a file of the archive; NULL with "problem" set. */
+/*
+ * The text of a file of the archive; NULL with "problem" set.  "opaque": there
+ * need be nothing wrong with it, it is encrypted or compressed by what we do
+ * not know.
+ */
 char *
-read_archive_text(int dir, const char *name, char **problem)
+read_archive_text(int dir, const char *name, char **problem, bool *opaque)
 {
 	int			fd = openat(dir, name, OPEN_FILE);
 	struct stat st;
 	char	   *text = NULL;
 
 	*problem = NULL;
+	*opaque = false;
 	if (fd < 0 || fstat(fd, &st) != 0)
 		*problem = errno == ELOOP ? xstrdup("it is a symbolic link") : xstrdup(describe_errno(errno));
 	else if (!S_ISREG(st.st_mode))
 		*problem = xstrdup("it is not a regular file");
 	else
-		text = read_text(fd, problem);
+		text = read_text(fd, name, problem, opaque);
 
 	if (fd >= 0)
 		close(fd);
@@ -168,6 +189,13 @@ static const JsonField listed_fields[] = {
 	{NULL, FIELD_TEXT, 0, NULL, NULL}
 };
 
+/* Where they go, and what is wrong with them */
+typedef struct BackupList
+{
+	Archive    *archive;
+	Check	   *check;
+} BackupList;
+
 static bool
 read_listed(JsonReader *r, ListedBackup *backup)
 {
@@ -206,52 +234,35 @@ add_listed(Archive *archive, const char *id, const ListedBackup *backup)
 	return true;
 }
 
+/* Take a line of backup.info, in the shape that read_info() calls. */
+static const char *
+take_listed(void *state, const char *section, const char *key, const char *value, size_t len)
+{
+	BackupList *list = state;
+	ListedBackup backup;
+	JsonReader	r;
+
+	if (strcmp(section, "backup:current") != 0)
+		return NULL;
+	json_reader_open_text(&r, value, len, MAX_VALUE);
+	if (!read_listed(&r, &backup) || !add_listed(list->archive, key, &backup))
+		check_problem(list->check, key, "%s", r.error != NULL ? r.error : "it does not say what WAL it needs");
+	json_reader_close(&r);
+	return NULL;
+}
+
 /* pgBackRest's backup.info: a line of JSON for each backup in its section "backup:current". */
 void
 read_pgbackrest_backups(Archive *archive, Check *check)
 {
-	char	   *problem;
-	char	   *text = read_archive_text(archive->backups, "backup.info", &problem);
-	bool		current = false;
+	BackupList	list = {archive, check};
+	const char *problem;
+	InfoState	state = read_info(archive->backups, "backup.info", NULL, take_listed, &list, &problem);
 
-	if (text == NULL)
-	{
+	if (state == INFO_ENCRYPTED)
+		archive->n_opaque_lists++;
+	else if (state != INFO_WHOLE)
 		check_problem(check, "backup.info", "%s", problem);
-		return;
-	}
-	for (char *line = text; line != NULL; line = strchr(line, '\n'), line = line == NULL ? NULL : line + 1)
-	{
-		size_t		len = strcspn(line, "\n");
-		size_t		key = strcspn(line, "=\n");
-		ListedBackup backup;
-		JsonReader	r;
-
-		if (line[0] == '[')
-			current = strncmp(line, "[backup:current]", 16) == 0;
-		else if (current && key < len)
-		{
-			char	   *id = format("%.*s", (int) key, line);
-
-			json_reader_open_text(&r, line + key + 1, len - key - 1, MAX_VALUE);
-			if (!read_listed(&r, &backup) || !add_listed(archive, id, &backup))
-				check_problem(check, id, "%s", r.error != NULL ? r.error : "it does not say what WAL it needs");
-			json_reader_close(&r);
-			free(id);
-		}
-	}
-	free(text);
-}
-
-/* Is pgBackRest's list encrypted, so that only pgBackRest itself can tell what it says? */
-bool
-is_list_encrypted(const Archive *archive)
-{
-	int			fd = archive->backups < 0 ? -1 : openat(archive->backups, "backup.info", OPEN_FILE);
-	bool		encrypted = fd >= 0 && is_encrypted(fd);
-
-	if (fd >= 0)
-		close(fd);
-	return encrypted;
 }
 
 /* Barman's backup.info: lines "key=value". */
@@ -259,7 +270,8 @@ static void
 read_barman_backup(Archive *archive, Check *check, const char *id, const char *path)
 {
 	char	   *problem;
-	char	   *text = read_archive_text(archive->backups, path, &problem);
+	bool		opaque;
+	char	   *text = read_archive_text(archive->backups, path, &problem, &opaque);
 	char		status[64];
 	char		start[64];
 	char		end[64];

@@ -108,8 +108,8 @@ judge_list(Report *report, const Catalog *catalog)
 	if (!catalog->named)
 		check_set(check, CHECK_FAILED, "%s knows no %s \"%s\"%s.", tool->title, tool->noun, catalog->name, remark);
 	else if (complete == 0)
-		check_set(check, CHECK_FAILED, "%s lists no complete backup of %s \"%s\"%s%s.", tool->title, tool->noun, catalog->name,
-				  remark, catalog->in_progress ? "; one is in progress" : "");
+		check_set(check, CHECK_FAILED, "%s lists no complete backup of %s \"%s\"%s%s%s.", tool->title, tool->noun, catalog->name,
+				  remark, catalog->in_progress ? "; one is in progress" : "", catalog->behind == NULL ? "" : format("; %s", catalog->behind));
 	else if (catalog->inconsistent)
 		check_set(check, CHECK_WARNING, "%s lists %s of %s \"%s\", but says%s.", tool->title,
 				  count_of((uint64_t) complete, "backup", "backups"), tool->noun, catalog->name, remark);

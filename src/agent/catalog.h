@@ -60,6 +60,8 @@ typedef struct Catalog
 	CatalogBackup *backups;
 	int			n_backups;
 	char	   *remark;			/* of the tool on the whole, or NULL */
+	char	   *behind;			/* what the repository shows where the list is
+								 * empty, or NULL */
 	bool		inconsistent;	/* what it remarks is amiss, though there are
 								 * backups */
 	char	   *unreadable;		/* why it could not look, or NULL */

@@ -25,12 +25,20 @@ typedef struct Database
 	uint64_t	system_identifier;
 } Database;
 
+/* What is said of one repository */
+typedef struct RepositoryStatus
+{
+	int64_t		code;
+	char	   *message;
+} RepositoryStatus;
+
 typedef struct Stanza
 {
 	Catalog    *catalog;
 	char	   *name;
 	int64_t		code;
 	char	   *message;
+	char	   *reason;			/* of a repository that cannot be looked at */
 	bool		locked;
 	Database   *databases;
 	int			n_databases;
@@ -41,6 +49,7 @@ static void add_reference(JsonReader *r, JsonToken token, void *base);
 static void add_backup(JsonReader *r, JsonToken token, void *base);
 static void add_database(JsonReader *r, JsonToken token, void *base);
 static void add_archive(JsonReader *r, JsonToken token, void *base);
+static void add_repository(JsonReader *r, JsonToken token, void *base);
 
 static const JsonField archive_fields[] = {
 	{"start", FIELD_TEXT, BACKUP(start_wal), NULL, NULL},
@@ -108,11 +117,21 @@ static const JsonField last_fields[] = {
 	{"max", FIELD_TEXT, offsetof(Stanza, last_wal), NULL, NULL},
 	{0}
 };
+static const JsonField repository_status_fields[] = {
+	{"code", FIELD_COUNT, offsetof(RepositoryStatus, code), NULL, NULL},
+	{"message", FIELD_TEXT, offsetof(RepositoryStatus, message), NULL, NULL},
+	{0}
+};
+static const JsonField repository_of_stanza_fields[] = {
+	{"status", FIELD_OBJECT, 0, repository_status_fields, NULL},
+	{0}
+};
 static const JsonField stanza_fields[] = {
 	{"name", FIELD_TEXT, offsetof(Stanza, name), NULL, NULL},
 	{"status", FIELD_OBJECT, 0, status_fields, NULL},
 	{"db", FIELD_ARRAY, 0, NULL, add_database},
 	{"archive", FIELD_ARRAY, 0, NULL, add_archive},
+	{"repo", FIELD_ARRAY, 0, NULL, add_repository},
 	{"backup", FIELD_ARRAY, 0, NULL, add_backup},
 	{0}
 };
@@ -190,6 +209,30 @@ add_archive(JsonReader *r, JsonToken token, void *base)
 		json_fail(r, "an archive is no object");
 }
 
+/* Of the first that could not be looked at, why: a message of several lines, with hints behind what happened. */
+static void
+add_repository(JsonReader *r, JsonToken token, void *base)
+{
+	Stanza	   *stanza = base;
+	RepositoryStatus status = {-1, NULL};
+	char	   *hint;
+
+	if (token != JSON_OBJECT)
+	{
+		json_fail(r, "a repository is no object");
+		return;
+	}
+	json_read_fields(r, repository_of_stanza_fields, &status);
+	if (status.code != STATUS_OTHER || status.message == NULL || stanza->reason != NULL)
+		return;
+	hint = strstr(status.message, "\nHINT: ");
+	if (hint != NULL)
+		*hint = '\0';
+	for (char *at = status.message; (at = strchr(at, '\n')) != NULL;)
+		*at = ' ';
+	stanza->reason = status.message;
+}
+
 static uint64_t
 system_of(const Stanza *stanza, const CatalogBackup *backup)
 {
@@ -215,7 +258,7 @@ take_stanza(JsonReader *r, Catalog *catalog, const Stanza *stanza)
 		catalog->remark = stanza->message;
 	catalog->inconsistent = stanza->code == STATUS_MIXED || stanza->code == STATUS_MISMATCH;
 	if (stanza->code == STATUS_OTHER)
-		catalog->unreadable = stanza->message == NULL ? xstrdup("its status is \"other\"") : stanza->message;
+		catalog->unreadable = stanza->reason != NULL ? stanza->reason : stanza->message != NULL ? stanza->message : xstrdup("its status is \"other\"");
 }
 
 static void

@@ -59,6 +59,7 @@ typedef struct JsonReader
 	size_t		str_len;
 	size_t		str_size;
 	char	   *buffer;
+	size_t		buffer_size;
 	size_t		pos;
 	size_t		len;
 } JsonReader;

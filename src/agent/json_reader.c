@@ -15,6 +15,19 @@
 
 #define BUFFER_SIZE 65536
 
+/* A reader with an empty buffer of a size */
+static void
+open_reader(JsonReader *r, size_t size, size_t max_text)
+{
+	memset(r, 0, sizeof(*r));
+	r->max_text = max_text;
+	r->line = 1;
+	r->buffer_size = size;
+	r->buffer = xmalloc(size);
+	r->str_size = 256;
+	r->str = xmalloc(r->str_size);
+}
+
 /*
  * Read from "fd": from "offset" with pread(), or with read() if that is -1.
  * More than "max_bytes" in all, or a text longer than "max_text", is an error.
@@ -22,24 +35,19 @@
 void
 json_reader_open(JsonReader *r, int fd, off_t offset, uint64_t max_bytes, size_t max_text)
 {
-	memset(r, 0, sizeof(*r));
+	open_reader(r, BUFFER_SIZE, max_text);
 	r->fd = fd;
 	r->offset = offset;
 	r->left = max_bytes;
-	r->max_text = max_text;
-	r->line = 1;
-	r->buffer = xmalloc(BUFFER_SIZE);
-	r->str_size = 256;
-	r->str = xmalloc(r->str_size);
 }
 
 /* Read a text that is in memory, of which a copy is made. */
 void
 json_reader_open_text(JsonReader *r, const char *text, size_t len, size_t max_text)
 {
-	json_reader_open(r, -1, -1, 0, max_text);
-	if (len > BUFFER_SIZE)
-		r->buffer = xrealloc(r->buffer, len);
+	open_reader(r, len, max_text);
+	r->fd = -1;
+	r->offset = -1;
 	if (len > 0)
 		memcpy(r->buffer, text, len);
 	r->len = len;
@@ -49,7 +57,7 @@ json_reader_open_text(JsonReader *r, const char *text, size_t len, size_t max_te
 void
 json_reader_close(JsonReader *r)
 {
-	explicit_bzero(r->buffer, BUFFER_SIZE);
+	explicit_bzero(r->buffer, r->buffer_size);
 	explicit_bzero(r->str, r->str_size);
 	free(r->buffer);
 	free(r->str);

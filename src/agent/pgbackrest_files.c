@@ -13,6 +13,7 @@
 #include "digest.h"
 #include "jobs.h"
 #include "json.h"
+#include "pgbackrest_info.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 #define READ_SIZE ((size_t) 256 * 1024)
+#define OPEN_DIRECTORY (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
 
 /* A file as the manifest has it */
 typedef struct RepositoryFile
@@ -110,27 +112,24 @@ problem(RepositoryBackup *backup, Check *check, const RepositoryFile *file, cons
 
 /* One line of the section of files; NULL, or what is wrong with it. */
 static const char *
-add_file(RepositoryBackup *backup, const char *line, size_t len)
+add_file(RepositoryBackup *backup, const char *path, const char *value, size_t len)
 {
 	RepositoryFile file = {.size = -1,.stored = -1,.bundle = -1,.blocks = -1};
-	const char *value = strstr(line, "={");
 	const char *error;
 	JsonReader	r;
 
-	if (value == NULL)
-		return "a line of it is no file";
-	json_reader_open_text(&r, value + 1, len - (size_t) (value + 1 - line), 4096);
+	json_reader_open_text(&r, value, len, 4096);
 	if (json_expect(&r, JSON_OBJECT, "a line of it is no file"))
 		json_read_fields(&r, file_fields, &file);
 	error = r.error;
 	json_reader_close(&r);
 	if (error != NULL)
 		return error;
-	file.path = format("%.*s", (int) (value - line), line);
 	if (file.size < 0 || (file.size > 0 && (file.sha1 == NULL || strlen(file.sha1) != 40)) || file.offset < 0)
 		return "a file lacks its size or checksum";
-	if (!path_is_safe(file.path, strlen(file.path)) || (file.reference != NULL && !is_backup_name(file.reference)))
+	if (!path_is_safe(path, strlen(path)) || (file.reference != NULL && !is_backup_name(file.reference)))
 		return "a path leads out of the backup";
+	file.path = xstrdup(path);
 	if (file.stored < 0)
 		file.stored = file.size;
 	if ((backup->n_files & (backup->n_files - 1)) == 0)
@@ -140,47 +139,56 @@ add_file(RepositoryBackup *backup, const char *line, size_t len)
 	return NULL;
 }
 
-/* The manifest; NULL, or why it is of no use. */
+/* Take a line of the manifest, in the shape that read_info() calls. */
 static const char *
-read_manifest(RepositoryBackup *backup)
+take_line(void *state, const char *section, const char *key, const char *value, size_t len)
 {
-	LastDirectory last = {0};
-	char	   *path = format("%s/backup.manifest", backup->id);
-	int			fd = open_file(&backup->place, backup->options, &last, path);
-	FILE	   *in = fd < 0 ? NULL : fdopen(fd, "r");
-	const char *error = in == NULL ? describe_errno(errno) : NULL;
-	char	   *line = NULL;
-	size_t		size = 0;
-	ssize_t		len;
-	bool		files = false;
-	bool		first = true;
+	RepositoryBackup *backup = state;
 
-	while (error == NULL && (len = getline(&line, &size, in)) >= 0)
+	if (strcmp(section, "target:file") == 0)
+		return add_file(backup, key, value, len);
+	if (strcmp(key, "option-compress-type") == 0)
 	{
-		if (first && strncmp(line, "Salted__", 8) == 0)
-			error = "it is encrypted";
-		else if (strlen(line) != (size_t) len)
-			error = "it holds a zero byte";
-		else if (line[0] == '[')
-			files = strcmp(line, "[target:file]\n") == 0;
-		else if (strncmp(line, "option-compress-type=", 21) == 0)
-		{
-			backup->compressed = strstr(line, "\"none\"") == NULL;
-			backup->gzip = strstr(line, "\"gz\"") != NULL;
-		}
-		else if (strcmp(line, "backup-bundle-raw=true\n") == 0)
-			backup->raw = true;
-		else if (files && line[0] != '\n')
-			error = add_file(backup, line, (size_t) len);
-		first = false;
+		backup->compressed = strcmp(value, "\"none\"") != 0;
+		backup->gzip = strcmp(value, "\"gz\"") == 0;
 	}
-	if (error == NULL && backup->n_files == 0)
-		error = "it lists no file";
-	if (in != NULL)
-		fclose(in);
-	close_last_directory(&last);
-	free(line);
-	return error;
+	else if (strcmp(key, "backup-bundle-raw") == 0)
+		backup->raw = strcmp(value, "true") == 0;
+	return NULL;
+}
+
+/* The manifest or, if that is not whole, its copy; NULL, or why it is of no use. */
+static const char *
+read_manifest(RepositoryBackup *backup, Check *check, InfoState *state)
+{
+	const char *problem;
+	int			dir;
+
+	if (!is_backup_name(backup->id))
+		return "it cannot be the name of a backup";
+	dir = openat(backup->place.dir, backup->id, OPEN_DIRECTORY);
+	if (dir < 0)
+		return describe_errno(errno);
+	*state = read_info(dir, "backup.manifest", check, take_line, backup, &problem);
+	close(dir);
+	return problem == NULL && backup->n_files == 0 ? "it lists no file" : problem;
+}
+
+/* Check backup_manifest; true if the files are known from it. */
+static bool
+check_manifest(Report *report, RepositoryBackup *backup)
+{
+	Check	   *check = report_check(report, "backup_manifest");
+	InfoState	state = INFO_DAMAGED;
+	const char *problem = read_manifest(backup, check, &state);
+
+	if (problem != NULL)
+		check_set(check, state == INFO_ENCRYPTED ? CHECK_SKIPPED : CHECK_FAILED, "The manifest of %s cannot be used: %s.", backup->id, problem);
+	else if (check->n_problems > 0)
+		check_set(check, CHECK_WARNING, "Of the manifest of %s and its copy only one is whole.", backup->id);
+	else
+		check_set(check, CHECK_PASSED, "The manifest of %s and its copy have the checksums that they state.", backup->id);
+	return problem == NULL;
 }
 
 /* Open what holds a file, and tell how that is compressed; -1 with errno set. */
@@ -347,8 +355,9 @@ conclude(RepositoryBackup *backup)
 }
 
 /*
- * Checks backup_files and, with level verify, backup_contents, of a backup in
- * the open directory "backups" of a stanza; what was shown, or NULL.
+ * Checks backup_manifest, backup_files and, with level verify, backup_contents,
+ * of a backup in the open directory "backups" of a stanza; what was shown, or
+ * NULL.
  */
 const char *
 verify_pgbackrest_files(Report *report, const Options *options, int backups, const char *id)
@@ -360,15 +369,10 @@ verify_pgbackrest_files(Report *report, const Options *options, int backups, con
 		.deep = strcmp(options->level, "verify") == 0,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 	};
-	const char *error = is_backup_name(id) ? read_manifest(&backup) : "it cannot be the name of a backup";
 
-	backup.present = report_check(report, "backup_files");
-	if (error != NULL)
-	{
-		check_set(backup.present, strcmp(error, "it is encrypted") == 0 ? CHECK_SKIPPED : CHECK_FAILED,
-				  "The manifest of %s cannot be used: %s.", id, error);
+	if (!check_manifest(report, &backup))
 		return NULL;
-	}
+	backup.present = report_check(report, "backup_files");
 	if (backup.deep)
 		backup.contents = report_check(report, "backup_contents");
 	pace_start(&backup.pace, options, backup.bytes);

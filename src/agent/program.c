@@ -269,22 +269,37 @@ run_program(Report *report, const char *const *argv, int64_t deadline, ProgramOu
 	return report->error_code == NULL;
 }
 
-/* The last line of a text that is not empty, in printable ASCII and cut after some hundred characters; "" for none. */
-char *
-last_words(const char *text, size_t len)
+/* What a program said, in printable ASCII and cut after some hundred characters. */
+static char *
+printable(const char *text, size_t len)
 {
-	size_t		start;
-	char	   *line;
+	char	   *line = format("%.*s", (int) (len > 300 ? 300 : len), text);
 
-	while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r' || text[len - 1] == ' '))
-		len--;
-	for (start = len; start > 0 && text[start - 1] != '\n'; start--)
-		;
-	line = format("%.*s", (int) (len - start > 300 ? 300 : len - start), text + start);
 	for (char *at = line; *at != '\0'; at++)
 	{
 		if (*at < ' ' || *at > '~')
 			*at = '?';
 	}
 	return line;
+}
+
+/* The last line of a text that is not empty, so; "" for none. */
+char *
+last_words(const char *text, size_t len)
+{
+	size_t		start;
+
+	while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r' || text[len - 1] == ' '))
+		len--;
+	for (start = len; start > 0 && text[start - 1] != '\n'; start--)
+		;
+	return printable(text + start, len - start);
+}
+
+/* The first line of a message that is not empty, so; what comes after it leads elsewhere ("See log file for more details."). */
+char *
+first_words(const char *text)
+{
+	text += strspn(text, "\r\n ");
+	return printable(text, strcspn(text, "\r\n"));
 }

@@ -21,5 +21,6 @@ typedef struct ProgramOutput
 extern int64_t monotonic_ms(void);
 extern bool run_program(Report *report, const char *const *argv, int64_t deadline, ProgramOutput *output);
 extern char *last_words(const char *text, size_t len);
+extern char *first_words(const char *text);
 
 #endif							/* VOXANNE_AGENT_PROGRAM_H */

@@ -145,11 +145,12 @@ check_window(Report *report, const Archive *archive)
 		}
 	}
 	if (oldest != NULL)
-		check_set(check, own > 0 ? CHECK_WARNING : CHECK_PASSED, "Every moment can be recovered from %s, the end of backup %s%s, to %s on timeline %" PRIu32 "%s.",
+		check_set(check, own > 0 ? CHECK_WARNING : CHECK_PASSED, "Every moment can be recovered from %s, the end of backup %s%s, to %s on timeline %" PRIu32 "%s%s.",
 				  format_lsn(oldest->end_lsn != 0 ? oldest->end_lsn : oldest->start_lsn), oldest->id,
 				  oldest->ended_at < 0 ? "" : format(" at %s", iso_time(oldest->ended_at)), format_lsn(oldest->reach),
 				  oldest->target, oldest->last_commit == NO_TIME ? "" :
-				  format(", the last commit at %s", iso_time(oldest->last_commit / 1000000 + SECONDS_TO_2000)));
+				  format(", the last commit at %s", iso_time(oldest->last_commit / 1000000 + SECONDS_TO_2000)),
+				  count_opaque_timelines(archive) == 0 ? "" : "; timelines whose history cannot be read are left out");
 	else if (usable > 0)
 		check_set(check, CHECK_WARNING, "No usable backup gets to the newest segment.");
 	else

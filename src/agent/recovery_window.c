@@ -115,6 +115,52 @@ compare_windows(const void *a, const void *b)
 	return strcmp(x->id, y->id);
 }
 
+/* Those whose histories the server has archived. */
+static void
+add_archived(Archive *archive, Check *check)
+{
+	for (uint32_t i = 0; i < archive->n_texts; i++)
+	{
+		const ArchiveText *file = &archive->texts[i];
+		const char *slash = strrchr(file->name, '/');
+		char	   *problem;
+		bool		opaque;
+		char	   *text;
+
+		if (file->kind != NAME_BACKUP)
+			continue;
+		text = read_archive_text(archive->directories[file->directory].fd, file->name, &problem, &opaque);
+		if (opaque)
+			archive->n_opaque_lists++;
+		else if (text == NULL)
+			check_problem(check, file->name, "%s", problem);
+		else if (!read_backup_history(archive, slash != NULL ? slash + 1 : file->name, text))
+			check_problem(check, file->name, "is no history of a backup");
+		free(text);
+	}
+}
+
+/* The sentence of check backup_lists. */
+static void
+conclude_lists(Check *check, const Archive *archive)
+{
+	bool		listed = archive->layout->read_backups != NULL && archive->backups >= 0;
+	char	   *known = archive->n_windows == 0 ? xstrdup("No backup is known") :
+		format("%s known", count_of(archive->n_windows, "backup is", "backups are"));
+
+	if (check->n_problems > 0)
+		check_set(check, CHECK_WARNING, "%s not be understood.",
+				  count_of(check->n_problems, "description of a backup could", "descriptions of backups could"));
+	else if (archive->n_opaque_lists > 0)
+		check_set(check, CHECK_SKIPPED, "%s: %s encrypted or compressed in a way that cannot be read here%s.", known,
+				  listed ? "the list of them is" : count_of(archive->n_opaque_lists, "description of one is", "descriptions of some are"),
+				  listed ? "; the program that keeps it can tell" : "");
+	else
+		check_set(check, archive->n_windows == 0 ? CHECK_SKIPPED : CHECK_PASSED, "%s that need%s this archive.", known,
+				  archive->n_windows <= 1 ? "s" : "");
+	free(known);
+}
+
 /* Check backup_lists: sets the backups, the oldest first, whatever names them. */
 void
 find_backups(Report *report, Archive *archive)
@@ -127,34 +173,11 @@ find_backups(Report *report, Archive *archive)
 	else if (archive->layout->read_backups != NULL && archive->backups >= 0 && !archive->backups_named)
 		archive->layout->read_backups(archive, check);
 	else if (archive->options->n_backups == 0)
-	{
-		for (uint32_t i = 0; i < archive->n_texts; i++)
-		{
-			const ArchiveText *file = &archive->texts[i];
-			const ArchiveDirectory *directory = &archive->directories[file->directory];
-			char	   *problem;
-			char	   *text = file->kind != NAME_BACKUP ? NULL : read_archive_text(directory->fd, file->name, &problem);
-
-			if (file->kind != NAME_BACKUP)
-				continue;
-			if (text == NULL)
-				check_problem(check, file->name, "%s", problem);
-			else if (!read_backup_history(archive, strrchr(file->name, '/') != NULL ? strrchr(file->name, '/') + 1 : file->name, text))
-				check_problem(check, file->name, "is no history of a backup");
-			free(text);
-		}
-	}
-	archive->lists_unread = check->n_problems > 0;
+		add_archived(archive, check);
+	archive->lists_unread = check->n_problems > 0 || archive->n_opaque_lists > 0;
 	if (archive->n_windows > 0)
 		qsort(archive->windows, archive->n_windows, sizeof(BackupWindow), compare_windows);
-	if (check->n_problems > 0)
-		check_set(check, CHECK_WARNING, "%s not be understood.",
-				  count_of(check->n_problems, "description of a backup could", "descriptions of backups could"));
-	else if (archive->n_windows == 0)
-		check_set(check, CHECK_SKIPPED, "No backup is known that needs this archive.");
-	else
-		check_set(check, CHECK_PASSED, "%s known that need%s this archive.",
-				  count_of(archive->n_windows, "backup is", "backups are"), archive->n_windows == 1 ? "s" : "");
+	conclude_lists(check, archive);
 }
 
 /* The timeline that recovery from "timeline" takes for the latest. */

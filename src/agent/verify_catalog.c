@@ -7,10 +7,11 @@
  * parsed and the repository, if one is named, is read.  A second process for
  * parsing would hold nothing that this one has not given up by then.
  */
-#include "archive_backups.h"
 #include "backup.h"
 #include "catalog.h"
+#include "pgbackrest_info.h"
 #include "wal.h"
+#include "wal_archive.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -155,7 +156,7 @@ run_tool(Report *report, CatalogRun *run)
 static void
 report_exit(Report *report, const CatalogRun *run, const ProgramOutput *output)
 {
-	const char *words = run->catalog.remark != NULL ? last_words(run->catalog.remark, strlen(run->catalog.remark)) :
+	const char *words = run->catalog.remark != NULL ? first_words(run->catalog.remark) :
 		last_words(output->errors, output->errors_len);
 
 	report_error(report, "program_failed",
@@ -200,9 +201,19 @@ read_catalog(Report *report, CatalogRun *run)
 						 format("It must be %s's own program, and print nothing else on standard output.", catalog->tool->title));
 		else if (catalog->unreadable != NULL)
 			report_error(report, "program_failed", format("%s could not look at its repository: %s.", catalog->tool->title,
-														  last_words(catalog->unreadable, strlen(catalog->unreadable))), NULL);
+														  first_words(catalog->unreadable)), NULL);
 	}
 	return report->error_code == NULL;
+}
+
+/* Is pgBackRest's list encrypted, so that only pgBackRest itself can tell what it says? */
+static bool
+is_list_encrypted(const Archive *archive)
+{
+	const char *problem;
+
+	return archive->info >= 0 && archive->backups >= 0 &&
+		read_info(archive->backups, "backup.info", NULL, NULL, NULL, &problem) == INFO_ENCRYPTED;
 }
 
 /* WAL-G's archive does not tell of backups, an encrypted one of pgBackRest not to us: let the list do so. */
@@ -224,6 +235,30 @@ name_backups(CatalogRun *run)
 					   backup->stop_lsn == 0 ? "" : backup->finished_at < 0 ? format_lsn(backup->stop_lsn) :
 					   format("%s@%" PRId64, format_lsn(backup->stop_lsn), backup->finished_at), backup->id);
 	}
+}
+
+/*
+ * A list that is empty may be so because the program cannot read what it would
+ * list: what the repository shows of that, to be said with it.
+ */
+static void
+look_behind_list(CatalogRun *run)
+{
+	Archive    *archive = &run->archive;
+	Check		lists = {0};
+
+	if (!run->has_archive || archive->layout->read_backups == NULL || archive->backups < 0)
+		return;
+	for (int i = 0; i < run->catalog.n_backups; i++)
+	{
+		if (run->catalog.backups[i].complete)
+			return;
+	}
+	archive->layout->read_backups(archive, &lists);
+	if (lists.n_items > 0)
+		run->catalog.behind = format("\"%s/%s\": %s", archive->backups_path, lists.items[0].path, lists.items[0].problem);
+	else if (archive->n_windows > 0)
+		run->catalog.behind = format("\"%s\" tells of %s", archive->backups_path, count_of(archive->n_windows, "backup", "backups"));
 }
 
 /* Check repository: the directory is the tool's, and has the backup that the list calls newest. */
@@ -271,6 +306,7 @@ examine(Report *report, CatalogRun *run)
 {
 	if (!read_catalog(report, run))
 		return;
+	look_behind_list(run);
 	judge_catalog(report, &run->catalog, run->options->system_identifier, run->now);
 	if (run->catalog.found == NULL)
 		return;

@@ -6,6 +6,7 @@
  * beside which others are missing; level "verify" reads all segments.
  */
 #include "backup.h"
+#include "pgbackrest_info.h"
 #include "wal.h"
 #include "wal_headers.h"
 
@@ -150,6 +151,18 @@ print_archive(JsonWriter *w, const char *key, const Archive *archive)
 	json_close(w, '}');
 }
 
+/* Is there a segment that counts by name, whatever is in it? */
+static bool
+has_opaque_segments(const Archive *archive)
+{
+	for (uint32_t i = 0; i < archive->n_files; i++)
+	{
+		if (archive->files[i].state == SEGMENT_OPAQUE)
+			return true;
+	}
+	return false;
+}
+
 /* Members "backup", named as that of the other commands, and "recovery_window". */
 static void
 print_members(JsonWriter *w, const void *subject)
@@ -158,6 +171,8 @@ print_members(JsonWriter *w, const void *subject)
 
 	if (archive->newest == NULL)
 		return;
+	if (has_opaque_segments(archive))
+		json_text(w, "proof", "present");
 	print_archive(w, "backup", archive);
 	print_windows(w, archive);
 }
@@ -265,6 +280,8 @@ examine_archive(Report *report, Archive *archive)
 	check_copies(report, archive);
 	compare_server(report, archive, checks.readable);
 	find_ranges(archive);
+	if (archive->info >= 0)
+		check_info_files(report, archive->info, archive->backups);
 	find_backups(report, archive);
 	find_windows(report, archive);
 	conclude_headers(&checks, archive, strcmp(archive->options->level, "verify") == 0);

@@ -117,6 +117,7 @@ typedef struct Timeline
 {
 	uint32_t	id;
 	bool		has_history;	/* true for timeline 1, which needs none */
+	bool		opaque;			/* it has one that cannot be read here */
 	History		history;
 	SegmentRanges present;		/* whatever there is under these names */
 	SegmentRanges good;			/* what recovery can use, as far as we looked */
@@ -171,10 +172,18 @@ typedef struct Archive
 	ArchiveDirectory directories[MAX_ARCHIVE_DIRECTORIES];
 	int			n_directories;
 	int			backups;		/* directory of backups, or -1 */
+	char	   *backups_path;	/* its path, if it is open */
 	bool		backups_named;	/* by the caller, whatever is said there */
 	int			backups_errno;	/* why it could not be opened, 0: no reason */
+	int			info;			/* directory of pgBackRest's archive.info, or
+								 * -1 */
+
+	/* set by find_backups() */
+	uint64_t	n_opaque_lists; /* descriptions of backups that cannot be read
+								 * here */
 	bool		lists_unread;	/* not all could be read of what it says of
-								 * backups; set by find_backups() */
+								 * backups */
+
 	int			server_wal;		/* the server's pg_wal, or -1 */
 
 	/* set by scan_archive() */
@@ -231,6 +240,7 @@ extern void number_segments(Archive *archive, Check *check);
 
 /* in wal_timelines.c */
 extern void find_timelines(Report *report, Archive *archive);
+extern uint64_t count_opaque_timelines(const Archive *archive);
 extern void find_ranges(Archive *archive);
 extern uint64_t oldest_on_way(const Archive *archive, const History *history);
 extern uint64_t segment_of(const Archive *archive, uint64_t lsn);

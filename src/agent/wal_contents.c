@@ -99,7 +99,7 @@ note_contents(Shared *shared, SegmentFile *file, SegmentState state, const char 
 	char	   *path = segment_path(shared->archive, file);
 
 	pthread_mutex_lock(&shared->lock);
-	shared->checks->n_looked++;
+	shared->checks->n_looked += state != SEGMENT_OPAQUE;
 	shared->n_records += n_records;
 	shared->n_checksums += hashed && matches;
 	if (state != SEGMENT_PRESENT)
@@ -237,6 +237,8 @@ verify_archive_contents(Report *report, HeaderChecks *checks, Archive *archive)
 		check_set(shared.checksums, CHECK_FAILED, "%s not have the checksum in %s.",
 				  count_of(shared.checksums->n_problems, "segment does", "segments do"),
 				  shared.checksums->n_problems == 1 ? "its name" : "their names");
+	else if (shared.n_checksums == 0)
+		check_set(shared.checksums, CHECK_SKIPPED, "No segment could be read.");
 	else
 		check_set(shared.checksums, CHECK_PASSED, "%s the SHA-1 checksum in the name.",
 				  count_of(shared.n_checksums, "segment has", "segments have"));

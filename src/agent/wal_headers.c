@@ -208,7 +208,7 @@ check_header(HeaderChecks *checks, Archive *archive, Wal *wal, SegmentFile *file
 		state = SEGMENT_WAITING;
 	if (state != SEGMENT_PRESENT)
 		note_segment(checks, archive, file, state, problem);
-	checks->n_looked++;
+	checks->n_looked += state != SEGMENT_OPAQUE;
 	free(problem);
 }
 
@@ -256,6 +256,8 @@ conclude_headers(HeaderChecks *checks, const Archive *archive, bool all)
 	if (headers->n_problems > 0)
 		check_set(headers, CHECK_FAILED, "%s not what %s should be.",
 				  count_of(headers->n_problems, "segment is", "segments are"), headers->n_problems == 1 ? "it" : "they");
+	else if (checks->n_looked == 0 && unread->n_problems > 0)
+		check_set(headers, CHECK_SKIPPED, "No segment could be looked into.");
 	else
 		check_set(headers, CHECK_PASSED, "%s, of %" PRIu32 " MB, %s good%s.",
 				  count_of(checks->n_looked, "segment", "segments"), archive->segment_size >> 20,

@@ -14,7 +14,7 @@ typedef struct HeaderChecks
 	Check	   *identity;		/* system_identifier */
 	Check	   *headers;		/* segment_headers */
 	Check	   *unread;			/* segments_unread */
-	uint64_t	n_looked;		/* segments that were opened */
+	uint64_t	n_looked;		/* segments that were looked into */
 } HeaderChecks;
 
 extern void note_segment(HeaderChecks *checks, Archive *archive, SegmentFile *file, SegmentState state,

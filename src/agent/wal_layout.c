@@ -81,6 +81,7 @@ open_backups(Archive *archive, int dir, char *path)
 	archive->backups = openat(dir, path, OPEN_DIRECTORY);
 	if (archive->backups < 0 && errno != ENOENT)
 		archive->backups_errno = errno;
+	archive->backups_path = format("%s/%s", archive->path, path);
 	free(path);
 }
 
@@ -90,12 +91,20 @@ locate_stanza(Archive *archive, int stanza, const char *prefix)
 {
 	char	   *id = newest_archive_id(stanza);
 
+	archive->info = openat(stanza, ".", OPEN_DIRECTORY);
 	if (id == NULL)
 		add_directory(archive, openat(stanza, ".", OPEN_DIRECTORY), prefix, false);
 	else
 		add_directory(archive, openat(stanza, id, OPEN_DIRECTORY), format("%s%s/", prefix, id), false);
 	free(id);
 	return true;
+}
+
+/* Is it the directory of a stanza?  One of the two copies tells. */
+static bool
+is_stanza(int dir)
+{
+	return exists(dir, "archive.info") || exists(dir, "archive.info.copy");
 }
 
 /* The only stanza of a repository, or NULL: there is none, or more than one, which "several" tells. */
@@ -111,7 +120,7 @@ only_stanza(int stanzas, bool *several)
 	{
 		int			fd = entry->d_name[0] == '.' ? -1 : openat(stanzas, entry->d_name, OPEN_DIRECTORY);
 
-		if (fd >= 0 && exists(fd, "archive.info"))
+		if (fd >= 0 && is_stanza(fd))
 		{
 			*several |= only != NULL;
 			free(only);
@@ -156,7 +165,7 @@ locate_one_stanza(Report *report, Archive *archive, int dir)
 	char	   *path;
 	char	   *name;
 
-	if (!exists(dir, "archive.info"))
+	if (!is_stanza(dir))
 		return false;
 	path = real_path(dir);
 	name = path == NULL ? NULL : strrchr(path, '/');
@@ -186,6 +195,7 @@ locate_barman(Report *report, Archive *archive, int dir)
 	if ((fd = openat(dir, "incoming", OPEN_DIRECTORY)) >= 0)
 		add_directory(archive, fd, "incoming/", true);
 	archive->backups = openat(dir, ".", OPEN_DIRECTORY);
+	archive->backups_path = archive->path;
 	return true;
 }
 
@@ -211,6 +221,7 @@ bool
 locate_archive(Report *report, Archive *archive, int location, SandboxPlan *plan)
 {
 	archive->backups = -1;
+	archive->info = -1;
 	archive->server_wal = -1;
 	for (size_t i = 0; archive->layout == NULL; i++)
 	{

@@ -98,7 +98,8 @@ read_history(Archive *archive, const ArchiveText *file, Check *check)
 	const ArchiveDirectory *directory = &archive->directories[file->directory];
 	Timeline   *timeline = add_timeline(archive, file->timeline);
 	char	   *problem;
-	char	   *text = read_archive_text(directory->fd, file->name, &problem);
+	bool		opaque;
+	char	   *text = read_archive_text(directory->fd, file->name, &problem, &opaque);
 	History		history;
 
 	if (timeline != NULL && text != NULL && history_parse(&history, file->timeline, text, &problem))
@@ -108,6 +109,8 @@ read_history(Archive *archive, const ArchiveText *file, Check *check)
 		for (uint32_t i = 0; i < history.n; i++)
 			(void) add_timeline(archive, history.entries[i].timeline);
 	}
+	else if (timeline != NULL && opaque)
+		timeline->opaque = true;
 	else if (problem != NULL)
 		check_problem(check, format("%s%s", directory->prefix, file->name), "%s", problem);
 	free(text);
@@ -138,11 +141,46 @@ missing_histories(const Archive *archive)
 
 		for (uint32_t id = before + 1; id <= timeline->id && id - before < MAX_ITEMS; id++)
 		{
-			if (id > 1 && (id < timeline->id || !timeline->has_history) && has_older_segments(archive, id))
+			if (id > 1 && (id < timeline->id || !(timeline->has_history || timeline->opaque)) && has_older_segments(archive, id))
 				missing = format("%s%s%08" PRIX32 ".history", missing == NULL ? "" : missing, missing == NULL ? "" : ", ", id);
 		}
 	}
 	return missing;
+}
+
+/* Timelines of which it is not known where they begin, as their history cannot be read here. */
+uint64_t
+count_opaque_timelines(const Archive *archive)
+{
+	uint64_t	n = 0;
+
+	for (uint32_t i = 0; i < archive->n_timelines; i++)
+		n += archive->timelines[i].opaque && !archive->timelines[i].has_history;
+	return n;
+}
+
+/* The sentence of check history_files. */
+static void
+conclude_histories(Check *check, const Archive *archive, uint32_t read)
+{
+	char	   *missing = missing_histories(archive);
+	uint64_t	opaque = count_opaque_timelines(archive);
+
+	if (check->n_problems > 0)
+		check_set(check, CHECK_FAILED, "%s not be understood, so recovery cannot get to %s.",
+				  count_of(check->n_problems, "history file could", "history files could"),
+				  check->n_problems == 1 ? "that timeline" : "those timelines");
+	else if (missing != NULL)
+		check_set(check, CHECK_WARNING, "Recovery from a backup of an older timeline cannot get to later ones without %s, "
+				  "which the archive does not hold.", missing);
+	else if (opaque > 0)
+		check_set(check, CHECK_SKIPPED, "%s encrypted or compressed in a way that cannot be read here: where %s is not known.",
+				  count_of(opaque, "history file is", "history files are"), opaque == 1 ? "its timeline begins" : "their timelines begin");
+	else if (archive->n_timelines <= 1)
+		check_set(check, CHECK_PASSED, "There is only one timeline.");
+	else
+		check_set(check, CHECK_PASSED, "%s understood.", count_of(read, "history file is", "history files are"));
+	free(missing);
 }
 
 /* Check history_files; sets the timelines. */
@@ -151,7 +189,6 @@ find_timelines(Report *report, Archive *archive)
 {
 	Check	   *check = report_check(report, "history_files");
 	uint32_t	read = 0;
-	char	   *missing;
 
 	for (uint32_t i = 0; i < archive->n_files; i++)
 		(void) add_timeline(archive, archive->files[i].timeline);
@@ -162,19 +199,7 @@ find_timelines(Report *report, Archive *archive)
 		read_history(archive, &archive->texts[i], check);
 		read++;
 	}
-	missing = missing_histories(archive);
-	if (check->n_problems > 0)
-		check_set(check, CHECK_FAILED, "%s not be understood, so recovery cannot get to %s.",
-				  count_of(check->n_problems, "history file could", "history files could"),
-				  check->n_problems == 1 ? "that timeline" : "those timelines");
-	else if (missing != NULL)
-		check_set(check, CHECK_WARNING, "Recovery from a backup of an older timeline cannot get to later ones without %s, "
-				  "which the archive does not hold.", missing);
-	else if (archive->n_timelines <= 1)
-		check_set(check, CHECK_PASSED, "There is only one timeline.");
-	else
-		check_set(check, CHECK_PASSED, "%s understood.", count_of(read, "history file is", "history files are"));
-	free(missing);
+	conclude_histories(check, archive, read);
 }
 
 /* The range that a segment is in, or NULL. */

@@ -2,6 +2,8 @@
  * t/modules/fuzz/repository_readers.c
  *		What backup tools keep in their repositories.
  */
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,6 +11,7 @@
 #include "agent_readers.h"
 
 #include "../../../src/agent/archive_backups.h"
+#include "../../../src/agent/pgbackrest_info.h"
 #include "../../../src/agent/repository_files.h"
 
 /* The directory of a repository, with a directory in it; to be called once for each. */
@@ -41,6 +44,27 @@ read_backups(int dir, void (*read) (Archive *archive, Check *check))
 	}
 }
 
+/* The input as a file of pgBackRest's and, as it is seldom whole, again with the checksum that it should state as its copy. */
+static void
+put_info(int dir, const char *name, const uint8_t *data, size_t size)
+{
+	char	   *copy = format("%s.copy", name);
+	FILE	   *out;
+	FILE	   *in;
+	InfoChecksum checksum;
+
+	put_file(dir, name, data, size);
+	put_file(dir, copy, data, size);
+	in = fdopen(openat(dir, copy, O_RDONLY | O_CLOEXEC), "r");
+	out = fdopen(openat(dir, copy, O_WRONLY | O_APPEND | O_CLOEXEC), "a");
+	if (in == NULL || out == NULL)
+		abort();
+	(void) scan_info(in, NULL, NULL, &checksum);
+	fprintf(out, "\n[backrest]\nbackrest-checksum=\"%s\"\n", checksum.computed);
+	fclose(in);
+	fclose(out);
+}
+
 /* The input as pgBackRest's list of backups. */
 void
 fuzz_pgbackrest_info(const uint8_t *data, size_t size)
@@ -49,7 +73,7 @@ fuzz_pgbackrest_info(const uint8_t *data, size_t size)
 
 	if (dir < 0)
 		dir = input_directory("pgbackrest_info");
-	put_file(dir, "backup.info", data, size);
+	put_info(dir, "backup.info", data, size);
 	read_backups(dir, read_pgbackrest_backups);
 }
 
@@ -76,7 +100,7 @@ fuzz_pgbackrest_manifest(const uint8_t *data, size_t size)
 	if (dir < 0)
 		dir = open_repository("pgbackrest_manifest", "20260128-030000F");
 	memset(&report, 0, sizeof(report));
-	put_file(dir, "20260128-030000F/backup.manifest", data, size);
+	put_info(dir, "20260128-030000F/backup.manifest", data, size);
 	if (verify_pgbackrest_files(&report, &options, dir, "20260128-030000F") != NULL && report_failed(&report))
 		abort();
 }
