@@ -185,6 +185,32 @@ for my $damage (@damages)
 	rmtree($path);
 }
 
+# WAL-G keeps WAL in a directory of its repository, compressed and perhaps encrypted, which no file says of itself: it is taken
+# for that if none holds what its name says.
+{
+	my $path = "$dir/walg";
+	mkdir $_ or die $! for $path, "$path/wal_005";
+	IO::Compress::Gzip::gzip("$dir/flat/$_", "$path/wal_005/$_.gz") for @good;
+	IO::Compress::Gzip::gzip(\"1\tFF/0\tx\n", "$path/wal_005/00000002.history.gz");
+	my $listed = sprintf '[{"backup_name": "base_%s", "wal_file_name": "%s", "finish_time": "2026-01-28T03:00:00.5Z", "start_lsn": %d, "finish_lsn": %d}]', (substr($history, 0, 24)) x 2,
+	  map { my ($high, $low) = split m{/}; hex($high) * 2**32 + hex($low) } $start, $stop;
+	write_file("$dir/wal-g", "#!/bin/sh\necho '$listed'\n", 0755);
+	my @walg = ('verify-catalog', 'main.json', '--tool', 'walg', '--program', "$dir/wal-g", '--config', $dir, '--repository', $path, '--wal-segment-size', $mb, '--level', 'verify');
+	($status, $document) = run_agent(@walg);
+	is("$status " . with($document, 'skipped'), '0 backup_files cluster', 'WAL-G: all is read but the files') or diag explain $document->{checks};
+	like(check($document, 'wal_records')->{detail}, qr/^$records records/, 'WAL-G: all records');
+	patch("$path/wal_005/$middle.gz", 0, 4, 'xxxx');
+	($status, $document) = run_agent(@walg);
+	is("$status " . items($document, 'segment_headers'), "1 $middle.gz: holds no gzip data", 'WAL-G: one that is damaged');
+	patch($_, 0, 4, 'xxxx') for glob "$path/wal_005/*.gz";
+	($status, $document) = run_agent(@walg);
+	is("$status " . with($document, 'skipped'), '0 backup_files cluster history_files segment_headers segments_unread system_identifier wal_records', 'WAL-G: encrypted') or diag explain $document->{checks};
+	like(items($document, 'segments_unread'), qr/^$oldest\.gz: holds no gzip data, as none does: it is encrypted,/, 'WAL-G: which is said');
+	($status, $document) = agent("$path/wal_005", '--wal-segment-size', $mb);
+	like(with($document, 'failed'), qr/segment_headers/, 'but not what WAL-G is not known to have written');
+	rmtree($path);
+}
+
 is(answer('verify-wal', "$dir/flat", '--level', 'verify', '--jobs', 1), answer('verify-wal', "$dir/flat", '--level', 'verify', '--jobs', 4), 'jobs 1 and 4 agree');
 
 # Nothing, and not WAL.

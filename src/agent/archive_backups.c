@@ -40,7 +40,7 @@ is_encrypted(int fd)
 
 /* What a text is compressed with, by its first bytes or its name; a problem if that cannot be read here. */
 static Compression
-text_compression(int fd, const char *name, char **problem)
+text_compression(const Archive *archive, int fd, const char *name, char **problem)
 {
 	unsigned char start[COMPRESSION_MAGIC_SIZE];
 	ssize_t		got = pread(fd, start, sizeof(start), 0);
@@ -49,7 +49,7 @@ text_compression(int fd, const char *name, char **problem)
 
 	if (method == COMPRESSION_NONE && !compression_readable(named))
 		method = named;
-	if (is_encrypted(fd))
+	if (is_encrypted(fd) || (archive->sealed && method != named))
 		*problem = xstrdup("it is encrypted");
 	else if (!compression_readable(method))
 		*problem = format("it is compressed with %s, which cannot be read here", compression_name(method));
@@ -58,9 +58,9 @@ text_compression(int fd, const char *name, char **problem)
 
 /* All of an open file, decompressed if it is compressed; NULL with "problem" set, and "opaque" if that is of our making. */
 static char *
-read_text(int fd, const char *name, char **problem, bool *opaque)
+read_text(const Archive *archive, int fd, const char *name, char **problem, bool *opaque)
 {
-	Compression method = text_compression(fd, name, problem);
+	Compression method = text_compression(archive, fd, name, problem);
 	Decompressor *d;
 	ssize_t		got;
 	char	   *text;
@@ -94,7 +94,7 @@ read_text(int fd, const char *name, char **problem, bool *opaque)
  * not know.
  */
 char *
-read_archive_text(int dir, const char *name, char **problem, bool *opaque)
+read_archive_text(const Archive *archive, int dir, const char *name, char **problem, bool *opaque)
 {
 	int			fd = openat(dir, name, OPEN_FILE);
 	struct stat st;
@@ -107,7 +107,7 @@ read_archive_text(int dir, const char *name, char **problem, bool *opaque)
 	else if (!S_ISREG(st.st_mode))
 		*problem = xstrdup("it is not a regular file");
 	else
-		text = read_text(fd, name, problem, opaque);
+		text = read_text(archive, fd, name, problem, opaque);
 
 	if (fd >= 0)
 		close(fd);
@@ -271,7 +271,7 @@ read_barman_backup(Archive *archive, Check *check, const char *id, const char *p
 {
 	char	   *problem;
 	bool		opaque;
-	char	   *text = read_archive_text(archive->backups, path, &problem, &opaque);
+	char	   *text = read_archive_text(archive, archive->backups, path, &problem, &opaque);
 	char		status[64];
 	char		start[64];
 	char		end[64];

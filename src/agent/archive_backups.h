@@ -8,7 +8,7 @@
 #include "wal_archive.h"
 
 extern bool is_encrypted(int fd);
-extern char *read_archive_text(int dir, const char *name, char **problem, bool *opaque);
+extern char *read_archive_text(const Archive *archive, int dir, const char *name, char **problem, bool *opaque);
 extern void read_pgbackrest_backups(Archive *archive, Check *check);
 extern void read_barman_backups(Archive *archive, Check *check);
 extern bool read_backup_history(Archive *archive, const char *name, const char *text);

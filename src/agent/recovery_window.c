@@ -129,7 +129,7 @@ add_archived(Archive *archive, Check *check)
 
 		if (file->kind != NAME_BACKUP)
 			continue;
-		text = read_archive_text(archive->directories[file->directory].fd, file->name, &problem, &opaque);
+		text = read_archive_text(archive, archive->directories[file->directory].fd, file->name, &problem, &opaque);
 		if (opaque)
 			archive->n_opaque_lists++;
 		else if (text == NULL)

@@ -198,6 +198,7 @@ typedef struct Archive
 	uint64_t	total_size;
 
 	/* set by read_identity() */
+	bool		sealed;			/* WAL-G has encrypted what is compressed */
 	uint64_t	system_identifier;
 	uint32_t	segment_size;	/* 0: unknown */
 	uint32_t	page_size;

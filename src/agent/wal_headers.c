@@ -65,6 +65,34 @@ find_identity(Archive *archive, uint64_t expected)
 	return false;
 }
 
+/*
+ * WAL-G can encrypt, and nothing in such a file says so: but then all are
+ * compressed by their names and none is by its contents.
+ */
+static bool
+is_sealed(const Archive *archive)
+{
+	uint32_t	asked = 0;
+
+	if (archive->options->tool == NULL || strcmp(archive->options->tool, "walg") != 0)
+		return false;
+	for (uint32_t i = archive->n_files; i-- > 0 && asked < MAX_ASKED;)
+	{
+		const SegmentFile *file = &archive->files[i];
+		SegmentReader reader = {0};
+		bool		unlike;
+
+		if (file->state != SEGMENT_PRESENT || file->compression == COMPRESSION_NONE || !compression_readable((Compression) file->compression))
+			continue;
+		asked++;
+		unlike = !segment_open(&reader, archive, file, NULL, false) && reader.state == SEGMENT_BAD;
+		segment_close(&reader);
+		if (!unlike)
+			return false;
+	}
+	return asked > 1;
+}
+
 /* Give segments their numbers; a name that no segment of this size has is none of ours. */
 void
 number_segments(Archive *archive, Check *check)
@@ -96,6 +124,7 @@ read_identity(Archive *archive, Check *check)
 
 	if (!found)
 	{
+		archive->sealed = is_sealed(archive);
 		archive->segment_size = archive->options->wal_segment_size != 0 ? archive->options->wal_segment_size :
 			DEFAULT_WAL_SEGMENT;
 		archive->system_identifier = expected;

@@ -77,7 +77,9 @@ recognise(SegmentReader *reader)
 		fail(reader, SEGMENT_OPAQUE, xstrdup("is encrypted"));
 	else if (reader->method == COMPRESSION_NONE && named != COMPRESSION_NONE)
 	{
-		if (compression_readable(named))
+		if (compression_readable(named) && reader->sealed)
+			fail(reader, SEGMENT_OPAQUE, format("holds no %s data, as none does: it is encrypted", compression_name(named)));
+		else if (compression_readable(named))
 			fail(reader, SEGMENT_BAD, format("holds no %s data", compression_name(named)));
 		else
 			reader->method = named;
@@ -100,6 +102,7 @@ segment_open(SegmentReader *reader, const Archive *archive, const SegmentFile *f
 	memset(reader, 0, sizeof(*reader));
 	reader->digest.context = context;
 	reader->is_open = true;
+	reader->sealed = archive->sealed;
 	reader->file = file;
 	reader->crc = CRC32C_INIT;
 	reader->fd = open_segment_file(archive, file);

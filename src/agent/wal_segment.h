@@ -12,6 +12,7 @@
 typedef struct SegmentReader
 {
 	bool		is_open;
+	bool		sealed;			/* see Archive */
 	const SegmentFile *file;
 	int			fd;
 	Compression method;

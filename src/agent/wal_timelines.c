@@ -99,7 +99,7 @@ read_history(Archive *archive, const ArchiveText *file, Check *check)
 	Timeline   *timeline = add_timeline(archive, file->timeline);
 	char	   *problem;
 	bool		opaque;
-	char	   *text = read_archive_text(directory->fd, file->name, &problem, &opaque);
+	char	   *text = read_archive_text(archive, directory->fd, file->name, &problem, &opaque);
 	History		history;
 
 	if (timeline != NULL && text != NULL && history_parse(&history, file->timeline, text, &problem))
