@@ -136,6 +136,22 @@ for my $bad ('a,,b', join(',', 1 .. 33), 'x' x 64)
 	like($error, qr/invalid value for parameter "voxanne_ops.databases"/, 'a malformed list is refused');
 }
 
+# A signal that comes while the scheduler waits for pg_database is not lost.
+my $locker = $node->background_psql('postgres');
+my $other = $node->background_psql('postgres');
+my $scheduler = progress($node, 'postgres', 'scheduler_pid');
+$locker->query_safe('BEGIN; LOCK TABLE pg_database IN ACCESS EXCLUSIVE MODE');
+$other->query_safe("UPDATE backup_target SET status_interval = '2 days'");
+ok(wait_until(sub { $locker->query("SELECT count(*) FROM pg_locks WHERE pid = $scheduler AND NOT granted") eq '1' }), 'the scheduler waits for pg_database');
+$node->append_conf('postgresql.conf', "voxanne_ops.databases = ''");
+$node->reload;
+ok(wait_until(sub { $other->query('SHOW voxanne_ops.databases') eq '' }), 'the configuration is read again');
+$locker->query_safe('COMMIT');
+ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM backup_verification_progress"), 'by the scheduler, too');
+$_->quit for $locker, $other;
+$node->append_conf('postgresql.conf', "voxanne_ops.databases = postgres");
+$node->reload;
+
 # What can go wrong in a call.
 (undef, undef, $error) = $node->psql('postgres', 'BEGIN; CALL await_verification()');
 like($error, qr/await_verification\(\) cannot run inside a transaction block/, 'not inside a transaction block');

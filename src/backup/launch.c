@@ -104,25 +104,21 @@ voxanne_launcher_tell(VoxLauncher *launcher, TimestampTz now)
 	launcher->messenger_hold = TimestampTzPlusMilliseconds(now, VOX_BACKOFF_MIN);
 }
 
-/* When to start a messenger, or to see whether one has come or gone; DT_NOEND: not before something changes. */
+/* When to start a messenger; DT_NOEND: not before something changes. */
 TimestampTz
-voxanne_launcher_tell_due(const VoxLauncher *launcher, TimestampTz now)
+voxanne_launcher_tell_due(const VoxLauncher *launcher)
 {
 	TimestampTz due = DT_NOEND;
-	bool		telling = false;
+	bool		telling = launcher->messenger != NULL;
 
 	LWLockAcquire(&voxanne_slots->lock, LW_SHARED);
 	for (int i = 0; i < VOX_SLOT_COUNT; i++)
 	{
-		telling |= voxanne_slots->slots[i].telling && voxanne_slots->slots[i].messenger_pid != 0;
+		telling |= voxanne_slots->slots[i].telling;
 		due = Min(due, voxanne_slot_tell_due(&voxanne_slots->slots[i]));
 	}
 	LWLockRelease(&voxanne_slots->lock);
-	if (telling)
-		return DT_NOEND;
-	if (launcher->messenger != NULL)
-		return TimestampTzPlusMilliseconds(now, VOX_LOOK_AGAIN);
-	return due == DT_NOEND ? DT_NOEND : Max(due, launcher->messenger_hold);
+	return telling || due == DT_NOEND ? DT_NOEND : Max(due, launcher->messenger_hold);
 }
 
 /* Pick the slot and mark it; -1 if there is none or somebody is telling. */

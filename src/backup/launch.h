@@ -8,9 +8,6 @@
 #include "backup/slots.h"
 #include "postmaster/bgworker.h"
 
-/* Milliseconds after which to see whether what is coming or leaving has come or gone, if nobody has said so. */
-#define VOX_LOOK_AGAIN 1000
-
 /* The scheduler's memory of what it started. */
 typedef struct VoxLauncher
 {
@@ -27,7 +24,7 @@ typedef struct VoxLauncher
 extern void voxanne_launcher_reap(VoxLauncher *launcher);
 extern void voxanne_launcher_start(VoxLauncher *launcher, TimestampTz now);
 extern void voxanne_launcher_tell(VoxLauncher *launcher, TimestampTz now);
-extern TimestampTz voxanne_launcher_tell_due(const VoxLauncher *launcher, TimestampTz now);
+extern TimestampTz voxanne_launcher_tell_due(const VoxLauncher *launcher);
 extern bool voxanne_launcher_busy(const VoxLauncher *launcher, int index);
 
 #endif							/* VOXANNE_LAUNCH_H */

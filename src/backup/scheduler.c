@@ -183,7 +183,13 @@ tick_safely(Scheduler *scheduler)
 	return timeout;
 }
 
-/* See to it that every slot has what it needs; the pg_database is read only when there is a reason. */
+/*
+ * See to it that every slot has what it needs; pg_database is read only when
+ * there is a reason.  To read it may mean to wait, for a lock or, since
+ * PostgreSQL 18, for a process that reads the page; which takes a signal that
+ * was meant for our sleep for its own.  So all that a signal may be about is
+ * looked at afterwards.
+ */
 static long
 tick(Scheduler *scheduler)
 {
@@ -196,12 +202,12 @@ tick(Scheduler *scheduler)
 		look_again(scheduler);
 		scheduler->stale = true;
 	}
-	voxanne_launcher_reap(&scheduler->launcher);
 	if (scheduler->stale || (any_wanted(now) && now >= scheduler->launcher.hold_until))
 	{
 		pgstat_report_activity(STATE_RUNNING, "look for databases to watch");
 		scheduler->stale = !voxanne_watch_databases();
 	}
+	voxanne_launcher_reap(&scheduler->launcher);
 	voxanne_launcher_start(&scheduler->launcher, now);
 	voxanne_launcher_tell(&scheduler->launcher, now);
 	return sleep_time(scheduler, now);
@@ -249,8 +255,7 @@ any_wanted(TimestampTz now)
 
 /*
  * Milliseconds until something is due, -1 if only a wake-up can make it so.
- * Whoever is before others sets our latch when it no longer is; but what the
- * server does within a tick may wait, and take that for its own wake-up.
+ * Whoever is before others sets our latch when it no longer is.
  */
 static long
 sleep_time(const Scheduler *scheduler, TimestampTz now)
@@ -258,8 +263,10 @@ sleep_time(const Scheduler *scheduler, TimestampTz now)
 	long		shortest = floor_time(scheduler);
 	TimestampTz next = DT_NOEND;
 	bool		busy = false;
+	bool		woken;
 
 	LWLockAcquire(&voxanne_slots->lock, LW_SHARED);
+	woken = voxanne_slots->woken;
 	for (int i = 0; i < VOX_SLOT_COUNT; i++)
 	{
 		const VoxSlot *slot = &voxanne_slots->slots[i];
@@ -272,10 +279,12 @@ sleep_time(const Scheduler *scheduler, TimestampTz now)
 	}
 	LWLockRelease(&voxanne_slots->lock);
 
+	if (woken || ConfigReloadPending)
+		return 0;
 	if (next <= now && busy)
-		next = TimestampTzPlusMilliseconds(now, VOX_LOOK_AGAIN);
+		next = DT_NOEND;
 	next = Max(next, scheduler->launcher.hold_until);
-	next = Min(next, voxanne_launcher_tell_due(&scheduler->launcher, now));
+	next = Min(next, voxanne_launcher_tell_due(&scheduler->launcher));
 	if (next != DT_NOEND)
 	{
 		long		due = TimestampDifferenceMilliseconds(now, next);
