@@ -74,19 +74,28 @@ sub add_target
 	return;
 }
 
-# An expression over the row of backup_verification_progress of a database, not those of sessions.
+# backup_verification_progress with one row for a database, of both levels: the phase that is not "idle",
+# that of level status before the other; "cycles" of level status, which sees every change.
+our $both_levels = <<'SQL';
+(SELECT database, coalesce((array_agg(phase ORDER BY level) FILTER (WHERE phase <> 'idle'))[1], 'idle') AS phase,
+   (array_agg(pid ORDER BY level) FILTER (WHERE phase <> 'idle'))[1] AS pid, max(last_start) AS last_start, max(last_end) AS last_end,
+   (array_agg(last_result ORDER BY last_end DESC NULLS LAST, level))[1] AS last_result, max(last_error) AS last_error, min(next_due) AS next_due,
+   max(cycles) FILTER (WHERE level = 'status') AS cycles, max(scheduler_pid) AS scheduler_pid, max(scheduler_wakeups) AS scheduler_wakeups,
+   max(target) AS target, max(done_mb) AS done_mb, max(total_mb) AS total_mb
+ FROM backup_verification_progress WHERE phase <> 'called' GROUP BY database) p
+SQL
+
+# An expression over the row of a database.
 sub progress
 {
 	my ($node, $database, $expression) = @_;
-	return $node->safe_psql('postgres',
-		"SELECT $expression FROM backup_verification_progress WHERE database = '$database' AND phase <> 'called'");
+	return $node->safe_psql('postgres', "SELECT $expression FROM $both_levels WHERE database = '$database'");
 }
 
 sub wait_progress
 {
 	my ($node, $database, $condition) = @_;
-	return $node->poll_query_until('postgres',
-		"SELECT coalesce(bool_or($condition), false) FROM backup_verification_progress WHERE database = '$database' AND phase <> 'called'");
+	return $node->poll_query_until('postgres', "SELECT coalesce(bool_or($condition), false) FROM $both_levels WHERE database = '$database'");
 }
 
 # Wait until a cycle of the database has left its row in the log.  (That its last cycle left one may hold

@@ -46,10 +46,10 @@ is(called(), '', 'nobody calls');
 hold_agent($node, 'deep_gate');
 my ($pid, $session) = start_call('nightly', 'verify');
 await_called('postgres|nightly|420|1000', 'a session that reads all contents');
-is(sql("SELECT pid, last_start BETWEEN now() - interval '1 hour' AND now(), last_end, last_result, last_error, next_due, cycles, scheduler_pid = (SELECT scheduler_pid FROM backup_verification_progress WHERE phase <> 'called')
-		FROM backup_verification_progress WHERE phase = 'called'"), "$pid|t||||||t", 'which session, and since when');
+is(sql("SELECT pid, level, last_start BETWEEN now() - interval '1 hour' AND now(), last_end, last_result, last_error, next_due, cycles, scheduler_pid = (SELECT DISTINCT scheduler_pid FROM backup_verification_progress WHERE phase <> 'called')
+		FROM backup_verification_progress WHERE phase = 'called'"), "$pid|verify|t||||||t", 'which session, and since when');
 is($node->safe_psql('elsewhere', "SELECT database, target FROM backup_verification_progress WHERE phase = 'called'"), 'postgres|nightly', 'of whatever database it is asked');
-is(sql("SELECT count(*) FROM backup_verification_progress WHERE database = 'postgres'"), '2', 'besides the row of the worker');
+is(sql("SELECT count(*) FROM backup_verification_progress WHERE database = 'postgres'"), '3', 'besides the rows of the worker');
 my ($other_pid, $other) = start_call('weekly', 'verify');
 await_called("postgres|nightly|420|1000\npostgres|weekly|420|1000", 'two sessions');
 
@@ -72,6 +72,7 @@ hold_agent($node, 'gate.base');
 hold_agent($node, 'gate.other');
 $session->query_until(qr/begun/, "\\echo begun\nCALL verify_backup();\n");
 await_called('postgres|nightly||', 'the first of all targets');
+is(sql("SELECT level FROM backup_verification_progress WHERE phase = 'called'"), 'status', 'at which level');
 release_agent($node, 'gate.base');
 await_called('postgres|weekly||', 'then the second');
 release_agent($node, 'gate.other');

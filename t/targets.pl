@@ -161,11 +161,12 @@ release_agent($node, 'deep_gate');
 sql('CALL await_verification()');
 is(last_row('nightly', 'level'), 'verify', 'the other follows');
 # two that take long: in two cycles, of which both are waited for
-my $cycles = progress($node, 'postgres', 'cycles');
+my $deep_cycles = "SELECT cycles FROM backup_verification_progress WHERE level = 'verify'";
+my $cycles = sql($deep_cycles);
 sql("SELECT request_verification(level => 'verify')");
 sql('CALL await_verification()');
 is(last_row('nightly', 'level') . last_row('weekly', 'level') . sql('SELECT count(*) FROM backup_target WHERE requested_at IS NOT NULL'), 'verifyverify0', 'all that was asked for is done');
-cmp_ok(progress($node, 'postgres', 'cycles'), '>=', $cycles + 2, 'one in a cycle');
+cmp_ok(sql($deep_cycles), '>=', $cycles + 2, 'one in a cycle');
 
 # Retention of a target's own.
 sql("UPDATE backup_verification_log SET verified_at = verified_at - interval '10 days' WHERE target IN ('nightly', 'weekly')");
@@ -226,6 +227,8 @@ sql("UPDATE backup_verification_log SET verified_at = verified_at - interval '3 
 is(sql("SELECT severity, key FROM backup_status() WHERE target = 'elsewhere'"), 'warning|backup_overdue:elsewhere', 'none for long is noticed');
 like(record({ %good, at => shifted('5 s'), backup => { %{ $good{backup} }, id => "\x{1}\x{fc}" x 3000 } }, 'elsewhere'), qr/^success$/, 'a name longer than a notification');
 is(last_row('elsewhere', 'length(backup_id)'), '6000', 'is recorded whole');
+like(record({ %good, at => shifted('10 s'), backup => { %{ $good{backup} }, id => 'vast', finished_at => shifted('-1 h'), size_bytes => 9223372036854775807 } }, 'elsewhere'), qr/^warning$/, 'the largest size');
+like(last_row('elsewhere', q{error_details #>> '{0,detail}'}), qr/^The backup has 9223372036\.9 GB, \d+\.\d % more than /, 'stays what it is');
 sql("UPDATE backup_target SET system_identifier = 42 WHERE name = 'weekly'");
 like(record(\%good, 'weekly'), qr/55000/, 'a suspended target');
 like(($node->psql('postgres', "CREATE ROLE nobody; SET ROLE nobody; SELECT record_verification('{}')"))[2], qr/permission denied/, 'not for everybody');

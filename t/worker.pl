@@ -129,7 +129,7 @@ ok(wait_progress($node, 'app', "last_result = 'nothing due'"), 'until it allows 
 # Fewer databases.
 $node->append_conf('postgresql.conf', "voxanne_ops.databases = postgres");
 $node->reload;
-ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM backup_verification_progress"), 'SIGHUP takes databases off the list');
+ok($node->poll_query_until('postgres', "SELECT count(DISTINCT database) = 1 FROM backup_verification_progress"), 'SIGHUP takes databases off the list');
 for my $bad ('a,,b', join(',', 1 .. 33), 'x' x 64)
 {
 	(undef, undef, $error) = $node->psql('postgres', "ALTER SYSTEM SET voxanne_ops.databases = '$bad'");
@@ -140,8 +140,9 @@ for my $bad ('a,,b', join(',', 1 .. 33), 'x' x 64)
 my $locker = $node->background_psql('postgres');
 my $other = $node->background_psql('postgres');
 my $scheduler = progress($node, 'postgres', 'scheduler_pid');
+ok(wait_progress($node, 'postgres', "phase = 'idle'"), 'idle');
 $locker->query_safe('BEGIN; LOCK TABLE pg_database IN ACCESS EXCLUSIVE MODE');
-$other->query_safe("UPDATE backup_target SET status_interval = '2 days'");
+$node->reload;
 ok(wait_until(sub { $locker->query("SELECT count(*) FROM pg_locks WHERE pid = $scheduler AND NOT granted") eq '1' }), 'the scheduler waits for pg_database');
 $node->append_conf('postgresql.conf', "voxanne_ops.databases = ''");
 $node->reload;

@@ -60,7 +60,7 @@ sub kill_found
 				return 0;
 			}),
 		'killed');
-	ok($node->poll_query_until('postgres', "SELECT scheduler_pid IS NOT NULL FROM backup_verification_progress WHERE database = 'postgres'"), 'there is a scheduler again');
+	ok($node->poll_query_until('postgres', "SELECT max(scheduler_pid) IS NOT NULL FROM backup_verification_progress WHERE database = 'postgres'"), 'there is a scheduler again');
 	return;
 }
 
@@ -100,7 +100,7 @@ sub watch
 	my ($databases, $count) = @_;
 	$node->append_conf('postgresql.conf', "voxanne_ops.databases = '$databases'");
 	$node->reload;
-	ok($node->poll_query_until('postgres', "SELECT count(*) = $count FROM backup_verification_progress"), "databases: '$databases'");
+	ok($node->poll_query_until('postgres', "SELECT count(DISTINCT database) = $count FROM backup_verification_progress"), "databases: '$databases'");
 	return;
 }
 

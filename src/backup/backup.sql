@@ -196,7 +196,7 @@ COMMENT ON PROCEDURE @extschema@.await_verification() IS
 
 CREATE FUNCTION @extschema@._voxanne_verification_progress()
 RETURNS TABLE (
-	database text, phase text, pid integer, last_start timestamptz, last_end timestamptz, last_result text,
+	database text, level text, phase text, pid integer, last_start timestamptz, last_end timestamptz, last_result text,
 	last_error text, next_due timestamptz, cycles bigint, scheduler_pid integer, scheduler_wakeups bigint,
 	target text, done_mb bigint, total_mb bigint)
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'voxanne_verification_progress';
@@ -208,10 +208,11 @@ CREATE VIEW @extschema@.backup_verification_progress AS
 SELECT * FROM @extschema@._voxanne_verification_progress();
 GRANT SELECT ON @extschema@.backup_verification_progress TO pg_monitor;
 COMMENT ON VIEW @extschema@.backup_verification_progress IS
-'What the background worker does: a row for each database of voxanne_ops.databases, of whatever database it is asked; and what sessions do that CALL verify_backup(): a row for each, with phase "called". ERROR 55000 without preload; no rows where the scheduler does not run, as on a standby.';
+'What the background worker does: two rows for each database of voxanne_ops.databases, as it may verify at both levels at once, of whatever database it is asked; and what sessions do that CALL verify_backup(): a row for each, with phase "called". ERROR 55000 without preload; no rows where the scheduler does not run, as on a standby.';
 COMMENT ON COLUMN @extschema@.backup_verification_progress.database IS 'name, as in voxanne_ops.databases';
+COMMENT ON COLUMN @extschema@.backup_verification_progress.level IS 'status or verify: what the rest of the row is about';
 COMMENT ON COLUMN @extschema@.backup_verification_progress.phase IS
-'idle; starting; planning (connected to the database, reads what is due); running (verifies; nobody is connected); recording (connected, writes the log); alerting (nothing is verified, and alerts or the heartbeat are posted; nobody is connected but, for a moment, to read them and to note what came of it); called (a session verifies, whose pid it is; it has no cycles)';
+'idle; starting; planning (connected to the database, reads what is due); running (verifies; nobody is connected); recording (connected, writes the log); alerting (at level status: nothing is verified at that, and alerts or the heartbeat are posted; nobody is connected but, for a moment, to read them and to note what came of it); called (a session verifies, whose pid it is; it has no cycles)';
 COMMENT ON COLUMN @extschema@.backup_verification_progress.pid IS 'of the verifier, as in pg_stat_activity, or while alerting of the messenger, or of the session; null when idle';
 COMMENT ON COLUMN @extschema@.backup_verification_progress.last_start IS 'when the present or last cycle began, or the session''s verification of the target; null: none since the server started';
 COMMENT ON COLUMN @extschema@.backup_verification_progress.last_end IS 'when the last cycle ended';

@@ -19,6 +19,7 @@
 #ifndef VOXANNE_CYCLE_H
 #define VOXANNE_CYCLE_H
 
+#include "backup/lane.h"
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
@@ -26,18 +27,19 @@
 /* What comes next; DT_NOEND: nothing, unless something changes. */
 typedef struct VoxCycleDue
 {
-	TimestampTz verify;			/* when to plan again */
+	TimestampTz verify[VOX_LANE_COUNT]; /* when to plan again at a level */
+	bool		held[VOX_LANE_COUNT];	/* something due is in the other
+										 * lane's hands, and left out of that */
 	TimestampTz tell;			/* when to claim again: "now" or earlier if
 								 * there is something to tell */
 } VoxCycleDue;
 
 /*
- * What is due at "now" in this database: the targets to verify, with all that
- * run needs to know, as JSON; NULL if nothing is.  "only" restricts it to one
- * target, due or not (ERROR 42704 if there is none of that name).  Needs a
+ * What is due at "now" in this database at the level of a lane: the targets to
+ * verify, with all that run needs to know, as JSON; NULL if nothing is.  Needs a
  * transaction; writes nothing.
  */
-extern char *voxanne_cycle_plan(TimestampTz now, const char *only, VoxCycleDue *due);
+extern char *voxanne_cycle_plan(TimestampTz now, VoxLaneId lane, VoxCycleDue *due);
 
 /*
  * The same for what a user asks for: one target, or for NULL all that are not
@@ -47,10 +49,9 @@ extern char *voxanne_cycle_plan(TimestampTz now, const char *only, VoxCycleDue *
  */
 extern char *voxanne_cycle_plan_now(const char *only, const char *level);
 
-/* A plan (char *) for each target of a plan, in the same order; whom such a plan is for, and whether at level verify. */
+/* A plan (char *) for each target of a plan, in the same order; whom such a plan is for. */
 extern List *voxanne_cycle_parts(const char *plan);
 extern char *voxanne_cycle_target(const char *plan);
-extern bool voxanne_cycle_is_deep(const char *plan);
 
 /*
  * Verify what a plan names, target by target, and return the results as JSON.

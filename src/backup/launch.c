@@ -1,6 +1,6 @@
 /*
  * src/backup/launch.c
- *		Starting verifiers and messengers for the slots that need one, and missing those that never came.
+ *		Starting verifiers and messengers for those that need one, and missing those that never came.
  *
  * A verifier needs a second process for its plan, and if all were started
  * together they could take each other's: so it is one at a time until each has
@@ -17,37 +17,46 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-static int	choose(const VoxLauncher *launcher, TimestampTz now, VoxVerifierOrder *order, NameData *name);
-
+static void reap(BackgroundWorkerHandle **handle, VoxSlot *slot, VoxLaneId lane);
+static bool choose(const VoxLauncher *launcher, TimestampTz now, VoxVerifierOrder *order, NameData *name);
+static VoxSlot *longest_waiting(VoxLaneId lane, TimestampTz now);
+static bool any_busy(const VoxLauncher *launcher);
 static int	choose_to_tell(TimestampTz now, VoxMessengerOrder *order, NameData *name);
 static void reap_messenger(VoxLauncher *launcher);
 
-/* Forget verifiers and messengers that are gone.  One that never came, as when fork() failed, is a cycle that failed. */
+/* Forget verifiers and messengers that are gone. */
 void
 voxanne_launcher_reap(VoxLauncher *launcher)
 {
 	reap_messenger(launcher);
 	for (int i = 0; i < VOX_SLOT_COUNT; i++)
+		for (int lane = 0; lane < VOX_LANE_COUNT; lane++)
+			if (launcher->handles[i][lane] != NULL)
+				reap(&launcher->handles[i][lane], &voxanne_slots->slots[i], lane);
+}
+
+/* A verifier that never came, as when fork() failed, is a cycle that failed. */
+static void
+reap(BackgroundWorkerHandle **handle, VoxSlot *slot, VoxLaneId lane)
+{
+	VoxCycle	cycle = {0};
+	pid_t		pid;
+
+	if (GetBackgroundWorkerPid(*handle, &pid) != BGWH_STOPPED)
+		return;
+	pfree(*handle);
+	*handle = NULL;
+
+	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
+	if (slot->lanes[lane].phase == VOX_SLOT_STARTING)
 	{
-		VoxSlot    *slot = &voxanne_slots->slots[i];
-		pid_t		pid;
-
-		if (launcher->handles[i] == NULL ||
-			GetBackgroundWorkerPid(launcher->handles[i], &pid) != BGWH_STOPPED)
-			continue;
-		pfree(launcher->handles[i]);
-		launcher->handles[i] = NULL;
-
-		LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
-		if (slot->phase == VOX_SLOT_STARTING)
-		{
-			voxanne_slot_end(slot, slot->generation, VOX_CYCLE_FAILED, DT_NOEND,
-							 "the verifier could not be started", voxanne_worker_now());
-			voxanne_slot_idle(slot);
-		}
-		LWLockRelease(&voxanne_slots->lock);
-		ConditionVariableBroadcast(&voxanne_slots->changed);
+		cycle.generation = slot->generation;
+		voxanne_lane_end(slot, lane, &cycle, VOX_CYCLE_FAILED, DT_NOEND,
+						 "the verifier could not be started", voxanne_worker_now());
+		voxanne_lane_idle(slot, lane);
 	}
+	LWLockRelease(&voxanne_slots->lock);
+	ConditionVariableBroadcast(&voxanne_slots->changed);
 }
 
 /* A messenger that never came, as when fork() failed, is no more. */
@@ -156,85 +165,110 @@ choose_to_tell(TimestampTz now, VoxMessengerOrder *order, NameData *name)
 }
 
 /*
- * Start a verifier for the slot that has waited longest, if any is wanted and
+ * Start a verifier for the lane that has waited longest, if any is wanted and
  * none is before it.
  */
 void
 voxanne_launcher_start(VoxLauncher *launcher, TimestampTz now)
 {
+	BackgroundWorkerHandle **handle;
 	BackgroundWorker worker;
 	VoxVerifierOrder order;
 	NameData	name;
 	MemoryContext old;
-	int			index;
 
-	if (now < launcher->hold_until)
-		return;
-	index = choose(launcher, now, &order, &name);
-	if (index < 0)
+	if (now < launcher->hold_until || !choose(launcher, now, &order, &name))
 		return;
 
 	voxanne_worker_describe(&worker, VOX_VERIFIER_TYPE, "voxanne_verifier_main");
 	memcpy(worker.bgw_extra, &order, sizeof(order));
+	handle = &launcher->handles[order.slot][order.lane];
 	old = MemoryContextSwitchTo(TopMemoryContext);
-	launcher->handles[index] = voxanne_worker_start(&worker, NameStr(name));
+	*handle = voxanne_worker_start(&worker, NameStr(name));
 	MemoryContextSwitchTo(old);
 
-	if (launcher->handles[index] != NULL)
+	if (*handle != NULL)
 	{
 		launcher->starvations = 0;
 		return;
 	}
 	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
-	voxanne_slot_idle(&voxanne_slots->slots[index]);
+	voxanne_lane_idle(&voxanne_slots->slots[order.slot], order.lane);
 	LWLockRelease(&voxanne_slots->lock);
 	launcher->hold_until =
 		TimestampTzPlusMilliseconds(now, voxanne_backoff(++launcher->starvations));
 }
 
 /*
- * Is a verifier of this slot one that others have to wait for: does it not have
+ * Is a verifier of this lane one that others have to wait for: does it not have
  * its plan yet, or is it leaving and has not given its process back?  The caller
  * holds the lock.
  */
 bool
-voxanne_launcher_busy(const VoxLauncher *launcher, int index)
+voxanne_launcher_busy(const VoxLauncher *launcher, int slot, VoxLaneId lane)
 {
-	VoxSlotPhase phase = voxanne_slots->slots[index].phase;
+	VoxSlotPhase phase = voxanne_slots->slots[slot].lanes[lane].phase;
 
 	return phase == VOX_SLOT_STARTING || phase == VOX_SLOT_PLANNING ||
-		(phase == VOX_SLOT_IDLE && launcher->handles[index] != NULL);
+		(phase == VOX_SLOT_IDLE && launcher->handles[slot][lane] != NULL);
 }
 
-/* Pick the slot that has waited longest and mark it as starting; -1 if there is none or one is before it. */
-static int
+static bool
+any_busy(const VoxLauncher *launcher)
+{
+	for (int i = 0; i < VOX_SLOT_COUNT; i++)
+		for (int lane = 0; lane < VOX_LANE_COUNT; lane++)
+			if (voxanne_launcher_busy(launcher, i, lane))
+				return true;
+	return false;
+}
+
+/*
+ * Pick the lane that has waited longest and mark it as starting; false if there
+ * is none or one is before it.  Level status comes first, as its plan may show
+ * that the other one of the database has nothing to do; but not twice.
+ */
+static bool
 choose(const VoxLauncher *launcher, TimestampTz now, VoxVerifierOrder *order, NameData *name)
 {
-	int			chosen = -1;
+	VoxSlot    *slot = NULL;
 
+	order->lane = VOX_LANE_STATUS;
 	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
+	if (!any_busy(launcher))
+		slot = longest_waiting(VOX_LANE_STATUS, now);
+	if (slot == NULL && !any_busy(launcher))
+	{
+		order->lane = VOX_LANE_VERIFY;
+		slot = longest_waiting(VOX_LANE_VERIFY, now);
+	}
+	if (slot != NULL)
+	{
+		slot->lanes[order->lane].phase = VOX_SLOT_STARTING;
+		order->slot = slot - voxanne_slots->slots;
+		order->launch = ++slot->lanes[order->lane].launch;
+		*name = slot->name;
+	}
+	LWLockRelease(&voxanne_slots->lock);
+	return slot != NULL;
+}
+
+/* The slot whose lane of this level has waited longest; NULL: none is wanted.  The caller holds the lock. */
+static VoxSlot *
+longest_waiting(VoxLaneId lane, TimestampTz now)
+{
+	VoxSlot    *chosen = NULL;
+
 	for (int i = 0; i < VOX_SLOT_COUNT; i++)
 	{
 		VoxSlot    *slot = &voxanne_slots->slots[i];
 
-		if (voxanne_launcher_busy(launcher, i))
-		{
-			chosen = -1;
-			break;
-		}
-		if (voxanne_slot_wanted(slot, now) && OidIsValid(slot->database) &&
-			(chosen < 0 || slot->last_end < voxanne_slots->slots[chosen].last_end))
-			chosen = i;
+		if (lane == VOX_LANE_STATUS && voxanne_lane_wanted(slot, VOX_LANE_VERIFY, now) &&
+			slot->lanes[VOX_LANE_STATUS].last_start > slot->lanes[VOX_LANE_VERIFY].last_end)
+			continue;
+		if (voxanne_lane_wanted(slot, lane, now) && OidIsValid(slot->database) &&
+			(chosen == NULL || slot->lanes[lane].last_end < chosen->lanes[lane].last_end))
+			chosen = slot;
 	}
-	if (chosen >= 0)
-	{
-		VoxSlot    *slot = &voxanne_slots->slots[chosen];
-
-		slot->phase = VOX_SLOT_STARTING;
-		order->slot = chosen;
-		order->launch = ++slot->launch;
-		*name = slot->name;
-	}
-	LWLockRelease(&voxanne_slots->lock);
 	return chosen;
 }

@@ -105,8 +105,7 @@ detach(int code, Datum argument)
 		Min(slot->tell_due, messenger.next);
 	slot->telling = false;
 	slot->messenger_pid = 0;
-	if (slot->phase == VOX_SLOT_IDLE)
-		voxanne_slot_idle(slot);
+	voxanne_slot_free(slot);
 	LWLockRelease(&voxanne_slots->lock);
 	ConditionVariableBroadcast(&voxanne_slots->changed);
 	voxanne_wake_scheduler();
@@ -159,7 +158,7 @@ deliver(void)
 static bool
 claim(VoxPhaseReply *reply)
 {
-	VoxPhaseProcess *claimer = voxanne_phase_start(VOX_PHASE_CLAIM, messenger.database, NameStr(messenger.name));
+	VoxPhaseProcess *claimer = voxanne_phase_start(VOX_PHASE_CLAIM, 0, messenger.database, NameStr(messenger.name));
 
 	reply->end = VOX_PHASE_LOST;
 	if (claimer == NULL)
@@ -176,7 +175,7 @@ claim(VoxPhaseReply *reply)
 static TimestampTz
 alert(const char *tell)
 {
-	VoxPhaseProcess *recorder = voxanne_phase_start(VOX_PHASE_SETTLE, messenger.database, NameStr(messenger.name));
+	VoxPhaseProcess *recorder = voxanne_phase_start(VOX_PHASE_SETTLE, 0, messenger.database, NameStr(messenger.name));
 	VoxPhaseReply reply;
 	char	   *outcomes;
 

@@ -40,6 +40,7 @@
 typedef struct PhaseOrder
 {
 	VoxPhase	phase;
+	VoxLaneId	lane;			/* of a plan */
 	Oid			database;
 	dsm_handle	segment;
 	NameData	name;			/* of the database, for messages */
@@ -88,16 +89,16 @@ static void end_current(int code, Datum argument);
 static void release(VoxPhaseProcess *process);
 static void perform(const PhaseOrder *order, const char *request, VoxPhaseReply *reply);
 static void perform_safely(const PhaseOrder *order, const char *request, VoxPhaseReply *reply);
-static char *perform_in(VoxPhase phase, const char *request, TimestampTz now, VoxPhaseReply *reply);
+static char *perform_in(const PhaseOrder *order, const char *request, TimestampTz now, VoxPhaseReply *reply);
 static void send_reply(shm_mq_handle *queue, const VoxPhaseReply *reply);
 
 /*
- * Start a process for one phase; it is up to the caller to end it with
- * voxanne_phase_finish() or _dismiss().  If the caller ends first, it ends,
- * too.  NULL if none is free.
+ * Start a process for one phase, which is that of a lane if it is a plan; it is
+ * up to the caller to end it with voxanne_phase_finish() or _dismiss().  If the
+ * caller ends first, it ends, too.  NULL if none is free.
  */
 VoxPhaseProcess *
-voxanne_phase_start(VoxPhase phase, Oid database, const char *name)
+voxanne_phase_start(VoxPhase phase, VoxLaneId lane, Oid database, const char *name)
 {
 	static bool registered = false;
 	VoxPhaseProcess *process = palloc_object(VoxPhaseProcess);
@@ -119,6 +120,7 @@ voxanne_phase_start(VoxPhase phase, Oid database, const char *name)
 
 	memset(&order, 0, sizeof(order));
 	order.phase = phase;
+	order.lane = lane;
 	order.database = database;
 	order.segment = dsm_segment_handle(process->segment);
 	strlcpy(NameStr(order.name), name, NAMEDATALEN);
@@ -308,7 +310,7 @@ perform(const PhaseOrder *order, const char *request, VoxPhaseReply *reply)
 	if (voxanne_hold_extension(true) != VOX_LOCKED)
 		reply->end = VOX_PHASE_NO_EXTENSION;
 	else
-		text = perform_in(order->phase, request, now, reply);
+		text = perform_in(order, request, now, reply);
 
 	if (text !=NULL)
 		reply->text = MemoryContextStrdup(context, text);
@@ -320,12 +322,12 @@ perform(const PhaseOrder *order, const char *request, VoxPhaseReply *reply)
 
 /* Within the transaction; returns what the reply's text is to be. */
 static char *
-perform_in(VoxPhase phase, const char *request, TimestampTz now, VoxPhaseReply *reply)
+perform_in(const PhaseOrder *order, const char *request, TimestampTz now, VoxPhaseReply *reply)
 {
-	switch (phase)
+	switch (order->phase)
 	{
 		case VOX_PHASE_PLAN:
-			return voxanne_cycle_plan(now, NULL, &reply->due);
+			return voxanne_cycle_plan(now, order->lane, &reply->due);
 		case VOX_PHASE_RECORD:
 			reply->good = voxanne_cycle_record(request, request + strlen(request) + 1, now, &reply->due);
 			break;

@@ -38,7 +38,7 @@ typedef struct VoxPhaseReply
 
 typedef struct VoxPhaseProcess VoxPhaseProcess;
 
-extern VoxPhaseProcess *voxanne_phase_start(VoxPhase phase, Oid database, const char *name);
+extern VoxPhaseProcess *voxanne_phase_start(VoxPhase phase, VoxLaneId lane, Oid database, const char *name);
 extern void voxanne_phase_request(VoxPhaseProcess *process, const char *first, const char *second);
 extern void voxanne_phase_finish(VoxPhaseProcess *process, VoxPhaseReply *reply);
 extern void voxanne_phase_dismiss(VoxPhaseProcess *process);

@@ -19,71 +19,75 @@ static VoxTarget *named_target(List *targets, const char *name);
 static void start_plan(VoxJson *json);
 static void add_target(VoxJson *json, const VoxTarget *target, const char *level);
 static char *end_plan(VoxJson *json);
-static void add_due(VoxJson *json, List *targets, const char *level, TimestampTz now);
+static TimestampTz lane_due(const VoxTarget *target, VoxLaneId lane, TimestampTz now, bool *held);
 
 char *
-voxanne_cycle_plan(TimestampTz now, const char *only, VoxCycleDue *due)
+voxanne_cycle_plan(TimestampTz now, VoxLaneId lane, VoxCycleDue *due)
 {
 	List	   *targets = read_targets(now, due);
 	VoxJson		json;
-	bool		any = only != NULL;
+	bool		held;
 	ListCell   *lc;
 
-	due->verify = DT_NOEND;
+	voxanne_cycle_dues(targets, now, due);
+	if (due->verify[lane] > now)
+		return NULL;
+
+	due->verify[lane] = DT_NOEND;
+	start_plan(&json);
 	foreach(lc, targets)
 	{
 		VoxTarget  *target = lfirst(lc);
-		TimestampTz at = voxanne_cycle_due(target, now);
+		TimestampTz at = lane_due(target, lane, now, &held);
 
 		if (at <= now)
 		{
-			any = true;
-			at = now + Min(target->status_interval, target->verify_interval);
+			add_target(&json, target, voxanne_lane_level(lane));
+			at = now + (lane == VOX_LANE_STATUS ? target->status_interval : target->verify_interval);
 		}
-		due->verify = Min(due->verify, at);
-	}
-	if (!any)
-		return NULL;
-
-	start_plan(&json);
-	if (only != NULL)
-	{
-		VoxTarget  *target = named_target(targets, only);
-
-		add_target(&json, target, voxanne_target_due_level(target, now));
-	}
-	else
-	{
-		/* what takes seconds does not wait for what takes an hour */
-		add_due(&json, targets, VOX_LEVEL_STATUS, now);
-		add_due(&json, targets, VOX_LEVEL_VERIFY, now);
+		due->verify[lane] = Min(due->verify[lane], at);
 	}
 	return end_plan(&json);
 }
 
-/* When a cycle has something to do for the target: one that a session verifies is left to that for a while. */
-TimestampTz
-voxanne_cycle_due(const VoxTarget *target, TimestampTz now)
+/* When there is something to verify, at each level. */
+void
+voxanne_cycle_dues(List *targets, TimestampTz now, VoxCycleDue *due)
 {
-	TimestampTz due = voxanne_target_due(target, now);
+	for (int lane = 0; lane < VOX_LANE_COUNT; lane++)
+	{
+		ListCell   *lc;
 
-	return due <= now && voxanne_turn_taken(target->name) ? now + VOX_TURN_PAUSE : due;
+		due->held[lane] = false;
+		due->verify[lane] = DT_NOEND;
+		foreach(lc, targets)
+			due->verify[lane] = Min(due->verify[lane], lane_due(lfirst(lc), lane, now, &due->held[lane]));
+	}
 }
 
-/* The targets that are due at just this level. */
-static void
-add_due(VoxJson *json, List *targets, const char *level, TimestampTz now)
+/*
+ * When a lane has something to do for the target.  One that a session verifies
+ * is left to that for a while, and so is to the lane verify what that does soon;
+ * one that the other lane verifies is not due before that has said that it is.
+ */
+static TimestampTz
+lane_due(const VoxTarget *target, VoxLaneId lane, TimestampTz now, bool *held)
 {
-	ListCell   *lc;
+	TimestampTz due = voxanne_target_due_at(target, voxanne_lane_level(lane), now);
 
-	foreach(lc, targets)
+	if (due > now)
+		return due;
+	if (voxanne_lane_other_has(lane, target->name))
 	{
-		VoxTarget  *target = lfirst(lc);
-
-		if (voxanne_cycle_due(target, now) <= now &&
-			strcmp(voxanne_target_due_level(target, now), level) == 0)
-			add_target(json, target, level);
+		*held = true;
+		return DT_NOEND;
 	}
+	if (voxanne_turn_taken(target->name))
+		return now + VOX_TURN_PAUSE;
+	if (lane == VOX_LANE_STATUS && voxanne_lane_verifies_soon(now) &&
+		voxanne_target_due_at(target, VOX_LEVEL_VERIFY, now) <= now)
+		return now + VOX_TURN_PAUSE;
+	return due;
 }
 
 char *
@@ -183,15 +187,6 @@ voxanne_cycle_parts(const char *plan)
 		parts = lappend(parts, end_plan(&json));
 	}
 	return parts;
-}
-
-bool
-voxanne_cycle_is_deep(const char *plan)
-{
-	JsonbContainer *targets = voxanne_json_child(voxanne_json_parse(plan), "targets");
-	char	   *level = voxanne_json_length(targets) == 0 ? NULL : voxanne_json_text(voxanne_json_element(targets, 0), "level");
-
-	return level != NULL && strcmp(level, VOX_LEVEL_VERIFY) == 0;
 }
 
 /* All targets; "due" receives, unless it is NULL, when there is something to tell. */

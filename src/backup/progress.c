@@ -1,6 +1,6 @@
 /*
  * src/backup/progress.c
- *		The slots, and verifications in sessions, as rows of the view
+ *		The lanes of the slots, and verifications in sessions, as rows of the view
  *		backup_verification_progress.
  */
 #include "postgres.h"
@@ -15,30 +15,31 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#define PROGRESS_COLS 14
+#define PROGRESS_COLS 15
 
 /* Columns of a session's row, which is about no cycle: the others are null. */
 enum
 {
 	COL_DATABASE = 0,
-	COL_PHASE = 1,
-	COL_PID = 2,
-	COL_LAST_START = 3,
-	COL_SCHEDULER = 9,
-	COL_WAKEUPS = 10,
-	COL_TARGET = 11,
-	COL_DONE = 12,
-	COL_TOTAL = 13
+	COL_LEVEL = 1,
+	COL_PHASE = 2,
+	COL_PID = 3,
+	COL_LAST_START = 4,
+	COL_SCHEDULER = 10,
+	COL_WAKEUPS = 11,
+	COL_TARGET = 12,
+	COL_DONE = 13,
+	COL_TOTAL = 14
 };
 
-static void put_slot(ReturnSetInfo *rsinfo, const VoxSlot *slot, pid_t scheduler, uint64 wakeups);
+static void put_lane(ReturnSetInfo *rsinfo, const VoxSlot *slot, VoxLaneId id, pid_t scheduler, uint64 wakeups);
 static void put_session(ReturnSetInfo *rsinfo, const VoxSessionProgress *session, pid_t scheduler, uint64 wakeups);
 static Datum time_datum(TimestampTz time, TimestampTz none, bool *null);
 
 VOXANNE_FUNCTION(voxanne_verification_progress);
 
 /*
- * _voxanne_verification_progress(): a row for each watched database, and one
+ * _voxanne_verification_progress(): two rows for each watched database, one for each level, and one
  * for each session that verifies something.  ERROR 55000 without preload.
  */
 Datum
@@ -61,8 +62,9 @@ voxanne_verification_progress(PG_FUNCTION_ARGS)
 	LWLockRelease(&voxanne_slots->lock);
 
 	for (int i = 0; i < VOX_SLOT_COUNT; i++)
-		if (copy->slots[i].used && copy->slots[i].watched)
-			put_slot(rsinfo, &copy->slots[i], copy->scheduler_pid, copy->wakeups);
+		for (int lane = 0; lane < VOX_LANE_COUNT; lane++)
+			if (copy->slots[i].used && copy->slots[i].watched)
+				put_lane(rsinfo, &copy->slots[i], lane, copy->scheduler_pid, copy->wakeups);
 	count = voxanne_session_progress_copy(sessions);
 	for (int i = 0; i < count; i++)
 		put_session(rsinfo, &sessions[i], copy->scheduler_pid, copy->wakeups);
@@ -70,40 +72,42 @@ voxanne_verification_progress(PG_FUNCTION_ARGS)
 }
 
 static void
-put_slot(ReturnSetInfo *rsinfo, const VoxSlot *slot, pid_t scheduler, uint64 wakeups)
+put_lane(ReturnSetInfo *rsinfo, const VoxSlot *slot, VoxLaneId id, pid_t scheduler, uint64 wakeups)
 {
+	const VoxLane *lane = &slot->lanes[id];
 	Datum		values[PROGRESS_COLS];
 	bool		nulls[PROGRESS_COLS] = {false};
-	const char *end = voxanne_cycle_end_name(slot->end);
-	char	   *error = voxanne_slot_error(slot->error);
-	char	   *target = voxanne_slot_error(NameStr(slot->target));
-	pid_t		pid = slot->pid != 0 ? slot->pid : slot->messenger_pid;
+	const char *end = voxanne_cycle_end_name(lane->end);
+	char	   *error = voxanne_slot_error(lane->error);
+	char	   *target = voxanne_slot_error(NameStr(lane->target));
+	pid_t		pid = lane->pid != 0 || id != VOX_LANE_STATUS ? lane->pid : slot->messenger_pid;
 	int			i = 0;
 
 	values[i++] = CStringGetTextDatum(NameStr(slot->name));
-	values[i++] = CStringGetTextDatum(voxanne_slot_activity(slot, voxanne_worker_now()));
+	values[i++] = CStringGetTextDatum(voxanne_lane_level(id));
+	values[i++] = CStringGetTextDatum(voxanne_lane_activity(slot, id, voxanne_worker_now()));
 	nulls[i] = pid == 0;
 	values[i++] = Int32GetDatum(pid);
-	values[i] = time_datum(slot->last_start, 0, &nulls[i]);
+	values[i] = time_datum(lane->last_start, 0, &nulls[i]);
 	i++;
-	values[i] = time_datum(slot->last_end, 0, &nulls[i]);
+	values[i] = time_datum(lane->last_end, 0, &nulls[i]);
 	i++;
 	nulls[i] = end == NULL;
 	values[i++] = end == NULL ? (Datum) 0 : CStringGetTextDatum(end);
 	nulls[i] = error[0] == '\0';
 	values[i++] = CStringGetTextDatum(error);
-	values[i] = time_datum(slot->next_due, DT_NOEND, &nulls[i]);
+	values[i] = time_datum(lane->next_due, DT_NOEND, &nulls[i]);
 	i++;
-	values[i++] = Int64GetDatum(slot->cycles);
+	values[i++] = Int64GetDatum(lane->cycles);
 	nulls[i] = scheduler == 0;
 	values[i++] = Int32GetDatum(scheduler);
 	values[i++] = Int64GetDatum(wakeups);
 	nulls[i] = target[0] == '\0';
 	values[i++] = CStringGetTextDatum(target);
-	nulls[i] = slot->total_mb == 0;
-	values[i++] = Int64GetDatum(slot->done_mb);
-	nulls[i] = slot->total_mb == 0;
-	values[i++] = Int64GetDatum(slot->total_mb);
+	nulls[i] = lane->total_mb == 0;
+	values[i++] = Int64GetDatum(lane->done_mb);
+	nulls[i] = lane->total_mb == 0;
+	values[i++] = Int64GetDatum(lane->total_mb);
 	Assert(i == PROGRESS_COLS);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
@@ -119,6 +123,7 @@ put_session(ReturnSetInfo *rsinfo, const VoxSessionProgress *session, pid_t sche
 	if (database == NULL)
 		return;					/* dropped since, so the session is gone, too */
 	values[COL_DATABASE] = CStringGetTextDatum(database);
+	values[COL_LEVEL] = CStringGetTextDatum(session->level);
 	values[COL_PHASE] = CStringGetTextDatum("called");
 	values[COL_PID] = Int32GetDatum(session->pid);
 	values[COL_LAST_START] = TimestampTzGetDatum(session->started);
@@ -127,7 +132,7 @@ put_session(ReturnSetInfo *rsinfo, const VoxSessionProgress *session, pid_t sche
 	values[COL_TARGET] = CStringGetTextDatum(voxanne_slot_error(NameStr(session->target)));
 	values[COL_DONE] = Int64GetDatum(session->done_mb);
 	values[COL_TOTAL] = Int64GetDatum(session->total_mb);
-	nulls[COL_DATABASE] = nulls[COL_PHASE] = nulls[COL_PID] = nulls[COL_LAST_START] = nulls[COL_TARGET] = nulls[COL_WAKEUPS] = false;
+	nulls[COL_DATABASE] = nulls[COL_LEVEL] = nulls[COL_PHASE] = nulls[COL_PID] = nulls[COL_LAST_START] = nulls[COL_TARGET] = nulls[COL_WAKEUPS] = false;
 	nulls[COL_SCHEDULER] = scheduler == 0;
 	nulls[COL_DONE] = nulls[COL_TOTAL] = session->total_mb == 0;
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);

@@ -97,12 +97,8 @@ voxanne_cycle_settle(const char *outcomes, TimestampTz now, VoxCycleDue *due)
 static void
 compute_due(VoxStore *store, List *targets, TimestampTz now, VoxCycleDue *due)
 {
-	ListCell   *lc;
-
 	due->tell = voxanne_alerts_due(store, targets, now);
-	due->verify = DT_NOEND;
-	foreach(lc, targets)
-		due->verify = Min(due->verify, voxanne_cycle_due(lfirst(lc), now));
+	voxanne_cycle_dues(targets, now, due);
 }
 
 /* Write the row of one target, if it still exists. */

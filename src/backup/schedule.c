@@ -94,14 +94,21 @@ deep_due(const VoxTarget *target, TimestampTz now)
 TimestampTz
 voxanne_target_due(const VoxTarget *target, TimestampTz now)
 {
-	TimestampTz due;
+	return Min(voxanne_target_due_at(target, VOX_LEVEL_STATUS, now),
+			   voxanne_target_due_at(target, VOX_LEVEL_VERIFY, now));
+}
+
+/* The same at one level, which may be the one that was requested. */
+TimestampTz
+voxanne_target_due_at(const VoxTarget *target, const char *level, TimestampTz now)
+{
+	const char *requested = target->requested_level == NULL ? VOX_LEVEL_STATUS : target->requested_level;
 
 	if (!TIMESTAMP_IS_NOBEGIN(target->paused_at) || voxanne_target_suspended(target))
 		return DT_NOEND;
-	if (!TIMESTAMP_IS_NOBEGIN(target->requested_at))
+	if (!TIMESTAMP_IS_NOBEGIN(target->requested_at) && strcmp(requested, level) == 0)
 		return now;
-	due = voxanne_level_due(target, VOX_LEVEL_STATUS, now);
-	return Min(due, voxanne_level_due(target, VOX_LEVEL_VERIFY, now));
+	return voxanne_level_due(target, level, now);
 }
 
 /* When the worker verifies an active target at a level, if nobody asks before: likewise; DT_NOEND for one that others verify. */
@@ -113,16 +120,6 @@ voxanne_level_due(const VoxTarget *target, const char *level, TimestampTz now)
 	if (target->external)
 		return DT_NOEND;
 	return TIMESTAMP_IS_NOBEGIN(due) ? now : due;
-}
-
-/* At which level to verify a target that is due: the deepest that is. */
-const char *
-voxanne_target_due_level(const VoxTarget *target, TimestampTz now)
-{
-	if (voxanne_level_due(target, VOX_LEVEL_VERIFY, now) <= now ||
-		(target->requested_level != NULL && strcmp(target->requested_level, VOX_LEVEL_VERIFY) == 0))
-		return VOX_LEVEL_VERIFY;
-	return VOX_LEVEL_STATUS;
 }
 
 static int64

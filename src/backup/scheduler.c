@@ -6,8 +6,8 @@
  * keeps that database from being dropped, renamed or used as a template, and
  * one that holds a snapshot keeps VACUUM from removing rows.  So it connects to
  * no database, as the launchers of autovacuum and logical replication do,
- * learns from pg_database which of the watched ones there are, and starts a
- * verifier for each that needs one.  In between it sleeps until the next time
+ * learns from pg_database which of the watched ones there are, and starts
+ * verifiers for those that need one (lane.c).  In between it sleeps until the next time
  * that something is due, a change wakes it, or the interval has passed after
  * which it looks for changes that nothing told it of.
  */
@@ -49,6 +49,7 @@ static long tick(Scheduler *scheduler);
 static bool take_wake(Scheduler *scheduler);
 static void look_again(Scheduler *scheduler);
 static bool any_wanted(TimestampTz now);
+static TimestampTz next_verification(const Scheduler *scheduler, TimestampTz now, bool *woken);
 static long sleep_time(const Scheduler *scheduler, TimestampTz now);
 static long floor_time(const Scheduler *scheduler);
 
@@ -124,11 +125,12 @@ attach(void)
 		{
 			VoxSlot    *slot = &voxanne_slots->slots[i];
 
-			if (slot->phase == VOX_SLOT_STARTING)
-			{
-				slot->launch++;
-				voxanne_slot_idle(slot);
-			}
+			for (int lane = 0; lane < VOX_LANE_COUNT; lane++)
+				if (slot->lanes[lane].phase == VOX_SLOT_STARTING)
+				{
+					slot->lanes[lane].launch++;
+					voxanne_lane_idle(slot, lane);
+				}
 			if (slot->telling && slot->messenger_pid == 0)
 			{
 				slot->tell_launch++;
@@ -237,7 +239,7 @@ look_again(Scheduler *scheduler)
 	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < VOX_SLOT_COUNT; i++)
 		if (voxanne_slots->slots[i].used)
-			voxanne_slots->slots[i].generation++;
+			voxanne_slot_raise(&voxanne_slots->slots[i]);
 	LWLockRelease(&voxanne_slots->lock);
 }
 
@@ -248,7 +250,8 @@ any_wanted(TimestampTz now)
 
 	LWLockAcquire(&voxanne_slots->lock, LW_SHARED);
 	for (int i = 0; i < VOX_SLOT_COUNT && !wanted; i++)
-		wanted = voxanne_slot_wanted(&voxanne_slots->slots[i], now);
+		for (int lane = 0; lane < VOX_LANE_COUNT; lane++)
+			wanted |= voxanne_lane_wanted(&voxanne_slots->slots[i], lane, now);
 	LWLockRelease(&voxanne_slots->lock);
 	return wanted;
 }
@@ -261,28 +264,11 @@ static long
 sleep_time(const Scheduler *scheduler, TimestampTz now)
 {
 	long		shortest = floor_time(scheduler);
-	TimestampTz next = DT_NOEND;
-	bool		busy = false;
 	bool		woken;
-
-	LWLockAcquire(&voxanne_slots->lock, LW_SHARED);
-	woken = voxanne_slots->woken;
-	for (int i = 0; i < VOX_SLOT_COUNT; i++)
-	{
-		const VoxSlot *slot = &voxanne_slots->slots[i];
-
-		busy |= voxanne_launcher_busy(&scheduler->launcher, i);
-		if (voxanne_slot_wanted(slot, now))
-			next = now;
-		else if (slot->used && slot->watched && slot->phase == VOX_SLOT_IDLE)
-			next = Min(next, slot->next_due);
-	}
-	LWLockRelease(&voxanne_slots->lock);
+	TimestampTz next = next_verification(scheduler, now, &woken);
 
 	if (woken || ConfigReloadPending)
 		return 0;
-	if (next <= now && busy)
-		next = DT_NOEND;
 	next = Max(next, scheduler->launcher.hold_until);
 	next = Min(next, voxanne_launcher_tell_due(&scheduler->launcher));
 	if (next != DT_NOEND)
@@ -293,6 +279,35 @@ sleep_time(const Scheduler *scheduler, TimestampTz now)
 		shortest = shortest < 0 ? due : Min(shortest, due);
 	}
 	return shortest;
+}
+
+/*
+ * When to start a verifier; DT_NOEND: not before something changes, which it
+ * will if one is before those that are due.  And whether somebody has asked for
+ * a tick.
+ */
+static TimestampTz
+next_verification(const Scheduler *scheduler, TimestampTz now, bool *woken)
+{
+	TimestampTz next = DT_NOEND;
+	bool		busy = false;
+
+	LWLockAcquire(&voxanne_slots->lock, LW_SHARED);
+	*woken = voxanne_slots->woken;
+	for (int i = 0; i < VOX_SLOT_COUNT; i++)
+		for (int id = 0; id < VOX_LANE_COUNT; id++)
+		{
+			const VoxSlot *slot = &voxanne_slots->slots[i];
+			const VoxLane *lane = &slot->lanes[id];
+
+			busy |= voxanne_launcher_busy(&scheduler->launcher, i, id);
+			if (voxanne_lane_wanted(slot, id, now))
+				next = now;
+			else if (slot->used && slot->watched && lane->phase == VOX_SLOT_IDLE)
+				next = Min(next, lane->next_due);
+		}
+	LWLockRelease(&voxanne_slots->lock);
+	return next <= now && busy ? DT_NOEND : next;
 }
 
 /* Milliseconds until all databases are to be looked at again, by a clock that nobody sets; -1: never. */

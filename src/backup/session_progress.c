@@ -46,9 +46,9 @@ init_area(void *memory)
 	SpinLockInit(&((SessionArea *) memory)->lock);
 }
 
-/* This session turns to a target, of which the agent will say how far it is. */
+/* This session turns to a target, at a level, of which the agent will say how far it is. */
 void
-voxanne_session_progress_begin(const char *target)
+voxanne_session_progress_begin(const char *target, const char *level)
 {
 	static bool registered = false;
 	TimestampTz now = GetCurrentTimestamp();
@@ -69,6 +69,7 @@ voxanne_session_progress_begin(const char *target)
 		own->database = MyDatabaseId;
 		own->started = now;
 		strlcpy(NameStr(own->target), target, NAMEDATALEN);
+		strlcpy(own->level, level, sizeof(own->level));
 	}
 	SpinLockRelease(&area->lock);
 	voxanne_agent_heard = own == NULL ? NULL : note_progress;

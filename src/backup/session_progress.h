@@ -16,12 +16,13 @@ typedef struct VoxSessionProgress
 	Oid			database;
 	TimestampTz started;
 	NameData	target;			/* cut */
+	char		level[8];
 	uint64		done_mb;		/* of its contents, read so far; of ... */
 	uint64		total_mb;		/* ... so many; 0: not known */
 } VoxSessionProgress;
 
 extern void voxanne_session_progress_share(void);
-extern void voxanne_session_progress_begin(const char *target);
+extern void voxanne_session_progress_begin(const char *target, const char *level);
 extern void voxanne_session_progress_end(void);
 extern int	voxanne_session_progress_copy(VoxSessionProgress *sessions);
 extern bool voxanne_agent_progress(const char *errors, uint64 *done_mb, uint64 *total_mb);

@@ -35,7 +35,6 @@ static const char *const end_names[] = {
 };
 
 static void init_slots(void *area);
-static void set_error(char *error, const char *text);
 static void copy_status(const VoxSlot *slot, VoxWorkerStatus *status);
 static bool watched_by_name(const char *database);
 
@@ -89,15 +88,28 @@ voxanne_slots_ask(Oid database)
 	slot = voxanne_slot_of(database);
 	if (slot != NULL)
 	{
-		generation = ++slot->generation;
-		if (slot->latch != NULL)
-			SetLatch(slot->latch);
+		voxanne_slot_raise(slot);
+		generation = slot->generation;
+		for (int i = 0; i < VOX_LANE_COUNT; i++)
+			if (slot->lanes[i].latch != NULL)
+				SetLatch(slot->lanes[i].latch);
 	}
 	voxanne_slots->woken = true;
 	if (voxanne_slots->scheduler_latch != NULL)
 		SetLatch(voxanne_slots->scheduler_latch);
 	LWLockRelease(&voxanne_slots->lock);
 	return generation;
+}
+
+/*
+ * Have both lanes look anew.  No generation is given twice, so one that somebody
+ * awaits is past when the slot has been freed and taken again.  The caller holds
+ * the lock exclusively.
+ */
+void
+voxanne_slot_raise(VoxSlot *slot)
+{
+	slot->generation = ++voxanne_slots->generation;
 }
 
 /*
@@ -114,13 +126,15 @@ voxanne_wake_scheduler(void)
 
 /*
  * Note when there is next something to tell, and whether a heartbeat is wanted.
- * The caller is the slot's verifier, holds the lock exclusively and wakes the
- * scheduler afterwards.
+ * Of two verifiers the one whose transaction was first may be here last, so only
+ * the messenger, which looks for itself, makes it later.  The caller is a
+ * verifier of the slot's, holds the lock exclusively and wakes the scheduler
+ * afterwards.
  */
 void
 voxanne_slot_tell(VoxSlot *slot, TimestampTz due, bool ping)
 {
-	slot->tell_due = due;
+	slot->tell_due = Min(slot->tell_due, due);
 	slot->tell_generation++;
 	slot->ping |= ping;
 }
@@ -151,7 +165,7 @@ voxanne_slots_pinged(Oid database, const char *problem)
 	if (slot != NULL)
 	{
 		slot->pinged = GetCurrentTimestamp();
-		set_error(slot->ping_error, problem == NULL ? "" : problem);
+		voxanne_slot_put_error(slot->ping_error, problem == NULL ? "" : problem);
 	}
 	LWLockRelease(&voxanne_slots->lock);
 }
@@ -171,8 +185,8 @@ voxanne_worker_status(Oid database, VoxWorkerStatus *status)
 
 	memset(status, 0, sizeof(VoxWorkerStatus));
 	status->watched = name != NULL && watched_by_name(name);
-	status->phase = "unknown";
-	status->next_due = DT_NOEND;
+	for (int i = 0; i < VOX_LANE_COUNT; i++)
+		status->phases[i] = "unknown";
 
 	LWLockAcquire(&voxanne_slots->lock, LW_SHARED);
 	status->scheduler_pid = voxanne_slots->scheduler_pid;
@@ -186,17 +200,26 @@ voxanne_worker_status(Oid database, VoxWorkerStatus *status)
 	return true;
 }
 
+/* A failure counts more than what the other lane has done since. */
 static void
 copy_status(const VoxSlot *slot, VoxWorkerStatus *status)
 {
-	status->phase = voxanne_slot_activity(slot, GetCurrentTimestamp());
-	status->end = voxanne_cycle_end_name(slot->end);
-	status->failed = slot->end == VOX_CYCLE_FAILED;
-	status->failures = slot->failures;
-	status->last_start = slot->last_start;
-	status->last_end = slot->last_end;
-	status->next_due = slot->next_due;
-	strlcpy(status->error, slot->error, sizeof(status->error));
+	const VoxLane *last = &slot->lanes[0];
+
+	for (int i = 0; i < VOX_LANE_COUNT; i++)
+	{
+		const VoxLane *lane = &slot->lanes[i];
+		bool		failed = lane->end == VOX_CYCLE_FAILED;
+
+		status->phases[i] = voxanne_lane_activity(slot, i, GetCurrentTimestamp());
+		if (failed != (last->end == VOX_CYCLE_FAILED) ? failed : lane->last_end > last->last_end)
+			last = lane;
+	}
+	status->end = voxanne_cycle_end_name(last->end);
+	status->failed = last->end == VOX_CYCLE_FAILED;
+	status->failures = last->failures;
+	status->last_end = last->last_end;
+	strlcpy(status->error, last->error, sizeof(status->error));
 	status->pinged = slot->pinged;
 	strlcpy(status->ping_error, slot->ping_error, sizeof(status->ping_error));
 }
@@ -242,76 +265,14 @@ voxanne_slot_of(Oid database)
 	return NULL;
 }
 
-/*
- * Does this slot need a verifier?  The caller holds the lock.
- */
-bool
-voxanne_slot_wanted(const VoxSlot *slot, TimestampTz now)
-{
-	return slot->used && slot->watched && slot->phase == VOX_SLOT_IDLE &&
-		(slot->generation != slot->done || slot->next_due <= now);
-}
-
-/*
- * Note the end of a cycle that saw "generation".  "next_due" counts unless the
- * cycle failed, which has its own pause; "error" is for a failure only.  True
- * if the cycle before ended in another way.  The caller owns the slot, holds
- * the lock exclusively and broadcasts afterwards.
- */
-bool
-voxanne_slot_end(VoxSlot *slot, uint64 generation, VoxCycleEnd end,
-				 TimestampTz next_due, const char *error, TimestampTz now)
-{
-	bool		differs = slot->end != end;
-
-	slot->done = generation;
-	slot->end = end;
-	slot->cycles++;
-	slot->last_end = GetCurrentTimestamp();
-	slot->failures = end == VOX_CYCLE_FAILED ? slot->failures + 1 : 0;
-	set_error(slot->error, end == VOX_CYCLE_FAILED ? error : "");
-	if (end == VOX_CYCLE_FAILED)
-		next_due = TimestampTzPlusMilliseconds(now, voxanne_backoff(slot->failures));
-
-	/*
-	 * whatever a plan says, there is a pause between two cycles that nobody
-	 * asked for
-	 */
-	slot->next_due = Max(next_due, TimestampTzPlusMilliseconds(now, 1000));
-	return differs;
-}
-
 /* Keep as much of a text as there is room for. */
-static void
-set_error(char *error, const char *text)
+void
+voxanne_slot_put_error(char *error, const char *text)
 {
 	int			length = pg_mbcliplen(text, strlen(text), VOX_ERROR_MAX - 1);
 
 	memcpy(error, text, length);
 	error[length] = '\0';
-}
-
-/*
- * Give the slot back to the scheduler, or free it if it is no longer watched.
- * The caller owns it and holds the lock exclusively.
- */
-void
-voxanne_slot_idle(VoxSlot *slot)
-{
-	slot->phase = VOX_SLOT_IDLE;
-	slot->pid = 0;
-	slot->latch = NULL;
-	NameStr(slot->target)[0] = '\0';
-	slot->done_mb = slot->total_mb = 0;
-	if (!slot->watched && !slot->telling)
-	{
-		uint64		launch = slot->launch;
-		uint64		tell_launch = slot->tell_launch;
-
-		memset(slot, 0, sizeof(VoxSlot));
-		slot->launch = launch;
-		slot->tell_launch = tell_launch;
-	}
 }
 
 /*
@@ -331,16 +292,19 @@ voxanne_slot_error(const char *error)
 }
 
 /*
- * A word for what happens to a slot, a constant: its phase, or between two
- * cycles whether something is told or about to be.
+ * A word for what happens in a lane, a constant: its phase, or in that of level
+ * status between two cycles whether something is told or about to be.
  */
 const char *
-voxanne_slot_activity(const VoxSlot *slot, TimestampTz now)
+voxanne_lane_activity(const VoxSlot *slot, VoxLaneId lane, TimestampTz now)
 {
-	Assert((int) slot->phase >= 0 && slot->phase < lengthof(phase_names));
-	if (slot->phase == VOX_SLOT_IDLE && (slot->telling || voxanne_slot_tell_due(slot) <= now))
+	VoxSlotPhase phase = slot->lanes[lane].phase;
+
+	Assert((int) phase >= 0 && phase < lengthof(phase_names));
+	if (lane == VOX_LANE_STATUS && phase == VOX_SLOT_IDLE &&
+		(slot->telling || voxanne_slot_tell_due(slot) <= now))
 		return "alerting";
-	return phase_names[slot->phase];
+	return phase_names[phase];
 }
 
 /*

@@ -5,6 +5,7 @@
 #ifndef VOXANNE_SLOTS_H
 #define VOXANNE_SLOTS_H
 
+#include "backup/lane.h"
 #include "core/settings.h"
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
@@ -12,7 +13,7 @@
 #include "storage/latch.h"
 #include "storage/lwlock.h"
 
-/* What happens to a database at the moment. */
+/* What happens in a lane of a database at the moment. */
 typedef enum VoxSlotPhase
 {
 	VOX_SLOT_IDLE,
@@ -23,45 +24,18 @@ typedef enum VoxSlotPhase
 	VOX_SLOT_RECORDING			/* connected, writing a result */
 } VoxSlotPhase;
 
-/* How the last cycle ended. */
-typedef enum VoxCycleEnd
-{
-	VOX_CYCLE_NONE,				/* there was none since the server started */
-	VOX_CYCLE_RECORDED,			/* targets were verified, the log has it */
-	VOX_CYCLE_NOTHING_DUE,
-	VOX_CYCLE_NO_DATABASE,		/* no database of that name */
-	VOX_CYCLE_NOT_CONNECTABLE,	/* the database allows no connections */
-	VOX_CYCLE_NO_EXTENSION,		/* voxanne_ops is not installed there */
-	VOX_CYCLE_FAILED			/* the cycle itself; see error */
-} VoxCycleEnd;
-
 #define VOX_ERROR_MAX 256
 
 /*
- * A slot belongs to the scheduler while it is idle or starting, and to the
- * verifier whose pid it has in all other phases: only its owner changes it,
- * but for "generation", which anybody may raise, "pinged" and "ping_error",
- * which whoever sent a heartbeat sets, "watched", "name" and "database", which
- * are always the scheduler's, and what is about telling.
- *
- * "generation" counts reasons to look anew; "done" is the generation that the
- * last cycle saw when it began.  If they differ a cycle is wanted at once, so a
- * change that comes while a cycle runs is not lost.
- *
- * Telling goes on beside verifying, so that an endpoint that does not answer
- * holds nobody up.  "tell_due", "tell_generation" and "ping" are raised by the
- * verifier; "telling" belongs to the scheduler until the messenger has taken
- * over and put its pid there, then to that one, which lowers them.  A slot is
- * not freed while somebody tells.
+ * A lane belongs to the scheduler while it is idle or starting, and to the
+ * verifier whose pid it has in all other phases: only its owner changes it, but
+ * that the verifier of the other lane may set when it is due and end a cycle for
+ * it while it is idle.  How lanes work is told in lane.c.
  */
-typedef struct VoxSlot
+typedef struct VoxLane
 {
-	bool		used;
-	bool		watched;		/* false: to be freed as soon as it is idle */
-	NameData	name;			/* as voxanne_ops.databases has it */
-	Oid			database;		/* InvalidOid: there is none of that name */
-	uint64		generation;
-	uint64		done;
+	uint64		seen;			/* generation of which the last cycle knew */
+	uint64		done;			/* and of which one has left nothing undone */
 	TimestampTz next_due;		/* DT_NOEND: only a new generation starts a
 								 * cycle */
 	VoxSlotPhase phase;
@@ -69,16 +43,15 @@ typedef struct VoxSlot
 								 * one that comes late */
 	pid_t		pid;			/* the verifier, or 0 */
 	Latch	   *latch;			/* of the verifier, or NULL */
+	uint64		turn;			/* voxanne_turn() of the target whose turn it
+								 * has, or tries to take; 0: none */
+	uint64		turns;			/* that it has given back */
+	bool		held;			/* due when the other lane gives back its turn */
+	TimestampTz busy_since;		/* of verifications that follow each other; 0:
+								 * there are none */
 	NameData	target;			/* that is verified, cut; "" if none is */
 	uint64		done_mb;		/* of its contents, read so far; of ... */
 	uint64		total_mb;		/* ... so many; 0: not known */
-	TimestampTz tell_due;		/* when there is something to tell; DT_NOEND:
-								 * never */
-	uint64		tell_generation;	/* counts changes of tell_due by verifiers */
-	bool		ping;			/* a heartbeat is to be sent */
-	bool		telling;		/* a messenger was asked for or is at work */
-	uint64		tell_launch;	/* as launch, for messengers */
-	pid_t		messenger_pid;	/* or 0 */
 
 	/* history, for people */
 	VoxCycleEnd end;			/* of the last cycle */
@@ -89,6 +62,36 @@ typedef struct VoxSlot
 	TimestampTz last_end;		/* 0: never */
 	char		error[VOX_ERROR_MAX];	/* of the last cycle that failed; ""
 										 * if a later one did not */
+} VoxLane;
+
+/*
+ * "generation" counts reasons to look anew; each lane has the one of which its
+ * last cycle knew when it began.  If they differ a cycle is wanted at once, so a
+ * change that comes while a cycle runs is not lost.  Anybody may raise it, to a
+ * number that no slot has had before.  "watched", "name" and "database" are the
+ * scheduler's; "pinged" and "ping_error" are set by whoever sent a heartbeat.
+ *
+ * Telling goes on beside verifying, so that an endpoint that does not answer
+ * holds nobody up.  "tell_due", "tell_generation" and "ping" are raised by
+ * verifiers; "telling" belongs to the scheduler until the messenger has taken
+ * over and put its pid there, then to that one, which lowers them.  A slot is
+ * not freed while somebody tells.
+ */
+typedef struct VoxSlot
+{
+	bool		used;
+	bool		watched;		/* false: to be freed as soon as it is idle */
+	NameData	name;			/* as voxanne_ops.databases has it */
+	Oid			database;		/* InvalidOid: there is none of that name */
+	uint64		generation;
+	VoxLane		lanes[VOX_LANE_COUNT];
+	TimestampTz tell_due;		/* when there is something to tell; DT_NOEND:
+								 * never */
+	uint64		tell_generation;	/* counts changes of tell_due by verifiers */
+	bool		ping;			/* a heartbeat is to be sent */
+	bool		telling;		/* a messenger was asked for or is at work */
+	uint64		tell_launch;	/* as a lane's launch, for messengers */
+	pid_t		messenger_pid;	/* or 0 */
 	TimestampTz pinged;			/* when a heartbeat was sent last; 0: never */
 	char		ping_error[VOX_ERROR_MAX];	/* of the last heartbeat; "" if it
 											 * arrived */
@@ -116,6 +119,7 @@ typedef struct VoxSlots
 								 * pg_database */
 	bool		starved;		/* the lack of worker processes has been
 								 * logged */
+	uint64		generation;		/* the highest that a slot has had */
 	VoxSlot		slots[VOX_SLOT_COUNT];
 } VoxSlots;
 
@@ -127,15 +131,14 @@ typedef struct VoxWorkerStatus
 {
 	pid_t		scheduler_pid;	/* 0: not running */
 	bool		watched;		/* the database is in voxanne_ops.databases */
-	const char *phase;			/* of the database, a word; "unknown" before
-								 * the scheduler saw it */
+	const char *phases[VOX_LANE_COUNT]; /* words; "unknown" before the
+										 * scheduler saw the database */
 	const char *end;			/* of the last cycle, words; NULL: none since
 								 * the server started */
-	bool		failed;			/* the last cycle did */
+	bool		failed;			/* the last cycle did; that of one lane, if
+								 * the other's did not */
 	int			failures;		/* in a row */
-	TimestampTz last_start;		/* 0: never */
 	TimestampTz last_end;		/* 0: never */
-	TimestampTz next_due;		/* DT_NOEND: only when something changes */
 	char		error[VOX_ERROR_MAX];	/* of the last cycle; "" if it did not
 										 * fail */
 	TimestampTz pinged;			/* when a heartbeat was sent last; 0: never
@@ -156,13 +159,11 @@ extern TimestampTz voxanne_slot_tell_due(const VoxSlot *slot);
 extern void voxanne_slots_pinged(Oid database, const char *problem);
 extern bool voxanne_worker_status(Oid database, VoxWorkerStatus *status);
 extern VoxSlot *voxanne_slot_of(Oid database);
-extern bool voxanne_slot_wanted(const VoxSlot *slot, TimestampTz now);
-extern bool voxanne_slot_end(VoxSlot *slot, uint64 generation, VoxCycleEnd end,
-							 TimestampTz next_due, const char *error, TimestampTz now);
+extern void voxanne_slot_raise(VoxSlot *slot);
+extern void voxanne_slot_put_error(char *error, const char *text);
 extern char *voxanne_slot_error(const char *error);
-extern void voxanne_slot_idle(VoxSlot *slot);
 extern void voxanne_wake_scheduler(void);
-extern const char *voxanne_slot_activity(const VoxSlot *slot, TimestampTz now);
+extern const char *voxanne_lane_activity(const VoxSlot *slot, VoxLaneId lane, TimestampTz now);
 extern const char *voxanne_cycle_end_name(VoxCycleEnd end);
 extern List *voxanne_watched_names(void);
 extern int	voxanne_backoff(int failures);

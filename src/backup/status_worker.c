@@ -19,6 +19,7 @@
 static void add(VoxSink *sink, VoxSeverity severity, const char *check, const char *detail,
 				const char *advice, const char *remedy);
 static void add_running(VoxSink *sink, const VoxWorkerStatus *worker);
+static const char *phases(const VoxWorkerStatus *worker);
 static char *preload_statement(void);
 static char *watch_statement(const char *database);
 
@@ -67,7 +68,19 @@ add_running(VoxSink *sink, const VoxWorkerStatus *worker)
 			NULL);
 	else
 		add(sink, VOX_INFO, "worker_ok",
-			psprintf("The background worker runs: %s; %s.", worker->phase, last), NULL, NULL);
+			psprintf("The background worker runs: %s; %s.", phases(worker), last), NULL, NULL);
+}
+
+/* What it does at level status, and at level verify if it does anything there. */
+static const char *
+phases(const VoxWorkerStatus *worker)
+{
+	const char *status = worker->phases[VOX_LANE_STATUS];
+	const char *verify = worker->phases[VOX_LANE_VERIFY];
+
+	if (strcmp(verify, "idle") == 0 || strcmp(verify, "unknown") == 0)
+		return status;
+	return psprintf("%s, and %s at level verify", status, verify);
 }
 
 /*

@@ -5,6 +5,7 @@
 #ifndef VOXANNE_TARGET_H
 #define VOXANNE_TARGET_H
 
+#include "backup/cycle.h"
 #include "backup/window.h"
 #include "core/compat.h"
 #include "core/privileges.h"
@@ -99,12 +100,12 @@ VOXANNE_NORETURN extern void voxanne_unknown_target(List *targets, const char *n
 
 /* in schedule.c */
 extern int	voxanne_target_share(const VoxTarget *target, const char *level);
+extern TimestampTz voxanne_target_due_at(const VoxTarget *target, const char *level, TimestampTz now);
 extern TimestampTz voxanne_target_due(const VoxTarget *target, TimestampTz now);
 extern TimestampTz voxanne_level_due(const VoxTarget *target, const char *level, TimestampTz now);
-extern const char *voxanne_target_due_level(const VoxTarget *target, TimestampTz now);
 
 /* in plan.c */
-extern TimestampTz voxanne_cycle_due(const VoxTarget *target, TimestampTz now);
+extern void voxanne_cycle_dues(List *targets, TimestampTz now, VoxCycleDue *due);
 extern List *voxanne_targets_at(List *targets, const char *level);
 extern char *voxanne_cycle_plan_target(const VoxTarget *target, const char *level);
 

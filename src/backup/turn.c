@@ -24,11 +24,19 @@
 
 static LOCKTAG turn_tag(Oid database, const char *target);
 
-/* Targets whose names have the same hash take turns, too. */
+/* A number that stands for the target, never 0.  Targets that have the same take turns, too. */
+uint64
+voxanne_turn(const char *target)
+{
+	uint64		hash = hash_bytes_extended((const unsigned char *) target, strlen(target), 0);
+
+	return Max(hash, 1);
+}
+
 static LOCKTAG
 turn_tag(Oid database, const char *target)
 {
-	uint64		hash = hash_bytes_extended((const unsigned char *) target, strlen(target), 0);
+	uint64		hash = voxanne_turn(target);
 	LOCKTAG		tag;
 
 	SET_LOCKTAG_ADVISORY(tag, database, (uint32) (hash >> 32), (uint32) hash, 0);

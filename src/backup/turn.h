@@ -7,6 +7,7 @@
 
 #include "utils/timestamp.h"
 
+extern uint64 voxanne_turn(const char *target);
 extern void voxanne_turn_await(const char *target);
 extern bool voxanne_turn_try(Oid database, const char *target);
 extern void voxanne_turn_end(Oid database, const char *target);

@@ -1,10 +1,11 @@
 /*
  * src/backup/verifier.c
- *		The worker that sees one database through one cycle.
+ *		The worker that sees one lane of a database through one cycle.
  *
  * plan, then run and record for each target: plan and record in processes of
  * their own (phase.c), run here, connected to no database, so that nothing in
- * the database waits for a verification to end.
+ * the database waits for a verification to end.  What the lanes have to do with
+ * each other is in lane.c.
  */
 #include "postgres.h"
 
@@ -29,10 +30,11 @@
 typedef struct Verifier
 {
 	VoxSlot    *slot;
+	VoxLaneId	id;
+	VoxLane    *lane;			/* of the slot */
 	Oid			database;
 	NameData	name;
-	uint64		generation;		/* of the slot when the cycle began */
-	uint64		done;			/* the slot's when the cycle began */
+	VoxCycle	cycle;
 	bool		ended;			/* the end of the cycle is published */
 } Verifier;
 
@@ -46,8 +48,9 @@ static void end_cycle(VoxCycleEnd end, TimestampTz next_due, const char *error);
 static void fail(const char *error);
 static void cycle(void);
 static char *plan(VoxPhaseReply *reply);
-static bool verify(const char *part, VoxPhaseReply *reply);
+static bool verify(const char *part, const char *target, VoxPhaseReply *reply);
 static VoxPhaseProcess *start(VoxPhase phase);
+static void learn(const VoxCycleDue *due);
 static bool record(VoxPhaseProcess *recorder, const char *plan_text, const char *results,
 				   VoxPhaseReply *reply);
 static void tell(const VoxCycleDue *due, bool ping);
@@ -63,39 +66,42 @@ static const VoxWorkerJob job = {
 	.failed = fail,
 };
 
-/*
- * Started by the scheduler for one slot; ends after one cycle.
- */
+/* Started by the scheduler for one lane; ends after one cycle. */
 void
 voxanne_verifier_main(Datum argument)
 {
 	voxanne_worker_serve(&job);
 }
 
-/* Take the slot over from the scheduler; false if it wants this verifier no more. */
+/* Take the lane over from the scheduler; false if it wants this verifier no more. */
 static bool
 attach(void)
 {
 	VoxVerifierOrder order;
 	VoxSlot    *slot;
+	VoxLane    *lane;
 	bool		wanted;
 
 	memcpy(&order, MyBgworkerEntry->bgw_extra, sizeof(order));
 	slot = &voxanne_slots->slots[order.slot];
+	lane = &slot->lanes[order.lane];
 
 	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
-	wanted = slot->phase == VOX_SLOT_STARTING && slot->launch == order.launch;
+	wanted = lane->phase == VOX_SLOT_STARTING && lane->launch == order.launch;
 	if (wanted)
 	{
-		slot->phase = VOX_SLOT_PLANNING;
-		slot->pid = MyProcPid;
-		slot->latch = MyLatch;
-		slot->last_start = GetCurrentTimestamp();
+		lane->phase = VOX_SLOT_PLANNING;
+		lane->pid = MyProcPid;
+		lane->latch = MyLatch;
+		lane->last_start = GetCurrentTimestamp();
+		lane->held = false;
 		verifier.slot = slot;
+		verifier.id = order.lane;
+		verifier.lane = lane;
 		verifier.database = slot->database;
 		verifier.name = slot->name;
-		verifier.generation = slot->generation;
-		verifier.done = slot->done;
+		verifier.cycle.generation = slot->generation;
+		verifier.cycle.turns = voxanne_other_lane(slot, order.lane)->turns;
 	}
 	LWLockRelease(&voxanne_slots->lock);
 	if (wanted)
@@ -103,13 +109,13 @@ attach(void)
 	return wanted;
 }
 
-/* Give the slot back, whatever the reason that we end. */
+/* Give the lane back, whatever the reason that we end. */
 static void
 detach(int code, Datum argument)
 {
 	fail("the verifier was terminated");
 	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
-	voxanne_slot_idle(verifier.slot);
+	voxanne_lane_idle(verifier.slot, verifier.id);
 	LWLockRelease(&voxanne_slots->lock);
 	ConditionVariableBroadcast(&voxanne_slots->changed);
 	voxanne_wake_scheduler();
@@ -120,9 +126,9 @@ static void
 enter(VoxSlotPhase phase, const char *target)
 {
 	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
-	verifier.slot->phase = phase;
-	strlcpy(NameStr(verifier.slot->target), target == NULL ? "" : target, NAMEDATALEN);
-	verifier.slot->done_mb = verifier.slot->total_mb = 0;
+	verifier.lane->phase = phase;
+	strlcpy(NameStr(verifier.lane->target), target == NULL ? "" : target, NAMEDATALEN);
+	verifier.lane->done_mb = verifier.lane->total_mb = 0;
 	LWLockRelease(&voxanne_slots->lock);
 	voxanne_wake_scheduler();
 }
@@ -137,8 +143,8 @@ note_progress(const char *errors)
 	if (!voxanne_agent_progress(errors, &done, &total))
 		return;
 	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
-	verifier.slot->done_mb = done;
-	verifier.slot->total_mb = total;
+	verifier.lane->done_mb = done;
+	verifier.lane->total_mb = total;
 	LWLockRelease(&voxanne_slots->lock);
 }
 
@@ -150,7 +156,7 @@ end_cycle(VoxCycleEnd end, TimestampTz next_due, const char *error)
 
 	verifier.ended = true;
 	LWLockAcquire(&voxanne_slots->lock, LW_EXCLUSIVE);
-	differs = voxanne_slot_end(verifier.slot, verifier.generation, end, next_due, error,
+	differs = voxanne_lane_end(verifier.slot, verifier.id, &verifier.cycle, end, next_due, error,
 							   voxanne_worker_now());
 	LWLockRelease(&voxanne_slots->lock);
 	ConditionVariableBroadcast(&voxanne_slots->changed);
@@ -169,16 +175,15 @@ fail(const char *error)
 /*
  * One cycle.  ERROR only for cancel, shutdown and what nobody foresaw.
  *
- * What takes an hour is done once in a cycle: what has become due meanwhile,
- * and takes seconds, goes before the next of that sort.  What a session
- * verifies is left to that, whose commit asks for another cycle.
+ * What takes an hour is done once in a cycle, as the plan of what is left would
+ * be of an hour ago.  What a session verifies is left to that, whose commit asks
+ * for another cycle.
  */
 static void
 cycle(void)
 {
 	VoxPhaseReply reply;
 	char	   *plan_text = plan(&reply);
-	bool		deep = false;
 	bool		recorded = false;
 	bool		left = false;
 	ListCell   *lc;
@@ -187,39 +192,38 @@ cycle(void)
 		return;
 	foreach(lc, voxanne_cycle_parts(plan_text))
 	{
-		char	   *part = lfirst(lc);
-		char	   *target = voxanne_cycle_target(part);
+		char	   *target = voxanne_cycle_target(lfirst(lc));
+		VoxTurn		turn;
 
-		if (deep && voxanne_cycle_is_deep(part))
+		if (recorded && verifier.id == VOX_LANE_VERIFY)
 		{
-			verifier.generation = verifier.done;
+			verifier.cycle.more = true;
 			break;
 		}
-		if (!voxanne_turn_try(verifier.database, target))
-		{
-			left = true;
+		turn = voxanne_lane_take(verifier.slot, verifier.id, verifier.database, target, voxanne_worker_now());
+		left |= turn == VOX_TURN_SESSION;
+		verifier.cycle.held |= turn == VOX_TURN_OTHER_LANE;
+		if (turn != VOX_TURN_OURS)
 			continue;
-		}
-		deep |= voxanne_cycle_is_deep(part);
-		if (!verify(part, &reply))
+		if (!verify(lfirst(lc), target, &reply))
 			return;
-		voxanne_turn_end(verifier.database, target);
 		recorded = true;
-		tell(&reply.due, false);
 	}
 	if (recorded)
 		tell(&reply.due, reply.good);
 	if (left)
-		reply.due.verify = Min(reply.due.verify, voxanne_worker_now() + VOX_TURN_PAUSE);
-	end_cycle(recorded ? VOX_CYCLE_RECORDED : VOX_CYCLE_NOTHING_DUE, reply.due.verify, NULL);
+		reply.due.verify[verifier.id] = Min(reply.due.verify[verifier.id], voxanne_worker_now() + VOX_TURN_PAUSE);
+	end_cycle(recorded ? VOX_CYCLE_RECORDED : VOX_CYCLE_NOTHING_DUE, reply.due.verify[verifier.id], NULL);
 }
 
 /* What is due; NULL, with the cycle's end published, if there is nothing to run. */
 static char *
 plan(VoxPhaseReply *reply)
 {
-	VoxPhaseProcess *planner = start(VOX_PHASE_PLAN);
+	VoxPhaseProcess *planner;
 
+	voxanne_lane_watch_other(verifier.slot, verifier.id, &verifier.cycle);
+	planner = start(VOX_PHASE_PLAN);
 	if (planner == NULL)
 	{
 		fail("no background worker was free to read the plan");
@@ -229,7 +233,7 @@ plan(VoxPhaseReply *reply)
 	switch (reply->end)
 	{
 		case VOX_PHASE_DONE:
-			tell(&reply->due, false);
+			learn(&reply->due);
 			if (reply->text !=NULL)
 			{
 				/*
@@ -240,11 +244,13 @@ plan(VoxPhaseReply *reply)
 				return reply->text;
 			}
 			voxanne_worker_fed();
-			end_cycle(VOX_CYCLE_NOTHING_DUE, reply->due.verify, NULL);
+			end_cycle(VOX_CYCLE_NOTHING_DUE, reply->due.verify[verifier.id], NULL);
 			break;
 		case VOX_PHASE_NO_EXTENSION:
 			voxanne_worker_fed();
 			end_cycle(VOX_CYCLE_NO_EXTENSION, DT_NOEND, NULL);
+			voxanne_lane_advise_other(verifier.slot, verifier.id, &verifier.cycle, VOX_CYCLE_NO_EXTENSION,
+									  DT_NOEND, false, voxanne_worker_now());
 			break;
 		case VOX_PHASE_ERROR:
 			fail(reply->text);
@@ -256,9 +262,9 @@ plan(VoxPhaseReply *reply)
 	return NULL;
 }
 
-/* Verify one target and have that recorded; false, with the cycle's end published, if it was not. */
+/* Verify one target, whose turn is ours, and have that recorded; false, with the cycle's end published, if it was not. */
 static bool
-verify(const char *part, VoxPhaseReply *reply)
+verify(const char *part, const char *target, VoxPhaseReply *reply)
 {
 	VoxPhaseProcess *recorder = start(VOX_PHASE_RECORD);
 	char	   *results;
@@ -269,14 +275,29 @@ verify(const char *part, VoxPhaseReply *reply)
 		return false;
 	}
 	voxanne_worker_fed();
-
-	enter(VOX_SLOT_RUNNING, voxanne_cycle_target(part));
+	enter(VOX_SLOT_RUNNING, target);
 	voxanne_agent_heard = note_progress;
 	results = voxanne_cycle_run(part);
 	voxanne_agent_heard = NULL;
-
 	enter(VOX_SLOT_RECORDING, NULL);
-	return record(recorder, part, results, reply);
+	if (!record(recorder, part, results, reply))
+		return false;
+	learn(&reply->due);
+	voxanne_lane_leave(verifier.slot, verifier.id, verifier.database, target);
+	voxanne_wake_scheduler();
+	return true;
+}
+
+/* What a phase has found out concerns also the other lane and the messenger. */
+static void
+learn(const VoxCycleDue *due)
+{
+	VoxLaneId	other = voxanne_other_lane_id(verifier.id);
+
+	verifier.cycle.held |= due->held[verifier.id];
+	voxanne_lane_advise_other(verifier.slot, verifier.id, &verifier.cycle, VOX_CYCLE_NOTHING_DUE,
+							  due->verify[other], due->held[other], voxanne_worker_now());
+	tell(due, false);
 }
 
 /* Publish when there is something to tell.  A messenger tells it, while we go on. */
@@ -292,7 +313,7 @@ tell(const VoxCycleDue *due, bool ping)
 static VoxPhaseProcess *
 start(VoxPhase phase)
 {
-	return voxanne_phase_start(phase, verifier.database, NameStr(verifier.name));
+	return voxanne_phase_start(phase, verifier.id, verifier.database, NameStr(verifier.name));
 }
 
 /*
@@ -318,6 +339,7 @@ record(VoxPhaseProcess *recorder, const char *plan_text, const char *results,
 		}
 		if (recorder != NULL)
 		{
+			voxanne_lane_watch_other(verifier.slot, verifier.id, &verifier.cycle);
 			voxanne_phase_request(recorder, plan_text, results);
 			voxanne_phase_finish(recorder, reply);
 			if (reply->end == VOX_PHASE_DONE)

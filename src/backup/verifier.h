@@ -1,17 +1,19 @@
 /*
  * src/backup/verifier.h
- *		The worker that sees one database through one cycle.
+ *		The worker that sees one lane of a database through one cycle.
  */
 #ifndef VOXANNE_VERIFIER_H
 #define VOXANNE_VERIFIER_H
 
+#include "backup/lane.h"
 #include "fmgr.h"
 
 /* What the scheduler gives a verifier on its way, in bgw_extra. */
 typedef struct VoxVerifierOrder
 {
 	int			slot;			/* index */
-	uint64		launch;			/* the slot's; another one by now: the order
+	VoxLaneId	lane;			/* of that */
+	uint64		launch;			/* the lane's; another one by now: the order
 								 * is void */
 } VoxVerifierOrder;
 

@@ -22,8 +22,8 @@
 #include "utils/timestamp.h"
 
 static void check_can_commit(FunctionCallInfo fcinfo);
-static char *verify(const char *plan);
-static char *run(const char *part);
+static char *verify(const char *plan, const char *level);
+static char *run(const char *part, const char *level);
 static void report(const char *plan);
 static void tell(const char *text);
 
@@ -51,7 +51,7 @@ voxanne_verify_backup(PG_FUNCTION_ARGS)
 
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	SPI_commit();
-	told = verify(plan);
+	told = verify(plan, level);
 	report(plan);
 	SPI_commit();
 	if (told != NULL)
@@ -62,7 +62,7 @@ voxanne_verify_backup(PG_FUNCTION_ARGS)
 
 /* Run and record target by target, each when nobody else verifies it, and return what is to be told, claimed with the last. */
 static char *
-verify(const char *plan)
+verify(const char *plan, const char *level)
 {
 	List	   *parts = voxanne_cycle_parts(plan);
 	char	   *told = NULL;
@@ -75,7 +75,7 @@ verify(const char *plan)
 		bool		good;
 
 		voxanne_turn_await(voxanne_cycle_target(lfirst(lc)));
-		results = run(lfirst(lc));
+		results = run(lfirst(lc), level);
 		good = voxanne_cycle_record(lfirst(lc), results, GetCurrentTimestamp(), &due);
 		if (lnext(parts, lc) == NULL)
 			told = voxanne_cycle_claim(good, GetCurrentTimestamp(), &due);
@@ -86,11 +86,11 @@ verify(const char *plan)
 
 /* Run the agent for a target, which backup_verification_progress shows meanwhile. */
 static char *
-run(const char *part)
+run(const char *part, const char *level)
 {
 	char	   *volatile results = NULL;
 
-	voxanne_session_progress_begin(voxanne_cycle_target(part));
+	voxanne_session_progress_begin(voxanne_cycle_target(part), level);
 	PG_TRY();
 	{
 		results = voxanne_cycle_run(part);

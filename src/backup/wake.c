@@ -175,7 +175,7 @@ require_worker(const char *database)
 }
 
 /*
- * Wait for a cycle that began after now.  ERROR 58000 if that failed, 55000 if
+ * Wait for cycles that began after now, in both lanes.  ERROR 58000 if that failed, 55000 if
  * nobody takes it up.
  */
 static void
@@ -215,30 +215,30 @@ ask(Awaited *awaited)
 		awaited->generation = voxanne_slots_ask(MyDatabaseId);
 }
 
-/* Has the cycle come to its end?  Notes whether somebody is there to bring it about. */
+/* Has each lane come to the end of such a cycle, or one failed in it?  Notes whether somebody is there to bring it about. */
 static bool
 cycle_ended(Awaited *awaited)
 {
-	bool		ended = false;
+	bool		ended = awaited->generation != 0;
 	const VoxSlot *slot;
 
 	LWLockAcquire(&voxanne_slots->lock, LW_SHARED);
 	slot = voxanne_slot_of(MyDatabaseId);
 	awaited->scheduler = voxanne_slots->scheduler_pid != 0;
-	if (slot != NULL && (awaited->scheduler || slot->phase != VOX_SLOT_IDLE))
+	if (slot != NULL && (awaited->scheduler || !voxanne_slot_idle(slot)))
 		awaited->worked = GetCurrentTimestamp();
-	if (awaited->generation != 0 && slot == NULL)
+	for (int i = 0; slot != NULL && i < VOX_LANE_COUNT; i++)
 	{
+		bool		done = slot->lanes[i].done >= awaited->generation;
+
+		ended &= done;
+		if (done && awaited->generation != 0 && awaited->error[0] == '\0')
+			strlcpy(awaited->error, slot->lanes[i].error, VOX_ERROR_MAX);
+	}
+	if (ended && slot == NULL)
 		strlcpy(awaited->error, "the database is no longer watched", VOX_ERROR_MAX);
-		ended = true;
-	}
-	else if (awaited->generation != 0 && slot->done >= awaited->generation)
-	{
-		strlcpy(awaited->error, slot->error, VOX_ERROR_MAX);
-		ended = true;
-	}
 	LWLockRelease(&voxanne_slots->lock);
-	return ended;
+	return ended || awaited->error[0] != '\0';
 }
 
 VOXANNE_NORETURN static void

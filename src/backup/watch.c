@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 static bool watch_name(const char *name, List *databases);
+static bool agree(VoxSlot *slot, VoxLaneId id, VoxCycleEnd end);
 static VoxSlot *slot_named(const char *name);
 static void unwatch_others(List *names);
 
@@ -70,19 +71,36 @@ watch_name(const char *name, List *databases)
 	if (slot->database != oid)
 	{
 		slot->database = oid;
-		slot->generation++;
+		voxanne_slot_raise(slot);
 	}
-	if (end != VOX_CYCLE_NONE && slot->phase == VOX_SLOT_IDLE &&
-		(slot->generation != slot->done || slot->end != end))
-		differs = voxanne_slot_end(slot, slot->generation, end, DT_NOEND, NULL, voxanne_worker_now());
-	else if (end == VOX_CYCLE_NONE && slot->phase == VOX_SLOT_IDLE &&
-			 (slot->end == VOX_CYCLE_NO_DATABASE || slot->end == VOX_CYCLE_NOT_CONNECTABLE))
-		slot->generation++;
+	for (int i = 0; i < VOX_LANE_COUNT; i++)
+		differs |= agree(slot, i, end);
 	LWLockRelease(&voxanne_slots->lock);
 
 	if (differs)
 		voxanne_worker_report(name, end);
 	return true;
+}
+
+/*
+ * End a cycle for an idle lane if nobody can connect to the database, or have it
+ * looked at now that somebody can.  True if the end is one that is to be
+ * reported.  The caller holds the lock.
+ */
+static bool
+agree(VoxSlot *slot, VoxLaneId id, VoxCycleEnd end)
+{
+	VoxLane    *lane = &slot->lanes[id];
+	VoxCycle	cycle = {.generation = slot->generation};
+
+	if (lane->phase != VOX_SLOT_IDLE)
+		return false;
+	if (end != VOX_CYCLE_NONE && (slot->generation != lane->seen || lane->end != end))
+		return voxanne_lane_end(slot, id, &cycle, end, DT_NOEND, NULL, voxanne_worker_now());
+	if (end == VOX_CYCLE_NONE && slot->generation == lane->seen &&
+		(lane->end == VOX_CYCLE_NO_DATABASE || lane->end == VOX_CYCLE_NOT_CONNECTABLE))
+		voxanne_slot_raise(slot);
+	return false;
 }
 
 /* The slot of a name, a fresh one if it has none, NULL if none is free.  The caller holds the lock. */
@@ -112,8 +130,9 @@ slot_named(const char *name)
 		return NULL;
 	unused->used = unused->watched = true;
 	namestrcpy(&unused->name, name);
-	unused->generation = 1;
-	unused->next_due = DT_NOEND;
+	voxanne_slot_raise(unused);
+	for (int i = 0; i < VOX_LANE_COUNT; i++)
+		unused->lanes[i].next_due = DT_NOEND;
 	unused->tell_due = DT_NOEND;
 	return unused;
 }
@@ -134,8 +153,7 @@ unwatch_others(List *names)
 		if (!slot->used || listed)
 			continue;
 		slot->watched = false;
-		if (slot->phase == VOX_SLOT_IDLE)
-			voxanne_slot_idle(slot);
+		voxanne_slot_free(slot);
 	}
 	LWLockRelease(&voxanne_slots->lock);
 }
