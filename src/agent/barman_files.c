@@ -86,6 +86,8 @@ verify_barman_files(Report *report, const Options *options, int server, const ch
 	if (locate_backup(found, &backup, dir, path))
 		read_backup(found, &backup, &inner);
 	fold(check, found, id);
+	report_proof(found);
+	deep &= !found->unproven;
 	if (check->n_problems == 0)
 		check_set(check, CHECK_PASSED, deep ? "The files of %s have the checksums that its manifest states, and its pages their own." :
 				  "The files that the manifest of %s lists are there with their sizes.", id);
