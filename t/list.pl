@@ -103,6 +103,7 @@ verdict_is('http', '/status/403', 'error auth -');
 verdict_is('http', '/status/400', 'error bad_response -');
 verdict_is('http', '/status/500', 'warning unreachable=warning -');
 is(scalar(grep { $_ eq 'HEAD /status/500' } $web->requests), 3, 'tried three times');
+verdict_is('http', "/status/$_", 'warning unreachable=warning -') for 502, 503, 504;
 verdict_is('http', '/status/429', 'warning unreachable=warning -');
 is(scalar(grep { $_ eq 'HEAD /status/429' } $web->requests), 1, 'but not before the peer wants');
 verdict_is('http', '/flaky/x', 'success present');
