@@ -1,11 +1,26 @@
 # Shared by bench/backup and bench/archives: commands in turn, round after round, and what they took.
 # To be sourced after tools/lib.sh by a script that has RUN (name => command), NAMES, WORK and ROUNDS.
 
+# Processor time of the machine so far: idle and in all, in ticks.
+processor_ticks() { awk '$1 == "cpu" { print $5, $2 + $3 + $4 + $5 + $6 + $7 + $8 }' /proc/stat; }
+
+# Wait until the processors are idle, so that what else runs here now and then is not timed; 3 s at most.
+wait_idle() {
+    local tries before after
+    for ((tries = 0; tries < 30; tries++)); do
+        before=($(processor_ticks))
+        sleep 0.1
+        after=($(processor_ticks))
+        [ $((20 * (after[0] - before[0]))) -lt $((19 * (after[1] - before[1]))) ] || return 0
+    done
+}
+
 # Time every command of NAMES in turn, ROUNDS times; writes lines to $WORK/times.
 time_rounds() {
     local round name TIMEFORMAT='%R %U %S'
     for ((round = 0; round < ROUNDS; round++)); do
         for name in "${NAMES[@]}"; do
+            wait_idle
             { time as_user bash -c "${RUN[$name]}" 2>"$WORK/errors"; } 2>"$WORK/time" ||
                 die "$name: $(cat "$WORK/errors")"
             printf '%s\t%s\n' "$name" "$(tail -n 1 "$WORK/time" | tr ' ' '\t')" >>"$WORK/times"
