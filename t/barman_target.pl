@@ -81,7 +81,7 @@ damaged_and_mended($server, $home, 'one is cut', sub { truncate largest($newest)
 	'files status' => 'failure listed backup_files', 'files verify' => 'failure listed backup_files');
 damaged_and_mended($server, $home, 'a bit of one is flipped', sub { patch(largest($newest), 5000, 1, \&flip) },
 	'files status' => 'success present', 'files verify' => 'failure listed backup_files');
-damaged_home('the manifest states no checksums', sub { edit_manifest("$home/base/$newest/data", sub { s/, "Checksum-Algorithm": "\w+", "Checksum": "\w+"//g or die }) },
+damaged_and_mended($server, $home, 'the manifest states no checksums', sub { edit_manifest("$home/base/$newest/data", sub { s/, "Checksum-Algorithm": "\w+", "Checksum": "\w+"//g or die }) },
 	'files status' => 'success present', 'files verify' => 'success present');
 my $stops = 'backup_wal wal_continuity recovery_window';
 damaged_and_mended($server, $home, 'WAL that the newest needs is missing', sub { unlink segment($newest, 0) or die },

@@ -85,7 +85,7 @@ SKIP:
 
 SKIP:
 {
-	skip 'needs 18', 5 if $version < 18;
+	skip 'needs 18', 9 if $version < 18;
 	$node->safe_psql('postgres', q{
 		CREATE SCHEMA eighteen;
 		SET search_path = eighteen;
@@ -113,6 +113,32 @@ SKIP:
 	is( $node->safe_psql('postgres', q{SELECT severity, object, kind, source, detail FROM find_orphans(schemas => '{periods}')}),
 		'warning|periods.stays (room, during)|skipped|declared|The reference is temporal (PERIOD), which is not checked.',
 		'PERIOD: skipped, with the reason');
+	# a column that is generated when it is read: no statement sets it, no index or foreign key has it
+	$node->safe_psql('postgres', q{
+		CREATE SCHEMA virtually;
+		SET search_path = virtually;
+		CREATE TABLE parents (id int PRIMARY KEY);
+		CREATE TABLE children (id int PRIMARY KEY, n int, parent_id int GENERATED ALWAYS AS (n) VIRTUAL);
+		CREATE TABLE contacts (id int PRIMARY KEY, phone text, gone boolean,
+			deleted_at timestamptz GENERATED ALWAYS AS (CASE WHEN gone THEN timestamptz '2026-01-01Z' END) VIRTUAL);
+		CREATE TABLE appointments (id int PRIMARY KEY, org_id int, contact_id int, scheduled_at timestamptz, is_deleted boolean, gone boolean,
+			deleted_at timestamptz GENERATED ALWAYS AS (CASE WHEN gone THEN timestamptz '2026-01-01Z' END) VIRTUAL);
+		INSERT INTO parents SELECT generate_series(1, 9);
+		INSERT INTO children SELECT n, n FROM generate_series(1, 10) AS n;
+		INSERT INTO contacts (id, phone, gone) VALUES (1, '5', NULL), (2, '5', NULL), (3, '5', true);
+		INSERT INTO appointments SELECT n, 1, 1, '2020-01-01Z' FROM generate_series(1, 2) AS n;
+	});
+	is( $node->safe_psql('postgres', q{SELECT duplicate_ids, advice ~ 'as deleted_at is generated', advice ~ 'CREATE UNIQUE INDEX', remedy ~ 'row_image'
+		FROM find_duplicates('virtually.contacts', '{phone}')}), '{2}|t|f|t', 'virtual: duplicates move to quarantine, and no index is proposed');
+	is( $node->safe_psql('postgres', q{SELECT duplicate_ids, remedy ~ 'SET is_deleted = true', remedy ~ 'EXCLUDE' FROM find_duplicate_appointments('virtually.appointments')}),
+		'{2}|t|f', 'virtual: bookings are soft-deleted by the other column, and no constraint is proposed');
+	is( $node->safe_psql('postgres', q{SELECT orphans, remedy ~ 'row_image', remedy ~ 'FOREIGN KEY' FROM find_orphans('virtually.children', '{virtually}')}),
+		'1|t|f', 'virtual: orphans move to quarantine, and no foreign key is added');
+	$node->safe_psql('postgres', "SELECT remedy FROM $_ \\gexec") for (q{find_duplicates('virtually.contacts', '{phone}')},
+		q{find_duplicate_appointments('virtually.appointments')}, q{find_orphans('virtually.children', '{virtually}')});
+	is( $node->safe_psql('postgres', q{SELECT (SELECT count(*) FROM find_duplicates('virtually.contacts', '{phone}')),
+		(SELECT count(*) FROM find_duplicate_appointments('virtually.appointments')), (SELECT count(*) FROM find_orphans('virtually.children', '{virtually}'))}),
+		'0|0|0', 'virtual: quiet after the remedies');
 }
 
 $node->stop;
