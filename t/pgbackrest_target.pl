@@ -97,12 +97,19 @@ damaged_and_mended($server, "$dir/repo", 'a file is cut', sub { my $file = large
 	'files status' => 'failure listed backup_files', 'files verify' => 'failure listed backup_files');
 damaged_and_mended($server, "$dir/repo", 'a bit of a file is flipped', sub { my $file = largest($backup{full}); patch($file, (-s $file) / 2, 1, \&flip) },
 	'files status' => 'success present', 'files verify' => 'failure listed backup_contents');
+# A segment in the archive: the first or last that a backup needs ("start", "stop"), or one so far after it.
+sub segment
+{
+	my ($number, $end, $later) = @_;
+	my $name = decode_json(pgbackrest($server, '--output=json', 'info'))->[0]{backup}[$number]{archive}{$end};
+	return glob "$dir/repo/archive/scratch/*/*/" . substr($name, 0, 16) . sprintf('%08X-*', hex(substr($name, 16)) + $later);
+}
 my $stops = 'backup_wal wal_continuity recovery_window';
-damaged_and_mended($server, "$dir/repo", 'WAL that the newest backup needs is missing', sub { unlink((sort glob "$dir/repo/archive/scratch/*/*/*-*")[-2]) or die },
+damaged_and_mended($server, "$dir/repo", 'WAL that the newest backup needs is missing', sub { unlink segment(-1, 'start', 0) or die },
 	'list status' => 'success listed', 'files status' => "failure listed $stops", 'files verify' => "failure listed $stops");
-damaged_and_mended($server, "$dir/repo", 'WAL that only the oldest needs is missing', sub { unlink((sort glob "$dir/repo/archive/scratch/*/*/*-*")[2]) or die },
+damaged_and_mended($server, "$dir/repo", 'WAL that only the oldest needs is missing', sub { unlink segment(0, 'start', 0) or die },
 	'files status' => 'warning present backup_wal', 'files verify' => 'warning checksummed backup_wal');
-damaged_and_mended($server, "$dir/repo", 'WAL between two backups is missing', sub { unlink((sort glob "$dir/repo/archive/scratch/*/*/*-*")[3]) or die },
+damaged_and_mended($server, "$dir/repo", 'WAL between two backups is missing', sub { unlink segment(0, 'stop', 1) or die },
 	'files status' => 'warning present wal_continuity', 'files verify' => 'warning checksummed wal_continuity');
 damaged_and_mended($server, "$dir/repo", 'the last of the WAL is missing', sub { unlink((sort glob "$dir/repo/archive/scratch/*/*/*-*")[-1]) or die; $node->safe_psql('postgres', 'CHECKPOINT') },
 	'files status' => 'failure listed archive_current', 'files verify' => 'failure listed archive_current');
