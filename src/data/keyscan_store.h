@@ -55,7 +55,6 @@ typedef struct Slab
 	Size		bytes;
 } Slab;
 
-/* in keyscan_store.c */
 /* Where the next entry of a partition goes. */
 typedef struct StoreCursor
 {
@@ -82,6 +81,8 @@ typedef struct StoreReader
 	uint32		bytes;
 	dsa_pointer next;
 } StoreReader;
+
+/* in keyscan_store.c */
 extern StoreWriter *voxanne_entries_open(Keyscan *run, SharedSide *side);
 extern void voxanne_entries_grow(StoreWriter *writer, uint32 partition);
 extern void voxanne_entries_close(StoreWriter *writer);

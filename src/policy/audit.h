@@ -133,6 +133,7 @@ extern List *voxanne_relations_in(Node *node);
 
 /* lockout.c */
 extern char *voxanne_revocation(VoxTable *table, VoxAuditRole *role, AclMode privileges);
+extern char *voxanne_revocations(VoxAudit *audit, VoxTable *table, const AclMode *access);
 
 /* helper.c */
 extern void voxanne_helper_vote(VoxAudit *audit, VoxTable *table);

@@ -19,7 +19,6 @@
 #include "utils/rel.h"
 
 static bool has_mapping(Oid server, const VoxAuditRole *role);
-static char *revocations(VoxAudit *audit, VoxTable *table, const AclMode *access);
 
 /*
  * Report a foreign table that a role under audit can use.
@@ -54,7 +53,7 @@ voxanne_check_foreign(VoxAudit *audit, VoxTable *table)
 	finding.role = voxanne_only_role(audit, reaches);
 	finding.detail = psprintf("%s open to %s: no policy can bind who uses a foreign table.",
 							  tenants ? "Every tenant's rows are" : "Every row is", voxanne_role_words(audit, reaches, ", "));
-	finding.remedy = revocations(audit, table, access);
+	finding.remedy = voxanne_revocations(audit, table, access);
 	finding.metadata = voxanne_json_access(audit, access);
 	voxanne_audit_report(audit, &finding);
 }
@@ -80,25 +79,4 @@ has_mapping(Oid server, const VoxAuditRole *role)
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 	return found;
-}
-
-/* A REVOKE for each role, or NULL if that of one would not do. */
-static char *
-revocations(VoxAudit *audit, VoxTable *table, const AclMode *access)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	for (int i = 0; i < audit->role_count; i++)
-	{
-		char	   *statement;
-
-		if (access[i] == 0)
-			continue;
-		statement = voxanne_revocation(table, &audit->roles[i], access[i]);
-		if (statement == NULL)
-			return NULL;
-		appendStringInfo(&buf, "%s%s", buf.len > 0 ? " " : "", statement);
-	}
-	return buf.data;
 }

@@ -233,6 +233,29 @@ missing_policies(VoxAudit *audit, VoxTable *table, VoxAuditRole *role, AclMode m
 }
 
 /*
+ * A REVOKE for each role with access, by role, or NULL if that of one would not do.
+ */
+char *
+voxanne_revocations(VoxAudit *audit, VoxTable *table, const AclMode *access)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < audit->role_count; i++)
+	{
+		char	   *statement;
+
+		if (access[i] == 0)
+			continue;
+		statement = voxanne_revocation(table, &audit->roles[i], access[i]);
+		if (statement == NULL)
+			return NULL;
+		appendStringInfo(&buf, "%s%s", buf.len > 0 ? " " : "", statement);
+	}
+	return buf.data;
+}
+
+/*
  * REVOKE, or NULL if that would not take the privileges away or would take
  * them from others, too.
  */

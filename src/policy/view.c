@@ -28,7 +28,7 @@ static void find_passage(VoxAudit *audit, VoxTable *view, CmdType command, AclMo
 static void find_writing(VoxAudit *audit, VoxTable *view, Passage *passage);
 static void report_reading(VoxAudit *audit, VoxTable *view, const Passage *reading, const Passage *writing);
 static void report_writing(VoxAudit *audit, VoxTable *view, const Passage *writing);
-static char *revocations(VoxAudit *audit, VoxTable *view, const bool *roles);
+static char *select_revocations(VoxAudit *audit, VoxTable *view, const bool *roles);
 static char *deed_words(AclMode privileges);
 static char *make_invoker(const VoxDescent *descent);
 
@@ -143,7 +143,7 @@ report_reading(VoxAudit *audit, VoxTable *view, const Passage *reading, const Pa
 	}
 	finding.advice = stored ? "A materialized view has no row security: revoke the privilege and show it through a view that tests the tenant." :
 		"Let the view run as whoever asks; the roles then need SELECT on the table, and its policies apply.";
-	finding.remedy = stored ? revocations(audit, view, reading->roles) : make_invoker(descent);
+	finding.remedy = stored ? select_revocations(audit, view, reading->roles) : make_invoker(descent);
 	voxanne_audit_report(audit, &finding);
 }
 
@@ -171,25 +171,16 @@ report_writing(VoxAudit *audit, VoxTable *view, const Passage *writing)
 	voxanne_audit_report(audit, &finding);
 }
 
-/* REVOKE SELECT for each role; NULL if that would not do for one of them. */
+/* REVOKE SELECT for each of these roles; NULL if that would not do for one of them. */
 static char *
-revocations(VoxAudit *audit, VoxTable *view, const bool *roles)
+select_revocations(VoxAudit *audit, VoxTable *view, const bool *roles)
 {
-	StringInfoData buf;
+	AclMode    *access = palloc0_array(AclMode, audit->role_count);
 
-	initStringInfo(&buf);
 	for (int i = 0; i < audit->role_count; i++)
-	{
-		char	   *revoke_sql;
-
-		if (!roles[i])
-			continue;
-		revoke_sql = voxanne_revocation(view, &audit->roles[i], ACL_SELECT);
-		if (revoke_sql == NULL)
-			return NULL;
-		appendStringInfo(&buf, "%s%s", buf.len > 0 ? " " : "", revoke_sql);
-	}
-	return buf.data;
+		if (roles[i])
+			access[i] = ACL_SELECT;
+	return voxanne_revocations(audit, view, access);
 }
 
 /* "insert, change and delete" */
